@@ -1,0 +1,66 @@
+# `make run` is all a newcomer needs; `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix install migrate serve schema
+
+help: ## List the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/development ## Run everything for development on 127.0.0.1:8000, until Ctrl-C
+	@ORCHESTRATOR_DEBUG=true ORCHESTRATOR_HTTPS=$${ORCHESTRATOR_HTTPS:-false} \
+		ORCHESTRATOR_HOST=$${ORCHESTRATOR_HOST:-127.0.0.1} exec $(BIN)/python manage.py run
+
+test: .venv/development ## Run the tests on a PostgreSQL of their own, with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+# Enough of an environment for what only looks at the code.
+NOWHERE := ORCHESTRATOR_DATABASE_URL=postgresql://nowhere/none \
+	ORCHESTRATOR_SECRET_KEY=a-key-that-is-long-enough-to-pass-and-is-used-for-nothing-at-all
+
+check: .venv/development ## Formatting, lint, types, migrations, API schema, deployment checks
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(NOWHERE) $(BIN)/python -m mypy
+	@$(NOWHERE) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@ORCHESTRATOR_DEBUG=true $(BIN)/python manage.py makemigrations --check
+	@$(NOWHERE) $(BIN)/python manage.py spectacular --validate --fail-on-warn \
+		| diff docs/openapi.yaml - || { echo "docs/openapi.yaml is old: make schema"; exit 1; }
+
+fix: .venv/development ## Mend what formatting and lint can mend by themselves
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+install: .venv/production ## Install what production needs
+
+migrate: .venv/production ## Bring the database of ORCHESTRATOR_DATABASE_URL up to date
+	@$(BIN)/python manage.py migrate
+
+serve: .venv/production ## Serve with gunicorn and production settings
+	@exec $(BIN)/gunicorn --config python:orchestrator_site.gunicorn_conf
+
+schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
+	@$(NOWHERE) $(BIN)/python manage.py spectacular --validate --fail-on-warn \
+		--file docs/openapi.yaml
+
+.venv/production: requirements.txt | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/development: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo "Installing the requirements into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch .venv/production $@
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) was not found: install Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; for instance: make $(MAKECMDGOALS) PYTHON=python3.12"; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; \
+		exit 1; }
+	@$(PYTHON) -m venv .venv

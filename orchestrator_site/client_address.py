@@ -1,0 +1,19 @@
+"""Whose request it is, behind any number of proxies."""
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address of the client, as the outermost of our own proxies saw it.
+
+    Each proxy appends the address it was called from to `X-Forwarded-For`; what stands
+    left of our proxies' entries is the client's own word. Without enough entries, the
+    request did not come by way of the proxies, and its peer is the client.
+    """
+    peer: str = request.META.get("REMOTE_ADDR", "")
+    count = settings.TRUSTED_PROXIES
+    if count == 0:
+        return peer
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    return forwarded[-count].strip() if len(forwarded) >= count and forwarded[0] else peer

@@ -1,0 +1,69 @@
+"""How gunicorn serves the Orchestrator; the numbers come from the settings."""
+
+import logging.config
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from orchestrator_site.log import logging_settings
+
+try:
+    from orchestrator_site import settings
+except ImproperlyConfigured as error:
+    logging.config.dictConfig(logging_settings("INFO"))
+    for fault in str(error).splitlines():
+        logging.getLogger(__name__).error("Wrong setting", extra={"fault": fault})
+    sys.exit(1)
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="orchestrator-metrics-")
+_METRICS_DIR = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+# prometheus_client decides at its import whether there are many processes.
+from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
+
+from safety.gate import gate  # noqa: E402
+
+wsgi_app = "orchestrator_site.wsgi:application"
+# An IPv6 address stands in brackets.
+_HOST = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+bind = f"{_HOST}:{settings.PORT}"
+workers = settings.WORKERS
+worker_class = "gthread"
+threads = settings.THREADS
+# In development code is loaded anew when it changes; else once, before the workers fork.
+reload = settings.DEVELOPMENT
+preload_app = not settings.DEVELOPMENT
+logconfig_dict = settings.LOGGING
+# A reverse proxy keeps its connections for about as long as it likes.
+keepalive = 75
+graceful_timeout = 30
+control_socket_disable = True
+if Path("/dev/shm").is_dir():  # noqa: S108
+    # Workers show there that they live; on a disk, a busy one could make them look dead.
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def on_starting(server: Any) -> None:
+    """Begin with empty counts: files of an earlier run would add to ours."""
+    for file in _METRICS_DIR.glob("*.db"):
+        file.unlink()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Make the gate before the first request needs it, which shows the circuit's state too."""
+    gate()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget the gauges of a worker that died; its counts stay."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    shutil.rmtree(_METRICS_DIR, ignore_errors=True)

@@ -1,0 +1,172 @@
+"""`make run`: everything the service needs, on one machine, until Ctrl-C."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand
+
+from safety.gate import gate
+
+START_SECONDS = 60
+STOP_SECONDS = 15
+POLL_SECONDS = 0.05
+WATCH_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    help = "Run the whole service for development: database, Reflex Layer, web server."
+    # The database may still be without its tables.
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEVELOPMENT:
+            raise CommandError("This is for development only: start it with `make run`.")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        try:
+            with contextlib.ExitStack() as processes:
+                self.run(processes)
+        except KeyboardInterrupt:
+            self.stdout.write("Stopped.")
+
+    def run(self, processes: contextlib.ExitStack) -> None:
+        """Start everything, and wait for Ctrl-C or for a process that ends by itself."""
+        _check_port(settings.HOST, settings.PORT)
+        call_command("migrate", verbosity=0, interactive=False)
+        password = _make_staff_account()
+        environment = os.environ | {"ORCHESTRATOR_DATABASE_URL": settings.DATABASE_URL}
+        started = []
+        if settings.ENABLE_REFLEX_INTEGRATION:
+            if os.environ.get("ORCHESTRATOR_REFLEX_URL"):
+                _check_reflex_layer()
+            else:
+                listener = processes.enter_context(socket.create_server(("127.0.0.1", 0)))
+                port, descriptor = listener.getsockname()[1], listener.fileno()
+                environment["ORCHESTRATOR_REFLEX_URL"] = f"http://127.0.0.1:{port}"
+                reflex_layer = _process(
+                    "safety.reflex_layer", "--fd", str(descriptor), pass_fds=[descriptor]
+                )
+                started.append(processes.enter_context(reflex_layer))
+        web = _process(
+            "gunicorn", "--config", "python:orchestrator_site.gunicorn_conf", env=environment
+        )
+        started.append(processes.enter_context(web))
+        self.wait_until_ready(started)
+        self.welcome(password)
+        while all(process.poll() is None for process in started):
+            time.sleep(WATCH_SECONDS)
+        raise CommandError("A process of the service ended by itself; see above.")
+
+    def wait_until_ready(self, started: list["subprocess.Popen[bytes]"]) -> None:
+        give_up_at = time.monotonic() + START_SECONDS
+        answer = ""
+        while time.monotonic() < give_up_at:
+            if any(process.poll() is not None for process in started):
+                raise CommandError("A process of the service did not start; see above.")
+            with contextlib.suppress(OSError):
+                answer = _ask(f"{_address()}/ready")
+                if '"status":"ready"' in answer:
+                    return
+            time.sleep(POLL_SECONDS)
+        raise CommandError(
+            f"The service did not get ready in {START_SECONDS} s. /ready says: {answer}"
+        )
+
+    def welcome(self, password: str | None) -> None:
+        address = _address()
+        lines = [
+            "",
+            "The Orchestrator is ready.",
+            f"  API            {address}/",
+            f"  Documentation  {address}/docs",
+            f"  Console        {address}/admin/",
+            f"  Metrics        {address}/metrics",
+        ]
+        if password is not None:
+            lines.append(f"  Log in as admin with the password {password} (shown only this once)")
+        lines += ["Ctrl-C stops everything; the data stay in .data/.", ""]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _address() -> str:
+    """Where a browser on this machine finds the service."""
+    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST  # noqa: S104
+    return f"http://[{host}]:{settings.PORT}" if ":" in host else f"http://{host}:{settings.PORT}"
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise CommandError(
+            f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}). Set "
+            "ORCHESTRATOR_PORT to another one, or stop what uses it."
+        ) from error
+
+
+def _check_reflex_layer() -> None:
+    if not gate().is_ready(deadline_seconds=settings.REFLEX_DEADLINE_SECONDS):
+        raise CommandError(
+            "No Reflex Layer is ready at ORCHESTRATOR_REFLEX_URL. Start it, or unset the variable "
+            "to use the bundled one."
+        )
+
+
+def _make_staff_account() -> str | None:
+    """Make the first staff account; return its password, None if there is one."""
+    users = get_user_model().objects
+    if users.filter(is_staff=True).exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    users.create_superuser("admin", password=password)
+    return password
+
+
+@contextlib.contextmanager
+def _process(module: str, *arguments: str, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a Python module as a process, and end it at the end of the block."""
+    process = subprocess.Popen(  # noqa: S603 - our own modules
+        [sys.executable, "-m", module, *arguments],
+        cwd=settings.BASE_DIR,
+        # Ctrl-C at the terminal reaches only us, and we stop the others in order.
+        start_new_session=True,
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        # Nor does a second one, out of impatience, leave a process behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _ask(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()

@@ -1,0 +1,221 @@
+"""All settings. The variables of the environment begin with ORCHESTRATOR_; a `.env` file
+is read as well, and real variables win over it. README.md has the table of them.
+
+Faults are reported all at once, by the name of the variable and without its value.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvValidationError, ValidationError, validate
+
+from orchestrator_site import VERSION, development
+from orchestrator_site.database.url import parse_database_url
+from orchestrator_site.log import logging_settings
+from safety.findings import Severity
+from safety.policy import PiiAction
+
+BASE_DIR = Path(__file__).absolute().parent.parent
+DATA_DIR = BASE_DIR / ".data"
+
+env = Env(eager=False, prefix="ORCHESTRATOR_")
+env.read_env(BASE_DIR / ".env", recurse=False)
+
+
+# Makes a variable required.
+NO_DEFAULT: Any = ...
+
+
+def is_database_url(value: str) -> None:
+    try:
+        parse_database_url(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def is_http_url(value: str) -> None:
+    try:
+        parts = urlsplit(value)
+        # Reading the port checks it.
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ValidationError("must look like http://host:8080")
+
+
+def names(variable: str, default: str) -> list[str]:
+    return [name for name in env.list(variable, default.split(","), subcast=str.strip) if name]
+
+
+# The variables, in the order of the README's table.
+# Development mode. Django's own DEBUG below stays off: its error pages, its query log and
+# its memory of queries all hold the text of tasks.
+DEVELOPMENT = env.bool("DEBUG", False)
+DATABASE_URL = env.str("DATABASE_URL", "" if DEVELOPMENT else NO_DEFAULT, validate=is_database_url)
+REFLEX_URL = env.str("REFLEX_URL", "http://localhost:8080", validate=is_http_url)
+ENABLE_REFLEX_INTEGRATION = env.bool("ENABLE_REFLEX_INTEGRATION", True)
+LOG_LEVEL = env.str(
+    "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
+HOST = env.str("HOST", "0.0.0.0")  # noqa: S104 - as specified; a container has no other way
+PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
+SECRET_KEY = env.str("SECRET_KEY", "" if DEVELOPMENT else NO_DEFAULT, validate=validate.Length(1))
+ALLOWED_HOSTS = names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", "")
+HTTPS = env.bool("HTTPS", True)
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0))
+WORKERS = env.int("WORKERS", 4, validate=validate.Range(1))
+# Two threads of each process are kept for health checks; see orchestrator_site/limits.py.
+THREADS = env.int("THREADS", 8, validate=validate.Range(3))
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_048_576, validate=validate.Range(1))
+PII_ACTION = env.enum("PII_ACTION", PiiAction.BLOCK, enum=PiiAction, by_value=True)
+injection_blocks_from = env.str(
+    "INJECTION_BLOCKS_FROM",
+    "high",
+    validate=validate.OneOf([severity.name.lower() for severity in Severity]),
+)
+REFLEX_DEADLINE_SECONDS = env.float(
+    "REFLEX_DEADLINE_SECONDS", 2, validate=validate.Range(0, min_inclusive=False)
+)
+CIRCUIT_FAILURES = env.int("CIRCUIT_FAILURES", 5, validate=validate.Range(1))
+CIRCUIT_RESET_SECONDS = env.float(
+    "CIRCUIT_RESET_SECONDS", 60, validate=validate.Range(0, min_inclusive=False)
+)
+DATABASE_TIMEOUT_SECONDS = env.float(
+    "DATABASE_TIMEOUT_SECONDS", 5, validate=validate.Range(0, min_inclusive=False)
+)
+try:
+    env.seal()
+except EnvValidationError as error:
+    raise ImproperlyConfigured(
+        "\n".join(
+            f"{variable}: {' '.join(messages)}"
+            for variable, messages in sorted(error.error_messages.items())  # type: ignore[union-attr]
+        )
+    ) from None
+
+# What Django and its applications make of them.
+INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
+if DEVELOPMENT:
+    SECRET_KEY = SECRET_KEY or development.secret_key(DATA_DIR)
+    DATABASE_URL = DATABASE_URL or development.database_url(DATA_DIR)
+
+DEBUG = False
+APPEND_SLASH = False
+ROOT_URLCONF = "orchestrator_site.urls"
+WSGI_APPLICATION = "orchestrator_site.wsgi.application"
+DATABASES = {
+    "default": {
+        "ENGINE": "orchestrator_site.database",
+        # A thread keeps its connection, and looks before each request whether it still leads
+        # anywhere.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        **parse_database_url(DATABASE_URL),
+    }
+}
+# Ends on the server what nobody waits for any more.
+DATABASES["default"]["OPTIONS"].setdefault("options", "-c client_connection_check_interval=1000")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "orchestrator_site",
+    "orchestrator_site.console.ConsoleConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "tasks",
+]
+MIDDLEWARE = [
+    "orchestrator_site.request_id.RequestIdMiddleware",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "orchestrator_site.observation.ObservationMiddleware",
+    "orchestrator_site.limits.AllowedHostsMiddleware",
+    "orchestrator_site.limits.ConcurrencyMiddleware",
+    "orchestrator_site.limits.DatabaseAllowanceMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+# Static files come straight out of the installed packages: nothing to collect, no folder.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# Redirects to HTTPS and HSTS belong to the proxy that ends TLS.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = logging_settings(LOG_LEVEL)
+
+# A gauge of migrations would ask the database at every start.
+PROMETHEUS_EXPORT_MIGRATIONS = False
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "orchestrator_site.browsable.BrowsableRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["tasks.parsers.StrictJSONParser"],
+    # The specification has none yet.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "orchestrator_site.exceptions.answer_api_error",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "OctoLLM Orchestrator",
+    "DESCRIPTION": "Submit tasks for AI systems; every text is screened before it is stored.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "TAGS": [{"name": "tasks"}, {"name": "service"}],
+    "ENUM_NAME_OVERRIDES": {"Status": "tasks.models.Status", "Priority": "tasks.models.Priority"},
+}

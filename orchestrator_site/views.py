@@ -1,0 +1,108 @@
+"""What the service says of itself: `/`, `/health`, `/ready`, `/metrics`."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema, inline_serializer
+from prometheus_client import CONTENT_TYPE_LATEST
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from orchestrator_site import VERSION
+from orchestrator_site.metrics import metrics_page
+from orchestrator_site.readiness import readiness
+
+ROOT = {"service": "OctoLLM Orchestrator", "version": VERSION, "status": "operational"}
+HEALTH = {"status": "healthy"}
+
+
+def _strings(name: str, *fields: str) -> Any:
+    return inline_serializer(name, {field: serializers.CharField() for field in fields})
+
+
+READINESS = _strings("Readiness", "status", "database", "reflex_layer")
+
+
+class RootView(APIView):
+    # Title and text of the page that a browser gets.
+    name = "OctoLLM Orchestrator"
+    description = "Submit a task at /submit, read about the API at /docs, or open the console."
+
+    @extend_schema(
+        operation_id="root",
+        summary="Service and version",
+        tags=["service"],
+        responses=_strings("Service", *ROOT),
+        examples=[OpenApiExample("The service", value=ROOT)],
+    )
+    def get(self, request: Request) -> Response:
+        """Which service this is, and its version."""
+        return Response(ROOT)
+
+
+class ProbeView(APIView):
+    """Answers in its own format whatever `Accept` says: probes ask for odd things."""
+
+    renderer_classes = (JSONRenderer,)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        return super().perform_content_negotiation(request, force=True)
+
+
+class HealthView(ProbeView):
+    @extend_schema(
+        operation_id="health",
+        summary="Is the process alive",
+        tags=["service"],
+        responses=_strings("Health", *HEALTH),
+        examples=[OpenApiExample("Alive", value=HEALTH)],
+    )
+    def get(self, request: Request) -> Response:
+        """Touches nothing: answers as long as the process lives."""
+        return Response(HEALTH)
+
+
+class ReadyView(ProbeView):
+    @extend_schema(
+        operation_id="ready",
+        summary="Can the service do its work",
+        tags=["service"],
+        responses={200: READINESS, 503: READINESS},
+        examples=[
+            OpenApiExample(
+                "Ready",
+                value={"status": "ready", "database": "connected", "reflex_layer": "available"},
+                status_codes=[200],
+            ),
+            OpenApiExample(
+                "Not ready",
+                value={
+                    "status": "not_ready",
+                    "database": "disconnected",
+                    "reflex_layer": "unavailable",
+                },
+                status_codes=[503],
+            ),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Asks the database and the Reflex Layer, each time anew."""
+        is_ready, states = readiness()
+        body = {"status": "ready" if is_ready else "not_ready", **states}
+        return Response(body, status=200 if is_ready else 503)
+
+
+class MetricsView(ProbeView):
+    @extend_schema(
+        operation_id="metrics",
+        summary="Metrics for Prometheus",
+        tags=["service"],
+        responses={(200, "text/plain"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Added up over all worker processes."""
+        return HttpResponse(metrics_page(), content_type=CONTENT_TYPE_LATEST)

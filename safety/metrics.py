@@ -1,0 +1,28 @@
+"""What the gate counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REFLEX_CALLS = Counter(
+    "octollm_orchestrator_reflex_calls_total",
+    "Reflex Layer API calls",
+    ["result"],
+)
+SCREENING_SECONDS = Histogram(
+    "octollm_orchestrator_screening_duration_seconds",
+    "Time of a screening, from the call to the answer or its absence",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CIRCUIT_STATE = Gauge(
+    "octollm_orchestrator_circuit_state",
+    "1 for the state that the circuit of this process is in, else 0",
+    ["state"],
+    # Each process has a circuit of its own; a dead one's state is nobody's.
+    multiprocess_mode="liveall",
+)
+UNSCREENED = Counter(
+    "octollm_orchestrator_unscreened_submissions_total",
+    "Submissions accepted while the Reflex Layer integration was switched off",
+)
+
+for result in ("safe", "flagged", "blocked", "no_verdict", "circuit_open"):
+    REFLEX_CALLS.labels(result)

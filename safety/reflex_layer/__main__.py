@@ -1,0 +1,88 @@
+"""Serve the Reflex Layer: `python -m safety.reflex_layer [--host H] [--port P] [--fd N]`."""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.util import import_app
+
+OPTIONS: dict[str, Any] = {
+    "worker_class": "gthread",
+    # One process, since its metrics are counted in memory.
+    "workers": 1,
+    "threads": 8,
+    # An idle connection that the server closes may be the one that the client is about to use.
+    "keepalive": 75,
+    "graceful_timeout": 5,
+    "control_socket_disable": True,
+    # At the level of warnings gunicorn quotes the broken requests it gets, and with them
+    # perhaps a text.
+    "loglevel": "error",
+    "proc_name": "reflex-layer",
+}
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn on a socket that is bound already."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in OPTIONS.items():
+            self.cfg.set(name, value)
+        self.cfg.set("bind", f"fd://{self.fd}")
+
+    def load(self) -> Callable[..., Any]:
+        application: Callable[..., Any] = import_app("safety.reflex_layer.app:application")
+        return application
+
+
+def main() -> None:
+    """Bind, unless a supervisor has done so, and serve until SIGTERM or SIGINT."""
+    arguments = parse_arguments()
+    # A supervisor may serve the web processes too; their directory of metrics is not ours.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    try:
+        fd = arguments.fd if arguments.fd is not None else bound(arguments.host, arguments.port)
+        check_socket(fd)
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else str(error)
+        sys.exit(f"The Reflex Layer cannot listen on {address(arguments)}: {reason}")
+    Server(fd).run()
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m safety.reflex_layer", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--fd", type=int, help="a listening socket that the caller has bound")
+    return parser.parse_args()
+
+
+def bound(host: str, port: int) -> int:
+    """Bind here rather than in gunicorn, which tries a busy port for seconds."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048).detach()
+
+
+def check_socket(fd: int) -> None:
+    """Raise OSError unless the descriptor is a socket."""
+    with socket.socket(fileno=os.dup(fd)) as listener:
+        listener.getsockname()
+
+
+def address(arguments: argparse.Namespace) -> str:
+    if arguments.fd is not None:
+        return f"file descriptor {arguments.fd}"
+    return f"{arguments.host}:{arguments.port}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What the service counts. All labels come from closed lists, never from a request."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from . import injection, injection_rules, pii
+
+OUTCOMES = ("success", "blocked", "refused", "error")
+
+REGISTRY = CollectorRegistry()
+REQUESTS = Counter(
+    "reflex_layer_requests_total",
+    "Requests to /process by what became of them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+FINDINGS = Counter(
+    "reflex_layer_findings_total",
+    "Findings sent in answers.",
+    ["kind", "type"],
+    registry=REGISTRY,
+)
+SECONDS = Histogram(
+    "reflex_layer_screening_seconds",
+    "Time to screen one text.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+    registry=REGISTRY,
+)
+
+# A counter that appears with its first event hides that event from a rate.
+for outcome in OUTCOMES:
+    REQUESTS.labels(outcome)
+for pii_type in {rule.type for rule in pii.RULES}:
+    FINDINGS.labels("pii", pii_type)
+for injection_type in {injection.ENCODED, *(rule.type for rule in injection_rules.RULES)}:
+    FINDINGS.labels("injection", injection_type)
+
+
+def count_findings(
+    pii_matches: Iterable[dict[str, Any]], injection_matches: Iterable[dict[str, Any]]
+) -> None:
+    for match in pii_matches:
+        FINDINGS.labels("pii", match["pii_type"]).inc()
+    for match in injection_matches:
+        FINDINGS.labels("injection", match["injection_type"]).inc()
+
+
+def exposition() -> bytes:
+    """Return all metrics as Prometheus text."""
+    return generate_latest(REGISTRY)

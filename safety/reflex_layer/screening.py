@@ -1,0 +1,27 @@
+"""Screen one text and put together the answer."""
+
+from typing import Any
+
+from .findings import Severity, chosen, on_the_wire
+from .folding import fold
+from .injection import find_injections
+from .pii import find_pii
+
+
+def screen(text: str, *, check_pii: bool = True, check_injection: bool = True) -> dict[str, Any]:
+    """Return the fields of the protocol's answer that depend on the text.
+
+    Only a critical injection makes the status `blocked`; whether anything else is refused is
+    for the caller to decide.
+    """
+    folded = fold(text)
+    pii = chosen(find_pii(folded)) if check_pii else []
+    injections = chosen(find_injections(folded)) if check_injection else []
+    critical = any(finding.severity is Severity.Critical for finding in injections)
+    return {
+        "status": "blocked" if critical else "success",
+        "pii_detected": bool(pii),
+        "injection_detected": bool(injections),
+        "pii_matches": [on_the_wire(finding, folded) for finding in pii],
+        "injection_matches": [on_the_wire(finding, folded) for finding in injections],
+    }

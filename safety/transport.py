@@ -1,0 +1,197 @@
+"""HTTP whose timeout is a deadline.
+
+A timeout of requests holds for each wait on the socket, so a peer that sends a byte a
+second passes every one of them. Here one moment bounds everything: each address that
+is tried, the TLS handshake, the retry, and every single byte of the request and the
+answer. The bytes of an answer are bounded too, whatever they claim to be.
+
+`DeadlineAdapter` is a transport adapter for requests; pass it a `Deadline` as timeout.
+Looking up a host name is the resolver's to bound.
+"""
+
+import math
+import socket
+import ssl
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
+
+# urllib3 takes no zero for a timeout; what is left after the deadline fails at once.
+_NO_TIME_SECONDS = 0.001
+# Status lines, headers, chunk sizes and the body together. http.client bounds a line, but
+# not how many of them come, and takes a chunk of size -1 for all that the peer ever sends.
+_MAX_RECEIVED_BYTES = 2_097_152
+
+
+def _seconds_until(moment: float) -> float:
+    return max(moment - time.monotonic(), _NO_TIME_SECONDS)
+
+
+class Deadline(Timeout):
+    """A timeout that runs out at one moment, however often it is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.at = time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.at
+
+    @property
+    def seconds_left(self) -> float:
+        return _seconds_until(self.at)
+
+    def clone(self) -> "Deadline":
+        """Return this one: a retry gets no time of its own."""
+        return self
+
+    def start_connect(self) -> float:
+        return time.monotonic()
+
+    @property
+    def connect_timeout(self) -> float:
+        return self.seconds_left
+
+    @property
+    def read_timeout(self) -> float:
+        return self.seconds_left
+
+
+class _BoundedReads:
+    """Makes the timeout of a socket bound all reads together until it is set anew.
+
+    The bytes that they bring are bounded with them.
+    """
+
+    _deadline_at = math.inf
+    _bytes_left = _MAX_RECEIVED_BYTES
+
+    def settimeout(self, value: float | None) -> None:
+        self._deadline_at = math.inf if value is None else time.monotonic() + value
+        self._bytes_left = _MAX_RECEIVED_BYTES
+        super().settimeout(value)  # type: ignore[misc]
+
+    def recv_into(self, *args: Any) -> int:
+        if self._deadline_at < math.inf:
+            seconds_left = self._deadline_at - time.monotonic()
+            if seconds_left <= 0:
+                raise TimeoutError("deadline passed")
+            super().settimeout(seconds_left)  # type: ignore[misc]
+        received: int = super().recv_into(*args)  # type: ignore[misc]
+        self._bytes_left -= received
+        if self._bytes_left < 0:
+            raise OSError("answer too long")
+        return received
+
+
+class _Socket(_BoundedReads, socket.socket):
+    """Writes need no help: the timeout of `sendall` is one for all it sends."""
+
+
+class _TlsSocket(_BoundedReads, ssl.SSLSocket):
+    """Nor does the handshake, for the same reason."""
+
+
+class _Connecting:
+    """Opens the socket of a connection, and lets the connection's timeout run."""
+
+    _timeout_at: float | None = None
+
+    @property
+    def timeout(self) -> float | None:
+        """What is left of the timeout: urllib3 hands it to the socket in each phase."""
+        return None if self._timeout_at is None else _seconds_until(self._timeout_at)
+
+    @timeout.setter
+    def timeout(self, value: float | None) -> None:
+        self._timeout_at = None if value is None else time.monotonic() + value
+
+    def _new_conn(self: Any) -> socket.socket:
+        host = self._dns_host.strip("[]")
+        try:
+            return _connect(host, self.port, self.socket_options, self._timeout_at)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "connection timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, "connection failed") from error
+
+
+def _connect(host: str, port: int, options: list[Any] | None, at: float) -> socket.socket:
+    """Connect to the first address of `host` that answers before the time `at`."""
+    failure: OSError = TimeoutError("deadline passed")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        connection = _Socket(family, kind, protocol)
+        try:
+            connection.settimeout(_seconds_until(at))
+            for option in options or ():
+                connection.setsockopt(*option)
+            connection.connect(address)
+            # The TLS handshake takes its timeout from here.
+            connection.settimeout(_seconds_until(at))
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure
+
+
+class _Connection(_Connecting, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Connecting, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Keeps up to `connections` connections open and honours a `Deadline` as timeout.
+
+    One retry, for a connection that could not be made and for nothing else. Redirects
+    are not followed, proxies of the environment not used. Certificates are checked against
+    those of requests and of the system, to which SSL_CERT_FILE and SSL_CERT_DIR may add.
+    """
+
+    def __init__(self, *, connections: int) -> None:
+        retry = Retry(
+            total=1,
+            connect=1,
+            read=False,
+            redirect=0,
+            status=0,
+            other=0,
+            # Its default obeys a Retry-After of hours.
+            respect_retry_after_header=False,
+        )
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retry)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools with our connections."""
+        super().init_poolmanager(*args, ssl_context=_tls_context(), **kwargs)
+        manager: PoolManager = self.poolmanager
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.load_default_certs()
+    context.sslsocket_class = _TlsSocket
+    return context

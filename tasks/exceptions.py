@@ -1,0 +1,34 @@
+"""What can stand in the way of a task; none of them knows HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from safety.findings import Kind
+
+if TYPE_CHECKING:
+    # The models raise these errors, so the module cannot import them for real.
+    from tasks.models import Status
+
+
+class SubmissionBlocked(Exception):
+    """The gate refuses the submission.
+
+    Attributes:
+        kinds: the kinds of finding that block it; empty where the Reflex Layer blocks and
+            names none.
+    """
+
+    def __init__(self, kinds: frozenset[Kind]) -> None:
+        super().__init__("submission blocked")
+        self.kinds = kinds
+
+
+class InvalidTransition(Exception):
+    """The task is not in a status from which it may enter the wanted one."""
+
+    def __init__(self, task_id: UUID, wanted: Status) -> None:
+        super().__init__(f"task {task_id} cannot become {wanted}")
+        self.task_id = task_id
+        self.wanted = wanted

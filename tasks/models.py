@@ -1,0 +1,269 @@
+"""A task, its results, and what may happen to them."""
+
+import uuid
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib.postgres.functions import RandomUUID
+from django.db import connections, models, transaction
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import JSONObject, Now
+
+from safety.policy import Verdict as GateVerdict
+from tasks.exceptions import InvalidTransition
+from tasks.metrics import TASKS
+
+DEFAULT_MAX_COST_USD: Final = Decimal("1.0")
+DEFAULT_MAX_TIME_SECONDS: Final = 600
+DEFAULT_MAX_TOKENS: Final = 10_000
+COST_DIGITS: Final = 12
+COST_DECIMALS: Final = 4
+MAX_COST_USD: Final = Decimal("99999999.9999")
+MAX_INTEGER: Final = 2_147_483_647
+
+# Up to here a count is exact; beyond it the planner's estimate has to do.
+EXACT_COUNT_LIMIT: Final = 10_000
+
+
+class Status(models.TextChoices):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Priority(models.TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Verdict(models.TextChoices):
+    """The verdicts under which a task may exist."""
+
+    SAFE = GateVerdict.SAFE.value
+    FLAGGED = GateVerdict.FLAGGED.value
+    UNSCREENED = GateVerdict.UNSCREENED.value
+
+
+# Which statuses may follow one. A status that nothing follows is final.
+TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
+    Status.PENDING: frozenset({Status.PROCESSING, Status.CANCELLED}),
+    Status.PROCESSING: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+    Status.COMPLETED: frozenset(),
+    # A person may put a failed task back.
+    Status.FAILED: frozenset({Status.PENDING}),
+    Status.CANCELLED: frozenset(),
+}
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def with_newest_result(self) -> "TaskQuerySet":
+        """Add `newest_result`: `result_data`, `confidence` and `created_at` (ISO 8601)
+        of each task's newest result as a dict, or None. It takes no query of its own."""
+        newest = TaskResult.objects.filter(task=OuterRef("pk")).order_by("-created_at", "-pk")
+        return self.annotate(
+            newest_result=Subquery(
+                newest.values(
+                    answer=JSONObject(
+                        result_data="result_data",
+                        confidence="confidence",
+                        created_at="created_at",
+                    )
+                )[:1]
+            )
+        )
+
+    def count_by_status(self) -> dict[Status, int]:
+        """Return how many tasks are in each status, in a time that does not grow with them.
+
+        Counts beyond `EXACT_COUNT_LIMIT` are the planner's estimates.
+        """
+        limit = EXACT_COUNT_LIMIT + 1
+        counts = {status: self.filter(status=status)[:limit].count() for status in Status}
+        if limit in counts.values():
+            estimates = self._estimates_by_status()
+            for status, count in counts.items():
+                if count == limit:
+                    counts[status] = max(count, estimates.get(status, 0))
+        return counts
+
+    def _estimates_by_status(self) -> dict[str, int]:
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT value, (reltuples * frequency)::bigint
+                FROM pg_class
+                JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                JOIN pg_stats ON schemaname = nspname AND tablename = relname,
+                unnest(most_common_vals::text::text[], most_common_freqs)
+                    AS common (value, frequency)
+                WHERE pg_class.oid = 'tasks'::regclass AND attname = 'status'
+                """
+            )
+            return dict(cursor.fetchall())
+
+
+class Task(models.Model):
+    """One accepted submission and its life.
+
+    The status changes only through the verbs below. Each is one conditional UPDATE, so
+    that of two processes that race exactly one wins; the other gets `InvalidTransition`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    goal = models.TextField()
+    status = models.TextField(
+        choices=Status, default=Status.PENDING, db_default=Status.PENDING.value
+    )
+    priority = models.TextField(
+        choices=Priority, default=Priority.MEDIUM, db_default=Priority.MEDIUM.value
+    )
+    constraints = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    context = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    acceptance_criteria = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    task_metadata = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    assigned_arm = models.TextField(null=True, blank=True)  # noqa: DJ001 - null as specified
+    max_cost_usd = models.DecimalField(
+        max_digits=COST_DIGITS,
+        decimal_places=COST_DECIMALS,
+        default=DEFAULT_MAX_COST_USD,
+        db_default=Value(DEFAULT_MAX_COST_USD, models.DecimalField()),
+    )
+    max_time_seconds = models.IntegerField(
+        default=DEFAULT_MAX_TIME_SECONDS, db_default=DEFAULT_MAX_TIME_SECONDS
+    )
+    max_tokens = models.IntegerField(default=DEFAULT_MAX_TOKENS, db_default=DEFAULT_MAX_TOKENS)
+    # Of the gate; a task that came by another way was not screened.
+    verdict = models.TextField(
+        choices=Verdict, default=Verdict.UNSCREENED, db_default=Verdict.UNSCREENED.value
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+        ordering = ("-created_at",)
+        indexes = (
+            # Workers look for pending tasks, the console filters, /metrics counts.
+            models.Index(fields=["status"], name="idx_tasks_status"),
+            # The console lists the newest first.
+            models.Index(fields=["created_at"], name="idx_tasks_created_at"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="tasks_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(priority__in=Priority.values), name="tasks_priority_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(verdict__in=Verdict.values), name="tasks_verdict_known"
+            ),
+            models.CheckConstraint(
+                # The upper bound keeps NaN out, which PostgreSQL sorts above all numbers.
+                condition=Q(max_cost_usd__range=(0, MAX_COST_USD)),
+                name="tasks_max_cost_usd_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_time_seconds__gte=0), name="tasks_max_time_seconds_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_tokens__gte=0), name="tasks_max_tokens_not_negative"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def is_final(self) -> bool:
+        return not TRANSITIONS[Status(self.status)]
+
+    def start(self) -> None:
+        """Take a pending task into work."""
+        self._enter(Status.PROCESSING)
+
+    def complete(self, *, result_data: Any, confidence: float) -> "TaskResult":
+        """Store the result of a task in work and complete it, both or neither.
+
+        Args:
+            result_data: any JSON value but null.
+            confidence: 0 to 1.
+        """
+        with transaction.atomic():
+            # First, so that this object too stays as it was if the database refuses it.
+            result = TaskResult.objects.create(
+                task=self, result_data=result_data, confidence=confidence
+            )
+            self._enter(Status.COMPLETED)
+        return result
+
+    def fail(self) -> None:
+        """Give up on a task in work."""
+        self._enter(Status.FAILED)
+
+    def cancel(self) -> None:
+        """End a task that is pending or in work, for good."""
+        self._enter(Status.CANCELLED)
+
+    def requeue(self) -> None:
+        """Put a failed task back to the pending ones."""
+        self._enter(Status.PENDING)
+
+    def _enter(self, wanted: Status) -> None:
+        sources = [status for status, following in TRANSITIONS.items() if wanted in following]
+        changed = Task.objects.filter(pk=self.pk, status__in=sources).update(
+            status=wanted, updated_at=Now()
+        )
+        if not changed:
+            raise InvalidTransition(self.pk, wanted)
+        count_entry(wanted)
+        self.refresh_from_db(fields=["status", "updated_at"])
+
+
+class TaskResult(models.Model):
+    """What came out of a task."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    task = models.ForeignKey(
+        Task,
+        # Nothing deletes tasks today; who does one day has to decide about the results.
+        on_delete=models.PROTECT,
+        related_name="results",
+        # The index below stands in for the one that Django would name itself.
+        db_index=False,
+    )
+    result_data = models.JSONField()
+    confidence = models.DecimalField(max_digits=5, decimal_places=4)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "task_results"
+        ordering = ("-created_at",)
+        indexes = (
+            # Reading a task looks for its newest result.
+            models.Index(fields=["task"], name="idx_task_results_task_id"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(confidence__range=(0, 1)), name="task_results_confidence_in_range"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+def count_entry(status: Status) -> None:
+    """Count an entry into `status` once it is committed."""
+    transaction.on_commit(TASKS.labels(status.value).inc)
+
+
+for status in Status:
+    # Present from the first scrape.
+    TASKS.labels(status.value)

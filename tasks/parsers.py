@@ -1,0 +1,117 @@
+"""JSON as strictly as its standard has it."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from django.conf import settings
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+
+class BodyTooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is too large: at most {limit_bytes} bytes are allowed.")
+
+
+class LengthRequired(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Send the body with a Content-Length header, not in chunks."
+
+
+class BodyBrokeOff(ParseError):
+    default_detail = "The body broke off before its end."
+
+
+class StrictJSONParser(BaseParser):
+    """Reads UTF-8 JSON; refuses what other parsers let pass or guess at.
+
+    Duplicate keys, NaN and Infinity, numbers too large for a double, and nesting that
+    exhausts the parser are each a 400 that says so. Text that PostgreSQL cannot hold
+    (NUL, lone surrogates) is for the fields to refuse, by name.
+    """
+
+    media_type = "application/json"
+    # The browsable API writes with it what this parser is to read.
+    renderer_class = JSONRenderer
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return the JSON value that `stream`, a request, holds."""
+        return parse_json(_read(stream))
+
+
+def refuse_chunks(request: Request) -> None:
+    """Refuse a body without a length, which Django would take for an empty one."""
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        raise LengthRequired
+
+
+def _read(request: Any) -> bytes:
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.lower() != "identity":
+        raise UnsupportedMediaType(
+            request.content_type, detail="A Content-Encoding is not supported: send plain JSON."
+        )
+    limit_bytes: int = settings.MAX_BODY_BYTES
+    length_bytes = int(request.META.get("CONTENT_LENGTH") or 0)
+    if length_bytes > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
+    charset = request.content_params.get("charset", "utf-8")
+    if charset.lower() not in ("utf-8", "utf8"):
+        raise ParseError("The body must be UTF-8, and its charset parameter must say so.")
+    try:
+        body: bytes = request.read()
+    except OSError as error:
+        raise BodyBrokeOff from error
+    if len(body) < length_bytes:
+        raise BodyBrokeOff
+    return body
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the JSON value of `body`.
+
+    Raises:
+        ParseError: says what is wrong without quoting it.
+    """
+    try:
+        return json.loads(
+            body.decode(),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+        )
+    except UnicodeDecodeError as error:
+        raise ParseError("The body is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise ParseError(
+            f"The body is not JSON: {error.msg} at line {error.lineno} column {error.colno}."
+        ) from error
+    except RecursionError as error:
+        raise ParseError("The JSON is nested too deeply.") from error
+    except ValueError as error:
+        # What is left is Python's limit on the digits of an integer.
+        raise ParseError("The JSON holds a number that is too long.") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ParseError("The JSON holds an object with the same key twice.")
+    return result
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ParseError("The JSON holds NaN or Infinity, which are no JSON numbers.")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ParseError("The JSON holds a number that is too large.")
+    return number

@@ -1,0 +1,82 @@
+"""What the OpenAPI document says about the two requests: every answer, errors included."""
+
+from typing import Final
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    inline_serializer,
+)
+from rest_framework import serializers
+
+from tasks.serializers import EXAMPLE, TaskDetailSerializer, TaskSerializer
+
+Answer = OpenApiResponse
+Example = OpenApiExample
+
+DETAIL: Final = inline_serializer("Detail", {"detail": serializers.CharField()})
+
+
+def error(description: str, *details: str) -> OpenApiResponse:
+    """Describe an error answer, with its known details as examples."""
+    return Answer(
+        DETAIL,
+        description=description,
+        examples=[Example(detail, value={"detail": detail}) for detail in details],
+    )
+
+
+INVALID: Final = Answer(
+    OpenApiTypes.OBJECT,
+    description="The body does not validate: a list of faults for each field, or one `detail`.",
+    examples=[
+        Example("A field is missing", value={"goal": ["This field is required."]}),
+        Example("No JSON", value={"detail": "The body is not UTF-8."}),
+    ],
+)
+RETRY_AFTER: Final = OpenApiParameter(
+    "Retry-After",
+    OpenApiTypes.INT,
+    OpenApiParameter.HEADER,
+    response=[503],
+    description="Seconds after which it makes sense to try again.",
+)
+UNAVAILABLE: Final = error(
+    "Not now: no verdict can be had, the database cannot be reached, or too much is under "
+    "way. Nothing was stored. Try again after `Retry-After` seconds.",
+    "No verdict on the safety of the task can be had now. Nothing was stored; try again later.",
+)
+NOT_ACCEPTABLE: Final = error("`Accept` names neither `application/json` nor `text/html`.")
+
+SUBMIT_ANSWERS: Final = {
+    200: TaskSerializer,
+    400: INVALID,
+    403: error(
+        "The gate refuses the task. Nothing was stored.",
+        "Safety check failed: PII detected in input",
+        "Safety check failed: injection detected in input",
+        "Safety check failed: PII and injection detected in input",
+        "Safety check failed: blocked by the Reflex Layer",
+    ),
+    405: error("Only POST."),
+    406: NOT_ACCEPTABLE,
+    411: error("A body in chunks."),
+    413: error("The body is too large."),
+    415: error("The body is not JSON."),
+    500: error("A fault of the service."),
+    503: UNAVAILABLE,
+}
+READ_ANSWERS: Final = {
+    200: TaskDetailSerializer,
+    404: error("There is no such task.", "Task not found"),
+    405: error("Only GET."),
+    406: NOT_ACCEPTABLE,
+    500: error("A fault of the service."),
+    503: UNAVAILABLE,
+}
+SUBMIT_EXAMPLES: Final = [Example("A task", request_only=True, value=EXAMPLE)]
+TASK_ID: Final = OpenApiParameter(
+    "task_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The task's UUID."
+)

@@ -1,0 +1,150 @@
+"""The bodies of the API, in and out; the limits of the input stand on its fields."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from safety.client import MAX_TEXT_BYTES
+from tasks import models
+from tasks.fields import (
+    DecimalField,
+    IntegerField,
+    KnownFieldsOnly,
+    ObjectField,
+    PriorityField,
+    TextField,
+    TextListField,
+)
+from tasks.submission import Submission
+
+EXAMPLE: Final = {
+    "goal": "Analyze sentiment of user reviews",
+    "constraints": ["No PII in output", "Complete within 5 minutes"],
+    "context": {"user_id": "user123", "source": "web_app"},
+    "acceptance_criteria": ["Sentiment score between -1 and 1"],
+    "priority": "high",
+    "budget": {"max_cost_usd": 0.50, "max_time_seconds": 300, "max_tokens": 2000},
+}
+MAX_GOAL_CHARACTERS: Final = 10_000
+MAX_LIST_ITEMS: Final = 100
+MAX_ITEM_CHARACTERS: Final = 2_000
+MAX_CONTEXT_DEPTH: Final = 20
+
+
+class BudgetSerializer(KnownFieldsOnly):
+    """Limits on what carrying the task out may take."""
+
+    max_cost_usd = DecimalField(
+        max_digits=models.COST_DIGITS,
+        decimal_places=models.COST_DECIMALS,
+        min_value=0,
+        coerce_to_string=False,
+        default=models.DEFAULT_MAX_COST_USD,
+        help_text="US dollars.",
+    )
+    max_time_seconds = IntegerField(
+        min_value=0, max_value=models.MAX_INTEGER, default=models.DEFAULT_MAX_TIME_SECONDS
+    )
+    max_tokens = IntegerField(
+        min_value=0,
+        max_value=models.MAX_INTEGER,
+        default=models.DEFAULT_MAX_TOKENS,
+        help_text="Tokens of language models.",
+    )
+
+
+class SubmissionSerializer(KnownFieldsOnly):
+    """The body of `POST /submit`."""
+
+    goal = TextField(
+        max_length=MAX_GOAL_CHARACTERS, help_text="What is to be done. Kept exactly as it came."
+    )
+    constraints = TextListField(
+        max_items=MAX_LIST_ITEMS,
+        max_length=MAX_ITEM_CHARACTERS,
+        default=list,
+        help_text="What must hold while it is done.",
+    )
+    # DRF takes fields out of the class, so this one does not hide its own `context`.
+    context = ObjectField(  # type: ignore[assignment]
+        max_depth=MAX_CONTEXT_DEPTH,
+        default=dict,
+        help_text=f"Background information, at most {MAX_CONTEXT_DEPTH} levels deep.",
+    )
+    acceptance_criteria = TextListField(
+        max_items=MAX_LIST_ITEMS,
+        max_length=MAX_ITEM_CHARACTERS,
+        default=list,
+        help_text="How to tell that it is done.",
+    )
+    priority = PriorityField(choices=models.Priority.choices, default=models.Priority.MEDIUM)
+    budget = BudgetSerializer(
+        required=False, allow_null=True, help_text="What is left out takes its default."
+    )
+
+    def get_initial(self) -> dict[str, Any]:
+        """Return what the form of the browsable API begins with."""
+        return EXAMPLE
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what one call to the Reflex Layer could not hold."""
+        submission = _submission(attrs)
+        if submission.document.size_bytes > MAX_TEXT_BYTES:
+            raise serializers.ValidationError(
+                f"All texts together, the keys and numbers of context included, may have at "
+                f"most {MAX_TEXT_BYTES} bytes of UTF-8; these have "
+                f"{submission.document.size_bytes}."
+            )
+        return {"submission": submission}
+
+
+def _submission(attrs: dict[str, Any]) -> Submission:
+    budget = attrs.pop("budget", None)
+    if budget is None:
+        empty = BudgetSerializer(data={})
+        empty.is_valid(raise_exception=True)
+        budget = empty.validated_data
+    return Submission(**attrs, **budget)
+
+
+TASK_FIELDS: Final = ("task_id", "goal", "status", "priority", "created_at", "metadata")
+
+
+class TaskSerializer(serializers.ModelSerializer[models.Task]):
+    """A task as it was accepted."""
+
+    task_id = serializers.UUIDField(source="id", read_only=True)
+    metadata = serializers.DictField(source="task_metadata", read_only=True)
+
+    class Meta:
+        model = models.Task
+        fields: tuple[str, ...] = TASK_FIELDS
+        read_only_fields = fields
+
+
+class ResultSerializer(serializers.Serializer[Any]):
+    """What came out of a task."""
+
+    result_data = serializers.JSONField()
+    confidence = serializers.FloatField(min_value=0, max_value=1)
+    created_at = serializers.DateTimeField()
+
+
+class TaskDetailSerializer(TaskSerializer):
+    """A task as it stands now, with its newest result."""
+
+    result = serializers.SerializerMethodField()
+
+    class Meta(TaskSerializer.Meta):
+        fields = (*TASK_FIELDS[:-1], "updated_at", "metadata", "result")
+        read_only_fields = fields
+
+    @extend_schema_field(ResultSerializer(allow_null=True))
+    def get_result(self, task: Any) -> dict[str, Any] | None:
+        newest: dict[str, Any] | None = task.newest_result
+        if newest is None:
+            return None
+        created_at = datetime.fromisoformat(newest["created_at"])
+        return dict(ResultSerializer({**newest, "created_at": created_at}).data)

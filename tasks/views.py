@@ -1,0 +1,77 @@
+"""`POST /submit` and `GET /tasks/{task_id}`."""
+
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from safety.gate import gate
+from tasks.models import Task
+from tasks.parsers import refuse_chunks
+from tasks.schema import READ_ANSWERS, RETRY_AFTER, SUBMIT_ANSWERS, SUBMIT_EXAMPLES, TASK_ID
+from tasks.serializers import SubmissionSerializer, TaskDetailSerializer, TaskSerializer
+from tasks.services import submit_task
+
+
+class SubmitView(GenericAPIView[Task]):
+    # Title and text of the page that a browser gets.
+    name = "Submit a task"
+    description = "All its text is screened first; an unsafe task is refused."
+
+    serializer_class = SubmissionSerializer
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        refuse_chunks(request)
+
+    @extend_schema(
+        operation_id="submit_task",
+        summary="Submit a task",
+        tags=["tasks"],
+        parameters=[RETRY_AFTER],
+        examples=SUBMIT_EXAMPLES,
+        responses=SUBMIT_ANSWERS,
+    )
+    def post(self, request: Request) -> Response:
+        """All text of the task is screened by the Reflex Layer before anything is stored."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        task = submit_task(
+            submission=body.validated_data["submission"],
+            gate=gate(),
+            request_id=request.META["request_id"],
+        )
+        location = reverse("task", args=[task.pk])
+        return Response(TaskSerializer(task).data, headers={"Location": location})
+
+
+class TaskView(GenericAPIView[Task]):
+    name = "Task"
+    description = "A task as it stands now, with its newest result."
+
+    serializer_class = TaskDetailSerializer
+    queryset = Task.objects.with_newest_result()
+
+    @extend_schema(
+        operation_id="read_task",
+        summary="Read a task",
+        tags=["tasks"],
+        parameters=[TASK_ID, RETRY_AFTER],
+        responses=READ_ANSWERS,
+    )
+    def get(self, request: Request, task_id: str) -> Response:
+        """The task as it stands now, with its newest result."""
+        task = Task.objects.with_newest_result().get(pk=_parsed(task_id))
+        return Response(self.get_serializer(task).data)
+
+
+def _parsed(task_id: str) -> UUID:
+    try:
+        return UUID(task_id)
+    except ValueError as error:
+        raise NotFound("Task not found") from error

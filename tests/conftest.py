@@ -1,0 +1,99 @@
+"""Real parts for the tests: databases, Reflex Layers, running services."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from safety.gate import gate
+from tests.environment import ROOT
+from tests.reflex_layer import ScriptedReflexLayer
+from tests.service import Service
+
+StartService = Callable[..., Service]
+
+
+@pytest.fixture
+def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
+    """A scripted Reflex Layer that this process' gate asks; it says that all is clean."""
+    with ScriptedReflexLayer() as scripted:
+        settings.REFLEX_URL = scripted.url
+        gate.cache_clear()
+        yield scripted
+    gate.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def service_database_url() -> str:
+    """A migrated database for services, apart from the one that Django's tests roll back."""
+    server_url = os.environ["ORCHESTRATOR_DATABASE_URL"]
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE service")
+    url = server_url.replace("/postgres?", "/service?")
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url},
+        check=True,
+    )
+    return url
+
+
+@pytest.fixture(scope="session")
+def service_database(service_database_url: str) -> Iterator["psycopg.Connection[Any]"]:
+    """A look into the services' database."""
+    with psycopg.connect(service_database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def start_service(tmp_path: Path, service_database_url: str) -> Iterator[StartService]:
+    """Start a service with settings of the test's own; it stops with the test."""
+    started: list[Service] = []
+
+    def start(**variables: Any) -> Service:
+        folder = tmp_path / str(len(started))
+        folder.mkdir()
+        service = Service(folder, **{"DATABASE_URL": service_database_url} | variables)
+        started.append(service)
+        return service
+
+    yield start
+    for service in started:
+        if service.process.poll() is None:
+            service.stop()
+
+
+@pytest.fixture(scope="session")
+def bundled_reflex_layer() -> Iterator[str]:
+    """The bundled Reflex Layer in a process of its own; its URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "safety.reflex_layer", "--fd", str(listener.fileno())],
+            cwd=ROOT,
+            pass_fds=[listener.fileno()],
+        )
+        port = listener.getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+@pytest.fixture(scope="session")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, service_database_url: str, bundled_reflex_layer: str
+) -> Iterator[Service]:
+    """The service as an operator runs it, with the bundled Reflex Layer."""
+    with Service(
+        tmp_path_factory.mktemp("service"),
+        DATABASE_URL=service_database_url,
+        REFLEX_URL=bundled_reflex_layer,
+        WORKERS=2,
+    ) as running:
+        yield running

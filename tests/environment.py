@@ -1,0 +1,33 @@
+"""A PostgreSQL of the tests' own, and the settings' defaults, before Django is set up."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from orchestrator_site import development
+
+ROOT = Path(__file__).parent.parent
+
+
+def prepare() -> None:
+    """Make the environment that of a production start with nothing but defaults."""
+    for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
+        del os.environ[name]
+    # With every variable set, a developer's own .env changes nothing here.
+    load_dotenv(ROOT / ".env.example")
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    # Registered first, so that it runs after PostgreSQL has stopped.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    os.environ |= {
+        "ORCHESTRATOR_DATABASE_URL": development.database_url(folder),
+        "ORCHESTRATOR_SECRET_KEY": "a-key-for-the-tests-" + "x" * 40,
+        "ORCHESTRATOR_HTTPS": "false",
+    }
+
+
+prepare()

@@ -1,0 +1,56 @@
+import re
+from typing import Any
+
+import pytest
+
+from orchestrator_site.database.url import parse_database_url
+
+PLAIN = {"NAME": "octollm", "USER": "user", "PASSWORD": "password", "HOST": "db", "PORT": "5432"}
+
+
+@pytest.mark.parametrize(
+    "scheme", ["postgresql+asyncpg", "postgresql", "postgres", "postgresql+psycopg"]
+)
+def test_each_way_to_name_postgresql_is_read(scheme: str) -> None:
+    url = f"{scheme}://user:password@db:5432/octollm"
+    assert parse_database_url(url) == PLAIN | {"OPTIONS": {}}
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        pytest.param("u:p%40ss%2Fw%3Ard@h/d", {"PASSWORD": "p@ss/w:rd"}, id="percent-encoding"),
+        pytest.param("u@[2001:db8::1]:5433/d", {"HOST": "2001:db8::1", "PORT": "5433"}, id="IPv6"),
+        pytest.param(
+            "u@h/d?sslmode=require&application_name=x",
+            {"OPTIONS": {"sslmode": "require", "application_name": "x"}},
+            id="parameters",
+        ),
+        pytest.param("postgres@/d?host=/run/postgresql", {"HOST": "/run/postgresql"}, id="socket"),
+        pytest.param("/d", {"NAME": "d", "OPTIONS": {}}, id="nothing but a name"),
+    ],
+)
+def test_what_libpq_understands_is_read(rest: str, expected: dict[str, Any]) -> None:
+    parsed = parse_database_url(f"postgresql://{rest}")
+    assert {key: parsed[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://user:s3cret@db/octollm",
+        "sqlite:///s3cret.db",
+        "postgresql:s3cret",
+        "postgresql+psycopg2://user:s3cret@db/octollm",
+        "postgresql://user:s3cret%zz@db/octollm",
+        "postgresql://user:s3cret@db:port/octollm?s3cret=s3cret",
+        "postgresql://user:s3cret@db:5432",
+        "postgresql://user:s3cret@db:5432/",
+        "s3cret",
+        "",
+    ],
+)
+def test_anything_else_is_refused_without_being_quoted(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^(must begin|is no|names no)") as caught:
+        parse_database_url(url)
+    assert not re.search("s3cret", str(caught.value))

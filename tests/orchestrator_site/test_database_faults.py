@@ -1,0 +1,204 @@
+"""What clients see while the database fails in every way we know, and after."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+
+from tests.conftest import StartService
+from tests.postgresql import Postgresql
+from tests.service import Service
+
+TIMEOUT_SECONDS = 2
+NO_TASK = "/tasks/00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Postgresql]:
+    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-faults-"))
+    folder.chmod(0o755)
+    with Postgresql(folder / "data") as server:
+        yield server
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def migrated(postgresql: Postgresql) -> Postgresql:
+    postgresql.migrate()
+    return postgresql
+
+
+@pytest.fixture
+def faulty(migrated: Postgresql, start_service: StartService, bundled_reflex_layer: str) -> Service:
+    """A service on the database that the test maltreats."""
+    return start_service(
+        DATABASE_URL=migrated.url,
+        REFLEX_URL=bundled_reflex_layer,
+        DATABASE_TIMEOUT_SECONDS=TIMEOUT_SECONDS,
+        WORKERS=1,
+    )
+
+
+def assert_unavailable(response: requests.Response) -> None:
+    assert response.status_code == 503
+    assert response.json() == {"detail": "The database cannot be reached now. Try again later."}
+    assert response.headers["Retry-After"] == "5"
+
+
+def assert_503_within(service: Service, seconds: float) -> None:
+    for call in (service.submit, lambda: service.get(NO_TASK)):
+        started = time.monotonic()
+        assert_unavailable(call())
+        assert time.monotonic() - started < seconds
+    assert service.get("/health").status_code == 200
+
+
+def test_without_a_database_requests_get_503_and_it_comes_back(
+    faulty: Service, migrated: Postgresql
+) -> None:
+    assert faulty.submit().status_code == 200
+    migrated.stop()
+    assert_503_within(faulty, 1)
+    assert faulty.get("/ready").json()["database"] == "disconnected"
+    assert "octollm_orchestrator_tasks_by_status" not in faulty.get("/metrics").text
+    migrated.start()
+    assert faulty.submit().status_code == 200
+    assert faulty.get("/ready").status_code == 200
+
+
+def test_a_hanging_database_holds_a_request_no_longer_than_the_timeout(
+    faulty: Service, migrated: Postgresql
+) -> None:
+    assert faulty.submit().status_code == 200
+    migrated.pause()
+    # On the connection that is open, and on one that has to be made.
+    assert_503_within(faulty, TIMEOUT_SECONDS + 1)
+    started = time.monotonic()
+    assert faulty.get("/ready").json()["database"] == "disconnected"
+    assert time.monotonic() - started < 2.5
+    migrated.resume()
+    assert faulty.submit().status_code == 200
+
+
+def test_a_statement_that_nobody_waits_for_ends_on_the_server(
+    faulty: Service, migrated: Postgresql
+) -> None:
+    with (
+        psycopg.connect(migrated.url) as blocker,
+        psycopg.connect(migrated.url, autocommit=True) as observer,
+    ):
+        blocker.execute("LOCK TABLE tasks")
+        assert_unavailable(faulty.submit())
+        waiting = "SELECT pg_sleep(0.1), count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT%'"
+        deadline = time.monotonic() + 5
+        while observer.execute(waiting).fetchone()[1]:
+            assert time.monotonic() < deadline
+        blocker.rollback()
+    assert faulty.submit().status_code == 200
+
+
+def test_killed_under_load_and_back_every_200_has_its_row(
+    faulty: Service, migrated: Postgresql
+) -> None:
+    promised: list[str] = []
+    statuses: set[int] = set()
+    over = threading.Event()
+
+    def load() -> None:
+        while not over.is_set():
+            response = faulty.submit()
+            statuses.add(response.status_code)
+            if response.status_code == 200:
+                promised.append(response.json()["task_id"])
+
+    clients = [threading.Thread(target=load) for _ in range(4)]
+    for client in clients:
+        client.start()
+    _wait_for(lambda: len(promised) > 20)
+    migrated.kill()
+    before = len(promised)
+    _wait_for(lambda: 503 in statuses)
+    migrated.start()
+    _wait_for(lambda: len(promised) > before + 20)
+    over.set()
+    for client in clients:
+        client.join()
+    with psycopg.connect(migrated.url) as connection:
+        rows = {str(row[0]) for row in connection.execute("SELECT id FROM tasks")}
+    assert set(promised) <= rows
+    assert statuses == {200, 503}
+
+
+def test_connections_cut_while_idle_cost_no_request(faulty: Service, migrated: Postgresql) -> None:
+    assert faulty.submit().status_code == 200
+    migrated.stop()
+    migrated.start()
+    # Each request may meet a thread whose connection leads nowhere any more.
+    assert [faulty.submit().status_code for _ in range(16)] == [200] * 16
+
+
+def test_a_database_that_is_not_migrated_gets_503_and_the_log_says_why(
+    postgresql: Postgresql, start_service: StartService, bundled_reflex_layer: str
+) -> None:
+    service = start_service(DATABASE_URL=postgresql.url, REFLEX_URL=bundled_reflex_layer, WORKERS=1)
+    assert_503_within(service, 1)
+    ready = service.get("/ready")
+    assert ready.status_code == 503
+    assert ready.json() == {
+        "status": "not_ready",
+        "database": "disconnected",
+        "reflex_layer": "available",
+    }
+    reasons = [line for line in service.log_lines() if "migrations" in line["message"]]
+    assert "tasks.0001_initial" in reasons[0]["missing"]
+    postgresql.migrate()
+    assert service.submit().status_code == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a disk of a few megabytes takes root to mount")
+def test_a_full_disk_gets_503_and_what_was_stored_stays(
+    migrated: Postgresql, start_service: StartService, bundled_reflex_layer: str, tmp_path: Path
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-disk-"))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a disk")
+    try:
+        shutil.chown(folder, "pgserver")
+        with psycopg.connect(migrated.url, autocommit=True) as connection:
+            connection.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
+            connection.execute("ALTER TABLE tasks SET TABLESPACE small")
+        service = start_service(
+            DATABASE_URL=migrated.url, REFLEX_URL=bundled_reflex_layer, WORKERS=1
+        )
+        # Text that does not compress, so that the disk fills.
+        body = {"goal": "Store this", "context": {"blob": os.urandom(20_000).hex()}}
+        stored = []
+        while (response := service.submit(body)).status_code == 200:
+            stored.append(response.json()["task_id"])
+        assert_unavailable(response)
+        assert stored
+        for task_id in stored:
+            assert service.get(f"/tasks/{task_id}").status_code == 200
+    finally:
+        migrated.kill()
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
+
+
+def _wait_for(condition: "object") -> None:
+    deadline = time.monotonic() + 20
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,58 @@
+"""Log lines: JSON, with the specification's keys."""
+
+import re
+
+import pytest
+
+from tests.service import Service
+
+KEYS = ("timestamp", "level", "message", "logger", "request_id")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_line_has_the_key(service: Service, key: str) -> None:
+    service.submit()
+    assert all(key in line for line in service.log_lines())
+
+
+def test_a_submission_is_logged_as_the_specification_shows(service: Service) -> None:
+    response = service.submit(priority="high")
+    line = next(
+        line
+        for line in service.log_lines()
+        if line["request_id"] == response.headers["X-Request-ID"] and "task_id" in line
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("timestamp"))
+    assert line == {
+        "level": "INFO",
+        "message": "Task submitted successfully",
+        "task_id": response.json()["task_id"],
+        "priority": "high",
+        "logger": "tasks.services",
+        "request_id": response.headers["X-Request-ID"],
+        "verdict": "safe",
+    }
+
+
+def test_a_request_is_logged_by_its_endpoint(service: Service) -> None:
+    response = service.get("/tasks/some-id", headers={"X-Request-ID": "logged-once"})
+    lines = [line for line in service.log_lines() if line["request_id"] == "logged-once"]
+    assert response.headers["X-Request-ID"] == "logged-once"
+    assert [line["message"] for line in lines] == ["Request answered"]
+    assert lines[0]["endpoint"] == "/tasks/{task_id}"
+    assert lines[0]["status"] == 404
+    assert lines[0]["client_address"] == "127.0.0.1"
+    assert 0 < lines[0]["duration_seconds"] < 5
+
+
+def test_lines_of_gunicorn_are_json_too(service: Service) -> None:
+    service.get("/health")
+    assert any(line["logger"] == "gunicorn.error" for line in service.log_lines())
+
+
+@pytest.mark.parametrize(
+    "given", ["", "a b", "x" * 65, "täst", "<script>", "line\tbreak"], ids=repr
+)
+def test_a_request_id_that_is_not_well_formed_is_replaced(service: Service, given: str) -> None:
+    response = service.get("/", headers={"X-Request-ID": given.encode()})
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-ID"])

@@ -1,0 +1,194 @@
+"""Settings as a start of the service meets them: in a process of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.environment import ROOT
+
+SHOW = """
+import json, sys
+from orchestrator_site import settings
+json.dump({name: getattr(settings, name) for name in sys.argv[1:]}, sys.stdout, default=str)
+"""
+
+
+def run(command: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {f"ORCHESTRATOR_{name}": value for name, value in variables.items()},
+        capture_output=True,
+        text=True,
+    )
+
+
+def read(*names: str, **variables: str) -> dict[str, Any]:
+    finished = run(["-c", SHOW, *names], **variables)
+    assert finished.returncode == 0, finished.stderr
+    shown: dict[str, Any] = json.loads(finished.stdout)
+    return shown
+
+
+def documented() -> dict[str, str]:
+    """The variables of .env.example with their defaults."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    pairs = (re.fullmatch(r"(?:# )?ORCHESTRATOR_(\w+)=(.*)", line) for line in lines)
+    return {pair[1]: pair[2] for pair in pairs if pair}
+
+
+def known() -> set[str]:
+    """The variables that settings.py reads."""
+    source = (ROOT / "orchestrator_site/settings.py").read_text()
+    return set(re.findall(r'(?:env\.\w+|names)\(\s*"([A-Z_]+)"', source))
+
+
+def test_each_variable_stands_in_the_example_file() -> None:
+    assert set(documented()) == known()
+
+
+def test_each_variable_stands_in_the_table_of_the_readme() -> None:
+    table = set(re.findall(r"^\| `ORCHESTRATOR_(\w+)` \|", (ROOT / "README.md").read_text(), re.M))
+    assert table == known()
+
+
+def test_the_example_file_gives_the_defaults() -> None:
+    names = [
+        "REFLEX_URL",
+        "LOG_LEVEL",
+        "HOST",
+        "PORT",
+        "ALLOWED_HOSTS",
+        "WORKERS",
+        "THREADS",
+        "CSRF_TRUSTED_ORIGINS",
+        "MAX_BODY_BYTES",
+        "REFLEX_DEADLINE_SECONDS",
+        "CIRCUIT_FAILURES",
+        "CIRCUIT_RESET_SECONDS",
+        "DATABASE_TIMEOUT_SECONDS",
+        "TRUSTED_PROXIES",
+        "HTTPS",
+        "DEVELOPMENT",
+        "ENABLE_REFLEX_INTEGRATION",
+        "PII_ACTION",
+        "INJECTION_BLOCKS_FROM",
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")
+    }
+    required = {
+        "ORCHESTRATOR_DATABASE_URL": "postgresql://nowhere/none",
+        "ORCHESTRATOR_SECRET_KEY": "x",
+    }
+    bare = subprocess.run(
+        [sys.executable, "-c", SHOW, *names],
+        cwd=ROOT,
+        env=environment | required,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(bare.stdout) == read(*names, HTTPS="true")
+
+
+SPECIFIED = {
+    "REFLEX_URL": "http://localhost:8080",
+    "ENABLE_REFLEX_INTEGRATION": True,
+    "LOG_LEVEL": "INFO",
+    "HOST": "0.0.0.0",  # noqa: S104
+    "PORT": 8000,
+}
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_a_variable_of_the_specification_has_its_default(name: str) -> None:
+    assert read(name) == {name: SPECIFIED[name]}
+
+
+def test_the_database_url_of_the_specification_is_accepted() -> None:
+    url = "postgresql+asyncpg://user:password@localhost:5432/octollm"
+    database = read("DATABASES", DATABASE_URL=url)["DATABASES"]["default"]
+    assert (database["HOST"], database["NAME"]) == ("localhost", "octollm")
+
+
+WRONG = {
+    "DATABASE_URL": "mysql://user:s3cret@host/name",
+    "REFLEX_URL": "s3cret://reflex",
+    "ENABLE_REFLEX_INTEGRATION": "s3cret",
+    "LOG_LEVEL": "s3cret",
+    "PORT": "70000",
+    "DEBUG": "s3cret",
+    "SECRET_KEY": "",
+    "HTTPS": "s3cret",
+    "TRUSTED_PROXIES": "-1",
+    "WORKERS": "0",
+    "THREADS": "2",
+    "MAX_BODY_BYTES": "s3cret",
+    "PII_ACTION": "s3cret",
+    "INJECTION_BLOCKS_FROM": "s3cret",
+    "REFLEX_DEADLINE_SECONDS": "0",
+    "CIRCUIT_FAILURES": "0",
+    "CIRCUIT_RESET_SECONDS": "nan",
+    "DATABASE_TIMEOUT_SECONDS": "inf",
+}
+
+
+def test_all_faults_are_named_at_once_without_their_values() -> None:
+    finished = run(["manage.py", "check"], **WRONG)
+    assert finished.returncode == 1
+    assert finished.stdout == ""
+    lines = finished.stderr.splitlines()
+    assert lines[0] == "Wrong settings:"
+    assert [line.split(":")[0] for line in lines[1:]] == sorted(
+        f"ORCHESTRATOR_{name}" for name in WRONG
+    )
+    assert "s3cret" not in finished.stderr
+
+
+def test_a_missing_required_variable_stops_gunicorn_with_json_lines_only(tmp_path: Path) -> None:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("ORCHESTRATOR_DATABASE_URL", "ORCHESTRATOR_SECRET_KEY")
+    }
+    finished = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--config=python:orchestrator_site.gunicorn_conf"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 1
+    lines = [json.loads(line) for line in (finished.stdout + finished.stderr).splitlines()]
+    assert [(line["level"], line["fault"].split(":")[0]) for line in lines] == [
+        ("ERROR", "ORCHESTRATOR_DATABASE_URL"),
+        ("ERROR", "ORCHESTRATOR_SECRET_KEY"),
+    ]
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
+    for name in ("orchestrator_site", "safety"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".env").write_text("ORCHESTRATOR_PORT=9001\nORCHESTRATOR_WORKERS=9\n")
+    environment = {key: value for key, value in os.environ.items() if key != "ORCHESTRATOR_WORKERS"}
+    finished = subprocess.run(
+        [sys.executable, "-c", SHOW, "PORT", "WORKERS"],
+        cwd=tmp_path,
+        env=environment | {"ORCHESTRATOR_PORT": "9002"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(finished.stdout) == {"PORT": 9002, "WORKERS": 9}
+
+
+def test_names_in_a_list_may_have_spaces_around_them() -> None:
+    hosts = read("ALLOWED_HOSTS", ALLOWED_HOSTS="a.example, b.example ,")
+    assert hosts == {"ALLOWED_HOSTS": ["a.example", "b.example"]}

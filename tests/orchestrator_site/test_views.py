@@ -1,0 +1,134 @@
+"""What the service says of itself, and the pages for developers."""
+
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from django.urls import get_resolver
+
+from orchestrator_site.endpoints import KNOWN, endpoint_of
+from tests.service import Service
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def schema(service: Service) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(service.get("/schema").text)
+    return document
+
+
+BODIES = {
+    "/health": {"status": "healthy"},
+    "/ready": {"status": "ready", "database": "connected", "reflex_layer": "available"},
+    "/": {"service": "OctoLLM Orchestrator", "version": "1.0.0", "status": "operational"},
+}
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_the_endpoint_answers_as_specified(service: Service, path: str) -> None:
+    response = service.get(path)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == BODIES[path]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_a_probe_gets_its_answer_whatever_it_accepts(service: Service, path: str) -> None:
+    accept = "application/openmetrics-text;version=1.0.0"
+    assert service.get(path, headers={"Accept": accept}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/submit/", "/health/", "/nowhere", "/tasks", "/tasks/", "//"])
+def test_what_is_not_ours_is_a_404_in_json(service: Service, path: str) -> None:
+    response = service.get(path)
+    assert response.status_code == 404
+    assert response.json() == {"detail": "Not found. The API is described at /docs."}
+
+
+def test_every_answer_carries_its_length_and_the_request_id(service: Service) -> None:
+    for path in ("/", "/nowhere", "/admin/", "/static/admin/css/base.css", "/metrics"):
+        response = service.get(path)
+        assert response.headers["X-Request-ID"]
+        assert "Content-Length" in response.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/submit", "/tasks/no-such-task"])
+def test_a_browser_gets_a_page(service: Service, path: str) -> None:
+    response = service.get(path, headers=BROWSER)
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "OctoLLM Orchestrator" in response.text
+
+
+def test_the_page_to_submit_offers_an_example(service: Service) -> None:
+    page = service.get("/submit", headers=BROWSER).text
+    assert "Analyze sentiment of user reviews" in page
+    assert "application/json" in page
+
+
+def test_a_browser_reads_a_task(service: Service) -> None:
+    task_id = service.submit({"goal": "Shown <b>as text</b>"}).json()["task_id"]
+    page = service.get(f"/tasks/{task_id}", headers=BROWSER).text
+    assert "<b>as text</b>" not in page
+    assert "as text" in page
+
+
+def test_the_documentation_needs_no_other_host(service: Service) -> None:
+    page = service.get("/docs").text
+    assert "swagger-ui-bundle.js" in page
+    assert "https://" not in page
+    script = page.split('src="')[1].split('"')[0]
+    assert service.get(script).status_code == 200
+
+
+def test_the_schema_describes_every_endpoint(schema: dict[str, Any]) -> None:
+    of_api = {
+        known.endpoint
+        for known in KNOWN
+        if known.endpoint not in ("/admin/", "/schema", "/docs", "other")
+    }
+    assert set(schema["paths"]) == of_api
+
+
+def test_the_schema_describes_every_known_answer(schema: dict[str, Any]) -> None:
+    for known in KNOWN:
+        if known.endpoint in schema["paths"]:
+            answers = schema["paths"][known.endpoint][known.method.lower()]["responses"]
+            assert {str(status) for status in known.statuses} <= set(answers)
+
+
+def test_an_unavailable_service_is_described_with_its_retry_after(schema: dict[str, Any]) -> None:
+    answer = schema["paths"]["/submit"]["post"]["responses"]["503"]
+    assert "Retry-After" in answer["headers"]
+
+
+def test_each_route_has_its_name_in_the_metrics() -> None:
+    routes = {
+        "/" + str(pattern.pattern).replace("<str:task_id>", "{task_id}")
+        for resolver in [get_resolver(), get_resolver("tasks.urls")]
+        for pattern in resolver.url_patterns
+    }
+    # `/admin` only leads to `/admin/`.
+    assert {known.endpoint for known in KNOWN} - {"other"} == routes - {"/admin"}
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/tasks/1", "/tasks/{task_id}"),
+        ("/tasks/", "other"),
+        ("/tasks/1/2", "other"),
+        ("/admin/tasks/task/", "/admin/"),
+        ("/admin", "other"),
+        ("/submit/", "other"),
+        ("", "other"),
+    ],
+)
+def test_a_path_belongs_to_its_endpoint(path: str, endpoint: str) -> None:
+    assert endpoint_of(path) == endpoint
+
+
+def test_the_root_of_the_console_needs_no_slash(service: Service) -> None:
+    response: requests.Response = service.get("/admin")
+    assert (response.status_code, response.headers["Location"]) == (302, "/admin/")

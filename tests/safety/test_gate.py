@@ -1,0 +1,344 @@
+"""The gate as the rest of the service sees it, made from settings."""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from safety.document import Document, Piece, pieces_of
+from safety.exceptions import (
+    CircuitOpen,
+    DeadlineExceeded,
+    NoVerdict,
+    RateLimited,
+    RequestRejected,
+    ServerFault,
+    UnusableAnswer,
+)
+from safety.findings import Finding, Kind, Severity
+from safety.gate import Screening, gate
+from safety.policy import PiiAction, Verdict
+from tests.reflex_layer import (
+    Behaviour,
+    ScriptedReflexLayer,
+    answer,
+    hangs,
+    injection,
+    pii,
+    resets,
+    says,
+)
+
+DOCUMENT = Document([Piece("goal", "Analyze reviews"), *pieces_of("context", {"pages": 3})])
+RESULTS = ["safe", "flagged", "blocked", "no_verdict", "circuit_open"]
+STATES = ["closed", "open", "half-open"]
+
+
+@pytest.fixture
+def switched_off(settings: Any) -> Iterator[None]:
+    settings.ENABLE_REFLEX_INTEGRATION = False
+    gate.cache_clear()
+    yield
+    gate.cache_clear()
+
+
+def screen() -> Screening:
+    return gate().screen(DOCUMENT, request_id="request-1")
+
+
+def refusal() -> NoVerdict:
+    with pytest.raises(NoVerdict) as caught:
+        screen()
+    return caught.value
+
+
+def counted() -> dict[str, float]:
+    """Return what the counters of the gate show now."""
+    calls = "octollm_orchestrator_reflex_calls_total"
+    counts = {result: REGISTRY.get_sample_value(calls, {"result": result}) for result in RESULTS}
+    others = {
+        "timed": "octollm_orchestrator_screening_duration_seconds_count",
+        "unscreened": "octollm_orchestrator_unscreened_submissions_total",
+    }
+    counts |= {name: REGISTRY.get_sample_value(metric) for name, metric in others.items()}
+    return {name: value for name, value in counts.items() if value is not None}
+
+
+def added(before: dict[str, float]) -> dict[str, float]:
+    """Return which counters have grown since, and by how much."""
+    return {name: value - before[name] for name, value in counted().items() if value > before[name]}
+
+
+def circuit_state() -> dict[str, float | None]:
+    name = "octollm_orchestrator_circuit_state"
+    return {state: REGISTRY.get_sample_value(name, {"state": state}) for state in STATES}
+
+
+# Verdicts
+
+
+def test_all_texts_are_screened_in_one_call(reflex_layer: ScriptedReflexLayer) -> None:
+    screen()
+
+    assert reflex_layer.texts == ["Analyze reviews\npages: 3\n"]
+    assert reflex_layer.requests[0][2]["x-request-id"] == "request-1"
+
+
+LINK = Finding(Kind.INJECTION, "DataExfiltration", Severity.MEDIUM, 0.8, 0, 3)
+ATTACK = Finding(Kind.INJECTION, "DataExfiltration", Severity.HIGH, 0.8, 0, 3)
+EMAIL = Finding(Kind.PII, "Email", None, 0.9, 0, 3)
+BOTH = injection() | {"pii_matches": pii()["pii_matches"]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "verdict", "blocked_for", "findings"),
+    [
+        pytest.param(answer(), "safe", [], [], id="safe"),
+        pytest.param(injection("Medium"), "flagged", [], [LINK], id="flagged"),
+        pytest.param(injection("High"), "blocked", [Kind.INJECTION], [ATTACK], id="injection"),
+        pytest.param(pii(), "blocked", [Kind.PII], [EMAIL], id="pii"),
+        pytest.param(BOTH, "blocked", [Kind.PII, Kind.INJECTION], [EMAIL, ATTACK], id="both"),
+        pytest.param(answer(status="blocked"), "blocked", [], [], id="no-finding-named"),
+    ],
+)
+def test_a_screening_says_what_came_of_it(
+    reflex_layer: ScriptedReflexLayer,
+    sent: dict[str, Any],
+    verdict: str,
+    blocked_for: list[Kind],
+    findings: list[Finding],
+) -> None:
+    reflex_layer.behaviour = says(sent | {"request_id": "reflex-7", "cache_hit": True})
+    before = counted()
+
+    screening = screen()
+
+    assert screening == Screening(
+        verdict=Verdict(verdict),
+        blocked_for=frozenset(blocked_for),
+        findings=tuple(findings),
+        reflex_request_id="reflex-7",
+        cache_hit=True,
+        duration_seconds=screening.duration_seconds,
+    )
+    assert added(before) == {verdict: 1, "timed": 1}
+
+
+def test_a_screening_takes_its_time(reflex_layer: ScriptedReflexLayer) -> None:
+    clean = says(answer())
+
+    def late(connection: Any) -> bool:
+        threading.Event().wait(0.2)
+        return clean(connection)
+
+    reflex_layer.behaviour = late
+    total = "octollm_orchestrator_screening_duration_seconds_sum"
+    before = REGISTRY.get_sample_value(total) or 0
+
+    seconds = screen().duration_seconds
+
+    assert 0.2 <= seconds < 0.7
+    assert (REGISTRY.get_sample_value(total) or 0) - before == pytest.approx(seconds)
+
+
+def test_the_policy_comes_from_the_settings(
+    reflex_layer: ScriptedReflexLayer, settings: Any
+) -> None:
+    settings.PII_ACTION = PiiAction.ALLOW
+    settings.INJECTION_BLOCKS_FROM = Severity.CRITICAL
+    verdicts = []
+    for sent in (pii(), injection("High"), injection("Critical")):
+        reflex_layer.behaviour = says(sent)
+        verdicts.append(screen().verdict)
+
+    assert verdicts == [Verdict.FLAGGED, Verdict.FLAGGED, Verdict.BLOCKED]
+
+
+# No verdict
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        pytest.param(says({}, status="500 Error"), ServerFault, id="server-fault"),
+        pytest.param(says({}, status="400 Bad"), RequestRejected, id="rejected"),
+        pytest.param(says(answer(status="ratelimited")), RateLimited, id="rate-limit"),
+        pytest.param(says(b"<html>"), UnusableAnswer, id="nonsense"),
+        pytest.param(hangs(), DeadlineExceeded, id="hangs"),
+    ],
+)
+def test_no_verdict_is_raised_counted_and_timed(
+    reflex_layer: ScriptedReflexLayer, settings: Any, behaviour: Behaviour, kind: type[NoVerdict]
+) -> None:
+    settings.REFLEX_DEADLINE_SECONDS = 0.2
+    reflex_layer.behaviour = behaviour
+    before = counted()
+
+    assert type(refusal()) is kind
+    assert added(before) == {"no_verdict": 1, "timed": 1}
+
+
+# The circuit
+
+
+def open_circuit(reflex_layer: ScriptedReflexLayer) -> None:
+    reflex_layer.behaviour = resets
+    for _ in range(5):
+        refusal()
+
+
+def test_an_open_circuit_refuses_at_once_and_asks_nobody(
+    reflex_layer: ScriptedReflexLayer,
+) -> None:
+    open_circuit(reflex_layer)
+    before, connections = counted(), reflex_layer.connections
+
+    started = time.perf_counter()
+    refusals = [refusal() for _ in range(100)]
+    seconds = time.perf_counter() - started
+
+    assert {type(error) for error in refusals} == {CircuitOpen}
+    assert refusals[0].retry_after_seconds == 60
+    assert reflex_layer.connections == connections
+    # What never was a call has no duration.
+    assert added(before) == {"circuit_open": 100}
+    assert seconds / 100 < 0.005
+
+
+def test_the_circuit_comes_from_the_settings(
+    reflex_layer: ScriptedReflexLayer, settings: Any
+) -> None:
+    settings.CIRCUIT_FAILURES = 2
+    settings.CIRCUIT_RESET_SECONDS = 7.0
+    reflex_layer.behaviour = resets
+
+    assert [type(refusal()).__name__ for _ in range(3)] == ["Unreachable"] * 2 + ["CircuitOpen"]
+    assert refusal().retry_after_seconds == 7
+
+
+def test_the_state_of_the_circuit_is_a_metric(
+    reflex_layer: ScriptedReflexLayer, settings: Any
+) -> None:
+    settings.CIRCUIT_RESET_SECONDS = 0.01
+    screen()
+    assert circuit_state() == {"closed": 1, "open": 0, "half-open": 0}
+
+    open_circuit(reflex_layer)
+    assert circuit_state() == {"closed": 0, "open": 1, "half-open": 0}
+
+    threading.Event().wait(0.02)
+    during_the_probe = []
+    clean = says(answer())
+
+    def watch(connection: Any) -> bool:
+        during_the_probe.append(circuit_state())
+        return clean(connection)
+
+    reflex_layer.behaviour = watch
+    screen()
+    assert during_the_probe == [{"closed": 0, "open": 0, "half-open": 1}]
+    assert circuit_state() == {"closed": 1, "open": 0, "half-open": 0}
+
+
+def test_a_change_of_the_circuit_is_logged_once(
+    reflex_layer: ScriptedReflexLayer, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CIRCUIT_RESET_SECONDS = 0.01
+    open_circuit(reflex_layer)
+    threading.Event().wait(0.02)
+    reflex_layer.behaviour = says(answer())
+    screen()
+    screen()
+
+    changes: list[Any] = [record for record in caplog.records if record.name == "safety.gate"]
+    assert [
+        (record.levelno, record.getMessage(), record.circuit_before, record.circuit)
+        for record in changes
+    ] == [
+        (logging.WARNING, "Circuit changed its state", before, after)
+        for before, after in itertools.pairwise(["closed", "open", "half-open", "closed"])
+    ]
+    assert changes[0].failures == 5
+
+
+def test_eight_screenings_run_side_by_side(
+    reflex_layer: ScriptedReflexLayer,
+) -> None:
+    clean = says(answer())
+
+    def late(connection: Any) -> bool:
+        threading.Event().wait(0.5)
+        return clean(connection)
+
+    reflex_layer.behaviour = late
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(screen) for _ in range(8)]
+
+    assert [call.result().verdict for call in calls] == [Verdict.SAFE] * 8
+    assert time.monotonic() - started < 1
+
+
+# Readiness, and the switch
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "ready"),
+    [
+        pytest.param(says({"status": "ready"}), True, id="ready"),
+        pytest.param(says({}, status="503 Service Unavailable"), False, id="not-ready"),
+        pytest.param(hangs(), False, id="hangs"),
+    ],
+)
+def test_it_is_ready_if_the_reflex_layer_is(
+    reflex_layer: ScriptedReflexLayer, behaviour: Behaviour, ready: bool
+) -> None:
+    reflex_layer.behaviour = behaviour
+
+    assert gate().is_ready(deadline_seconds=0.2) is ready
+
+
+def test_readiness_is_no_screening(reflex_layer: ScriptedReflexLayer) -> None:
+    reflex_layer.behaviour = says({}, status="503 Service Unavailable")
+    before = counted()
+
+    for _ in range(10):
+        gate().is_ready(deadline_seconds=1)
+
+    assert added(before) == {}
+    reflex_layer.behaviour = says(answer())
+    assert screen().verdict is Verdict.SAFE
+
+
+@pytest.mark.usefixtures("switched_off")
+def test_switched_off_everything_passes_visibly_unscreened() -> None:
+    before = counted()
+
+    assert screen() == Screening(
+        verdict=Verdict.UNSCREENED,
+        blocked_for=frozenset(),
+        findings=(),
+        reflex_request_id="",
+        cache_hit=False,
+        duration_seconds=0.0,
+    )
+    assert added(before) == {"unscreened": 1}
+
+
+@pytest.mark.usefixtures("switched_off")
+def test_switched_off_nobody_is_asked_for_readiness() -> None:
+    assert gate().is_ready(deadline_seconds=1) is None
+
+
+def test_a_process_has_one_gate(reflex_layer: ScriptedReflexLayer) -> None:
+    assert gate() is gate()
+
+
+def test_the_known_results_are_there_from_the_start() -> None:
+    assert set(counted()) == {*RESULTS, "timed", "unscreened"}

@@ -1,0 +1,238 @@
+"""The deadline over TLS, and whom the client trusts."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from safety.client import ReflexClient
+from safety.exceptions import DeadlineExceeded, NoVerdict, Unreachable
+from safety.transport import DeadlineAdapter
+from tests.reflex_layer import Behaviour, ScriptedReflexLayer, hangs, trickles
+
+DEADLINE_SECONDS = 0.3
+LATEST_SECONDS = DEADLINE_SECONDS + 0.5
+
+# For the address 127.0.0.1 and no name, signed by itself, valid from 2020 to 9999.
+CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgZXSD6YG3xYUE2kX0
+qkUkth8zNxM77rYynij1aFfAh5ChRANCAAQlnqbFj5LbROe9miwcMjcUDuMMqYLp
+2oYmZbrxGZqbAl2J8zwLaFqvZcXCMXpLsREqeVUfXKcsxLYnG8KfdZO0
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBezCCASKgAwIBAgIBATAKBggqhkjOPQQDAjAkMSIwIAYDVQQDDBlyZWZsZXgt
+bGF5ZXItb2YtdGhlLXRlc3RzMCAXDTIwMDEwMTAwMDAwMFoYDzk5OTkxMjMxMjM1
+OTU5WjAkMSIwIAYDVQQDDBlyZWZsZXgtbGF5ZXItb2YtdGhlLXRlc3RzMFkwEwYH
+KoZIzj0CAQYIKoZIzj0DAQcDQgAEJZ6mxY+S20TnvZosHDI3FA7jDKmC6dqGJmW6
+8RmamwJdifM8C2har2XFwjF6S7ERKnlVH1ynLMS2JxvCn3WTtKNDMEEwDwYDVR0T
+AQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMB0GA1UdDgQWBBQQk2W0PIy12IOT
+pJh+fQkhwmIXoDAKBggqhkjOPQQDAgNHADBEAiBedxl+jkV4PVDYZzB46pq12uR9
+O+a5a/XJLJZ+3QeCdgIgWIMfQsXmebhaxDrtzaBLnq5+HIhfUQUywYWs5G8nmQs=
+-----END CERTIFICATE-----
+"""
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+SLOW_PEERS = {
+    "nothing": hangs(),
+    "status-line": trickles(b"HTTP/1.1 200 ", b"O"),
+    "a-header": trickles(OK, b"x"),
+    "endless-headers": trickles(OK, b"a: b\r\n"),
+    "continues": trickles(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": trickles(OK + b"Content-Length: 1000\r\n\r\n", b" "),
+    "chunk-size": trickles(CHUNKED, b"0"),
+    "chunk-data": trickles(CHUNKED + b"3E8\r\n", b" "),
+}
+
+# The head of a long TLS record, whose bytes then come one by one.
+SLOW_HANDSHAKES = {
+    "nothing": hangs(),
+    "trickle": trickles(b"\x16\x03\x03\x40\x00", b"\x02"),
+    "trickle-from-the-first-byte": trickles(b"\x16", b"\x03"),
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_text(CERTIFICATE)
+    return path
+
+
+@pytest.fixture
+def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+@pytest.fixture
+def context(certificate: Path) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(certificate)
+    return made
+
+
+@pytest.fixture
+def peer(context: ssl.SSLContext) -> Iterator[ScriptedReflexLayer]:
+    with ScriptedReflexLayer() as scripted:
+        scripted.url = scripted.url.replace("http", "https")
+        scripted.welcome = lambda connection: context.wrap_socket(connection, server_side=True)
+        yield scripted
+
+
+def client_of(url: str, deadline_seconds: float = DEADLINE_SECONDS) -> ReflexClient:
+    return ReflexClient(
+        url=url, deadline_seconds=deadline_seconds, adapter=DeadlineAdapter(connections=2)
+    )
+
+
+def process(client: ReflexClient, text: str = "a text") -> None:
+    """Have a text screened that the peer calls clean."""
+    assert client.process(text, request_id="request-1").findings == ()
+
+
+def refusal(client: ReflexClient, text: str = "a text") -> tuple[type[NoVerdict], float]:
+    """Return what kind of exception there is instead of an answer, and after what time."""
+    started = time.monotonic()
+    with pytest.raises(NoVerdict) as caught:
+        process(client, text)
+    return type(caught.value), time.monotonic() - started
+
+
+@pytest.mark.usefixtures("trust")
+def test_many_calls_share_a_connection(peer: ScriptedReflexLayer) -> None:
+    client = client_of(peer.url, deadline_seconds=5)
+
+    for _ in range(50):
+        process(client)
+
+    assert (len(peer.requests), peer.connections) == (50, 1)
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_long_text_arrives(peer: ScriptedReflexLayer) -> None:
+    process(client_of(peer.url, deadline_seconds=5), "\x01" * 100_000)
+
+    assert peer.texts == ["\x01" * 100_000]
+
+
+def test_a_certificate_that_nobody_trusts_is_refused(peer: ScriptedReflexLayer) -> None:
+    kind, _ = refusal(client_of(peer.url, deadline_seconds=5))
+
+    assert kind is Unreachable
+    assert (len(peer.requests), peer.connections) == (0, 1)
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_certificate_for_another_host_is_refused(peer: ScriptedReflexLayer) -> None:
+    url = peer.url.replace("127.0.0.1", "localhost")
+
+    assert refusal(client_of(url, deadline_seconds=5))[0] is Unreachable
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize("behaviour", SLOW_PEERS.values(), ids=SLOW_PEERS.keys())
+@pytest.mark.usefixtures("trust")
+def test_a_slow_peer_ends_at_the_deadline(
+    peer: ScriptedReflexLayer, context: ssl.SSLContext, behaviour: Behaviour, version: str
+) -> None:
+    context.maximum_version = ssl.TLSVersion[version]
+    peer.behaviour = behaviour
+
+    kind, seconds = refusal(client_of(peer.url))
+
+    assert kind is DeadlineExceeded
+    assert DEADLINE_SECONDS <= seconds < LATEST_SECONDS
+    # It was the answer that was slow, not the handshake.
+    assert (len(peer.requests), peer.connections) == (1, 1)
+
+
+@pytest.mark.parametrize("behaviour", SLOW_HANDSHAKES.values(), ids=SLOW_HANDSHAKES.keys())
+def test_a_slow_handshake_ends_at_the_deadline(
+    peer: ScriptedReflexLayer, behaviour: Behaviour
+) -> None:
+    def welcome(connection: socket.socket) -> socket.socket:
+        connection.recv(65536)
+        behaviour(connection)
+        return connection
+
+    peer.welcome = welcome
+
+    kind, seconds = refusal(client_of(peer.url))
+
+    assert kind is DeadlineExceeded
+    assert DEADLINE_SECONDS <= seconds < LATEST_SECONDS
+    assert peer.connections == 1
+
+
+def test_a_slow_connection_leaves_the_handshake_only_the_rest_of_the_time() -> None:
+    with contextlib.ExitStack() as opened:
+        # While the queue is full the system drops the call, and repeats it after a second.
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        with contextlib.suppress(TimeoutError):
+            for _ in range(10):
+                waiting = opened.enter_context(socket.socket())
+                waiting.settimeout(0.05)
+                waiting.connect(listener.getsockname())
+
+        def make_room() -> None:
+            threading.Event().wait(0.3)
+            with contextlib.suppress(OSError):
+                while True:
+                    opened.enter_context(listener.accept()[0])
+
+        accepting = threading.Thread(target=make_room)
+        accepting.start()
+        kind, seconds = refusal(
+            client_of(f"https://127.0.0.1:{listener.getsockname()[1]}", deadline_seconds=1.3)
+        )
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+
+    assert kind is DeadlineExceeded
+    assert 1.3 <= seconds < 1.8
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_slow_handshake_leaves_the_request_only_the_rest_of_the_time(
+    peer: ScriptedReflexLayer, context: ssl.SSLContext
+) -> None:
+    def welcome(connection: socket.socket) -> socket.socket:
+        threading.Event().wait(0.8)
+        secure = context.wrap_socket(connection, server_side=True)
+        # Nothing is read, so that the request stands in the way of itself.
+        threading.Event().wait(2)
+        return secure
+
+    peer.welcome = welcome
+
+    kind, seconds = refusal(client_of(peer.url, deadline_seconds=1), "\x01" * 2_000_000)
+
+    assert kind is DeadlineExceeded
+    assert 1 <= seconds < 1.5
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_peer_that_takes_the_request_slowly_ends_at_the_deadline(
+    peer: ScriptedReflexLayer, context: ssl.SSLContext
+) -> None:
+    def sips(connection: socket.socket) -> socket.socket:
+        secure = context.wrap_socket(connection, server_side=True)
+        # Enough for each of many writes to get on, and too little for all of them.
+        while secure.recv(16384):
+            threading.Event().wait(0.02)
+        return secure
+
+    peer.welcome = sips
+
+    kind, seconds = refusal(client_of(peer.url), "\x01" * 2_000_000)
+
+    assert kind is DeadlineExceeded
+    assert DEADLINE_SECONDS <= seconds < LATEST_SECONDS

@@ -1,0 +1,109 @@
+"""The service as it runs for real: gunicorn and its workers, in processes of their own."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import requests
+
+from tests.environment import ROOT
+
+STOP_SECONDS = 30
+ANSWER_SECONDS = 30
+
+
+class Service:
+    """A running service.
+
+    Args:
+        folder: for its log.
+        variables: settings without their prefix, on top of the tests' environment.
+    """
+
+    def __init__(self, folder: Path, **variables: Any) -> None:
+        self.log = folder / "service.log"
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = os.environ | {
+            f"ORCHESTRATOR_{name}": str(value) for name, value in variables.items()
+        }
+        # The socket listens before the process exists: a request waits for its answer,
+        # and nothing here has to wait for a start.
+        with listener, self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "gunicorn",
+                    "--config=python:orchestrator_site.gunicorn_conf",
+                    f"--bind=fd://{listener.fileno()}",
+                ],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()],
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """End it in order; return its exit status."""
+        self.process.terminate()
+        return self.process.wait(STOP_SECONDS)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        return requests.request(
+            method, self.url + path, timeout=ANSWER_SECONDS, allow_redirects=False, **options
+        )
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def submit(self, body: Any = None, **fields: Any) -> requests.Response:
+        """Submit `body`: bytes as they are, else as JSON; by default a goal and `fields`."""
+        if body is None:
+            body = {"goal": "Analyze sentiment of user reviews"} | fields
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.request(
+            "POST", "/submit", data=data, headers={"Content-Type": "application/json"}
+        )
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes that need be no HTTP, and return all that comes back.
+
+        The answer may come, and the connection end, before everything is sent.
+        """
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_SECONDS) as peer:
+            with contextlib.suppress(OSError):
+                peer.sendall(data)
+                peer.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                while part := peer.recv(65536):
+                    received += part
+        return received
+
+    def metrics(self) -> dict[str, float]:
+        """Return the value of each series of /metrics, by its name and labels."""
+        lines = self.get("/metrics").text.splitlines()
+        series = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in series}
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()

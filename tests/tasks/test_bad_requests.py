@@ -1,0 +1,388 @@
+"""Requests that no client should send, byte by byte, against the running service."""
+
+import http.client
+import io
+import json
+import re
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.service import ANSWER_SECONDS, Service
+
+GOOD = b'{"goal": "Analyze sentiment of user reviews"}'
+MAX_BODY_BYTES = 1_048_576
+NOT_FOUND = {"detail": "Not found. The API is described at /docs."}
+TASK_NOT_FOUND = {"detail": "Task not found"}
+NOT_ACCEPTABLE = {"detail": "Could not satisfy the request Accept header."}
+HOST = {
+    "detail": "This Host is not served here. To serve it, add it to ORCHESTRATOR_ALLOWED_HOSTS."
+}
+CHARSET = {"detail": "The body must be UTF-8, and its charset parameter must say so."}
+ENCODED = {"detail": "A Content-Encoding is not supported: send plain JSON."}
+CHUNKED = {"detail": "Send the body with a Content-Length header, not in chunks."}
+BROKE_OFF = {"detail": "The body broke off before its end."}
+TOO_LARGE = {"detail": "The body is too large: at most 1048576 bytes are allowed."}
+
+
+class Answer:
+    """What came back: the last answer, should an interim one stand before it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        # All that HTTPResponse asks of a socket.
+        peer = SimpleNamespace(makefile=lambda _: io.BytesIO(data))
+        response = http.client.HTTPResponse(cast(socket.socket, peer))
+        # Reads over `100 Continue`.
+        response.begin()
+        self.status = response.status
+        self.headers = response.headers
+        self.content = response.read()
+
+    @property
+    def pair(self) -> tuple[int, Any]:
+        """The status, and the body as JSON."""
+        assert re.fullmatch("[A-Za-z0-9_-]{1,64}", self.headers["X-Request-ID"])
+        return self.status, json.loads(self.content)
+
+
+def exchange(service: Service, data: bytes) -> Answer:
+    return Answer(service.raw(data))
+
+
+def head(
+    request_line: str = "POST /submit", *headers: str, host: str | None = "localhost"
+) -> bytes:
+    """Return a request without its body."""
+    lines = [f"{request_line} HTTP/1.1", *headers]
+    if host is not None:
+        lines.append(f"Host: {host}")
+    return "\r\n".join([*lines, "Connection: close", "\r\n"]).encode("latin-1")
+
+
+def post(service: Service, *headers: str, body: bytes = GOOD) -> Answer:
+    """Submit `body` with headers that may stand in for the usual ones."""
+    given = {header.split(":")[0] for header in headers}
+    usual = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    missing = [f"{name}: {value}" for name, value in usual.items() if name not in given]
+    named = [header for header in (*headers, *missing) if not header.endswith(": -")]
+    return exchange(service, head("POST /submit", *named) + body)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _comes_to_no_harm(service: Service) -> Iterator[None]:
+    """Whatever is sent here, the service lives, and writes nothing but JSON to its log."""
+    seen = len(service.log_lines())
+    yield
+    assert service.get("/health").json() == {"status": "healthy"}
+    messages = {line["message"] for line in service.log_lines()[seen:]}
+    # What we and gunicorn write when something was not foreseen.
+    assert messages & {"Internal error", "Error handling request"} == set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "says"),
+    [
+        (
+            ["Content-Type: -"],
+            415,
+            {"detail": 'Unsupported media type "" in request.'},
+        ),
+        (
+            ["Content-Type: text/plain"],
+            415,
+            {"detail": 'Unsupported media type "text/plain" in request.'},
+        ),
+        (
+            ["Content-Type: application/x-www-form-urlencoded"],
+            415,
+            {"detail": 'Unsupported media type "application/x-www-form-urlencoded" in request.'},
+        ),
+        # A browser's form; its parts are never read.
+        (
+            ["Content-Type: multipart/form-data; boundary=x"],
+            415,
+            {"detail": 'Unsupported media type "multipart/form-data; boundary=x" in request.'},
+        ),
+        (
+            ["Content-Type: application/merge-patch+json"],
+            415,
+            {"detail": 'Unsupported media type "application/merge-patch+json" in request.'},
+        ),
+        (["Content-Type: application/json; charset=latin-1"], 400, CHARSET),
+        (["Content-Type: application/json; charset=utf-16"], 400, CHARSET),
+        (["Content-Type: application/json; charset=no-such"], 400, CHARSET),
+        # Python has codecs that make bytes of bytes.
+        (["Content-Type: application/json; charset=hex"], 400, CHARSET),
+        (["Content-Encoding: gzip"], 415, ENCODED),
+        (["Content-Encoding: br"], 415, ENCODED),
+        (["Accept: image/png"], 406, NOT_ACCEPTABLE),
+        (["Accept: application/xml"], 406, NOT_ACCEPTABLE),
+        (["Accept: ;"], 406, NOT_ACCEPTABLE),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_header_that_cannot_be_served_is_refused(
+    headers: list[str], status: int, says: Any, service: Service
+) -> None:
+    assert post(service, *headers).pair == (status, says)
+
+
+# Django decodes the query string by the body's charset, with any codec that Python has.
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/?a=%2F", "application/json; charset=hex"),
+        ("/?a=%2F", "application/json; charset=idna"),
+        # It does so before it has anything that could turn an error into a 400.
+        ("/?" + "&" * 2000, "application/json; charset=utf-8"),
+        ("/health", "application/json; charset*=no-such''%41"),
+    ],
+)
+def test_odd_charset_gets_no_500(path: str, content_type: str, start_service: Any) -> None:
+    service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
+    assert service.get(path, headers={"Content-Type": content_type}).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Content-Type: application/json; charset=utf-8",
+        'Content-Type: APPLICATION/JSON; Charset="UTF-8"',
+        "Content-Encoding: identity",
+        "Accept: */*",
+        "Accept: application/json, text/plain",
+        "Accept: text/plain, */*;q=nonsense",
+        "Expect: 100-continue",
+        "X-Long: " + "x" * 8000,
+    ],
+    ids=lambda header: header[:50],
+)
+def test_header_that_is_fine_is_accepted(header: str, service: Service) -> None:
+    assert post(service, header).status == 200
+
+
+def test_expect_100_continue_is_answered_before_the_body(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=ANSWER_SECONDS) as peer:
+        peer.sendall(
+            head(
+                "POST /submit",
+                "Content-Type: application/json",
+                f"Content-Length: {len(GOOD)}",
+                "Expect: 100-continue",
+            )
+        )
+        assert peer.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n")
+        peer.sendall(GOOD)
+        assert peer.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+# A client that waits for its permission need not send what would be refused.
+def test_too_large_a_body_is_refused_before_it_is_sent(service: Service) -> None:
+    answer = post(
+        service, "Expect: 100-continue", f"Content-Length: {MAX_BODY_BYTES + 1}", body=b""
+    )
+    assert answer.pair == (413, TOO_LARGE)
+
+
+@pytest.mark.parametrize("length", [str(MAX_BODY_BYTES + 1), "9" * 30])
+def test_too_large_a_length_is_refused(length: str, service: Service) -> None:
+    assert post(service, f"Content-Length: {length}").pair == (413, TOO_LARGE)
+
+
+@pytest.mark.parametrize("size_bytes", [MAX_BODY_BYTES + 1, 20_000_000])
+def test_too_large_a_body_is_refused_while_it_is_sent(size_bytes: int, service: Service) -> None:
+    response = service.submit(b'{"goal": "%b"}' % (b"x" * size_bytes))
+    assert (response.status_code, response.json()) == (413, TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"2d\r\n%b\r\n0\r\n\r\n" % GOOD, b"0\r\n\r\n", b"zz\r\n\r\n", b"", b"fffffffffffffffff\r\n"],
+    ids=["good", "empty", "no-hex", "cut", "endless"],
+)
+def test_body_in_chunks_is_refused(body: bytes, service: Service) -> None:
+    answer = post(service, "Transfer-Encoding: chunked", "Content-Length: -", body=body)
+    assert answer.pair == (411, CHUNKED)
+
+
+@pytest.mark.parametrize(
+    "body", [GOOD, GOOD[:-10], b""], ids=["whole-value", "half-a-value", "nothing"]
+)
+def test_body_shorter_than_its_length_is_refused(
+    body: bytes, service: Service, service_database: Any
+) -> None:
+    count = "SELECT count(*) FROM tasks"
+    before = service_database.execute(count).fetchone()
+    assert post(service, "Content-Length: 100", body=body).pair == (400, BROKE_OFF)
+    assert service_database.execute(count).fetchone() == before
+
+
+def test_body_without_a_length_is_none(service: Service) -> None:
+    answer = post(service, "Content-Length: -")
+    assert answer.pair == (400, {"goal": ["This field is required."]})
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "Content-Type: text/plain",
+        "Content-Encoding: gzip",
+        f"Content-Length: {MAX_BODY_BYTES * 2}",
+        "Accept: image/png",
+    ],
+)
+def test_body_of_a_refused_request_is_not_taken_for_a_request(
+    refused: str, service: Service
+) -> None:
+    smuggled = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20
+    # Without the `Connection: close` of the others.
+    request = head(
+        "POST /submit",
+        *["Content-Type: application/json"] * (not refused.startswith("Content-Type")),
+        *[f"Content-Length: {len(smuggled)}"] * (not refused.startswith("Content-Length")),
+        refused,
+    ).replace(b"Connection: close\r\n", b"")
+    answer = exchange(service, request + smuggled)
+    assert answer.status in (406, 413, 415)
+    assert b"healthy" not in answer.data
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "says"),
+    [
+        ("POST /submit/", 404, NOT_FOUND),
+        ("GET /tasks", 404, NOT_FOUND),
+        ("GET /tasks/", 404, NOT_FOUND),
+        ("GET /tasks/x/", 404, NOT_FOUND),
+        ("GET /tasks/a%2Fb", 404, NOT_FOUND),
+        ("GET //", 404, NOT_FOUND),
+        ("GET /../etc/passwd", 404, NOT_FOUND),
+        ("GET /static/..%2f..%2fmanage.py", 404, NOT_FOUND),
+        ("GET /%FF", 404, NOT_FOUND),
+        ("GET /%zz", 404, NOT_FOUND),
+        ("GET /%", 404, NOT_FOUND),
+        ("GET /tasks/%zz", 404, TASK_NOT_FOUND),
+        ("GET /tasks/%00", 404, TASK_NOT_FOUND),
+        ("GET /tasks/%FF", 404, TASK_NOT_FOUND),
+        ("GET /tasks/" + "x" * 4000, 404, TASK_NOT_FOUND),
+        ("GET /tasks/x?" + "y" * 4000, 404, TASK_NOT_FOUND),
+        ("GET /tasks/x?a=%00&b=%FF&c=%zz&%", 404, TASK_NOT_FOUND),
+        ("GET /?format=xml", 404, {"detail": "Not found."}),
+        ("GET /?format=%00", 404, {"detail": "Not found."}),
+        ("GET /?" + "&" * 2000, 400, {"detail": "The request cannot be understood."}),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else None,
+)
+def test_request_that_leads_nowhere_is_told_so(
+    request_line: str, status: int, says: Any, service: Service
+) -> None:
+    assert exchange(service, head(request_line)).pair == (status, says)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/submit", "POST, OPTIONS"),
+        ("GET", "/submit", "POST, OPTIONS"),
+        ("TRACE", "/submit", "POST, OPTIONS"),
+        # None of HTTP's.
+        ("FOO", "/submit", "POST, OPTIONS"),
+        ("PATCH", "/tasks/x", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/health", "GET, HEAD, OPTIONS"),
+        ("POST", "/", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_other_method_is_refused_with_those_that_are_allowed(
+    method: str, path: str, allowed: str, service: Service
+) -> None:
+    answer = exchange(service, head(f"{method} {path}"))
+    assert answer.pair == (405, {"detail": f'Method "{method}" not allowed.'})
+    assert answer.headers["Allow"] == allowed
+
+
+def test_head_has_no_body(service: Service) -> None:
+    answer = service.request("HEAD", "/health")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_options_names_the_methods(service: Service) -> None:
+    answer = service.request("OPTIONS", "/submit")
+    assert (answer.status_code, answer.headers["Allow"]) == (200, "POST, OPTIONS")
+
+
+# What is no HTTP, gunicorn answers itself, with a page.
+@pytest.mark.parametrize(
+    "data",
+    [
+        head("get /health"),
+        head("GET health"),
+        head("GET *"),
+        head("GET /health x"),
+        head("GET /\xff"),
+        b"GET /health HTTP/3.0\r\nHost: localhost\r\n\r\n",
+        head("GET /" + "x" * 100_000),
+        head("GET /health", "X-Long: " + "x" * 100_000),
+        head("GET /health", *[f"X-{number}: x" for number in range(200)]),
+        head("GET /health", "No colon"),
+        head("GET /health", "X-Nul: a\0b"),
+        head("GET /health", "Expect: miracles"),
+        head("POST /submit", "Content-Length: -1") + GOOD,
+        head("POST /submit", "Content-Length: 1e3") + GOOD,
+        head("POST /submit", "Content-Length: 5", "Content-Length: 6") + GOOD,
+        head("POST /submit", "Content-Length: 5", "Transfer-Encoding: chunked") + GOOD,
+        head("POST /submit", "Transfer-Encoding: gzip") + GOOD,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\r\n\r\n",
+    ],
+    ids=range(18),
+)
+def test_what_is_no_http_gets_an_error_of_the_client(data: bytes, service: Service) -> None:
+    assert 400 <= exchange(service, data).status < 500
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost:port",
+        "[::1",
+        "a b",
+        "",
+        "localhost@evil.example",
+        "x" * 1000,
+        "\xff",
+    ],
+)
+def test_other_host_is_refused_but_for_probes(host: str, service: Service) -> None:
+    for path in ("/", "/tasks/x", "/admin/", "/docs", "/nowhere"):
+        answer = exchange(service, head(f"GET {path}", host=host))
+        assert answer.status == 400
+    assert exchange(service, head("GET /", host=host)).pair == (400, HOST)
+    for path in ("/health", "/ready", "/metrics"):
+        assert exchange(service, head(f"GET {path}", host=host)).status == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000"])
+def test_own_host_is_served(host: str, service: Service) -> None:
+    assert exchange(service, head("GET /", host=host)).status == 200
+
+
+@pytest.mark.parametrize("given", ["a", "A-b_9", "x" * 64])
+def test_request_id_of_the_client_is_kept(given: str, service: Service) -> None:
+    answer = exchange(service, head("GET /health", f"X-Request-ID: {given}"))
+    assert answer.headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a.b", "\xe9", '"><script>', "a,b", "a\tb"])
+def test_other_request_id_is_replaced(given: str, service: Service) -> None:
+    answer = exchange(service, head("GET /health", f"X-Request-ID: {given}"))
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+@pytest.mark.parametrize("path", ["/", "/submit", "/tasks/x", "/nowhere", "/health", "/metrics"])
+def test_every_answer_has_a_request_id(path: str, service: Service) -> None:
+    ids = [service.get(path).headers["X-Request-ID"] for _ in range(2)]
+    assert ids[0] != ids[1]

@@ -1,0 +1,136 @@
+"""The limits of a submission, each at its border, against the running service."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.service import Service
+
+MAX_TEXT_BYTES = 100_000
+MAX_BODY_BYTES = 1_048_576
+
+
+@pytest.fixture(scope="module")
+def unscreened(
+    tmp_path_factory: pytest.TempPathFactory, service_database_url: str
+) -> Iterator[Service]:
+    """A service that takes every text: nothing but the limits can refuse one."""
+    with Service(
+        tmp_path_factory.mktemp("unscreened"),
+        DATABASE_URL=service_database_url,
+        ENABLE_REFLEX_INTEGRATION=False,
+        WORKERS=1,
+    ) as running:
+        yield running
+
+
+def nested(depth: int) -> Any:
+    """Return a context of `depth` objects, the outermost among them."""
+    value: Any = "bottom"
+    for _ in range(depth):
+        value = {"k": value}
+    return value
+
+
+def lists(depth: int) -> Any:
+    """Return a context whose `depth` levels are lists but for the first."""
+    return {"k": json.loads("[" * (depth - 1) + "]" * (depth - 1))}
+
+
+# Of two, the last that is accepted and the first that is not.
+LIMITS = {
+    "goal": ({"goal": "x" * 10_000}, {"goal": "x" * 10_001}),
+    # Characters, not bytes.
+    "goal-emoji": ({"goal": "🐙" * 10_000}, {"goal": "🐙" * 10_001}),
+    "constraints": ({"constraints": ["x"] * 100}, {"constraints": ["x"] * 101}),
+    "constraint": ({"constraints": ["x" * 2_000]}, {"constraints": ["x" * 2_001]}),
+    "criteria": ({"acceptance_criteria": ["x"] * 100}, {"acceptance_criteria": ["x"] * 101}),
+    "criterion": (
+        {"acceptance_criteria": ["x" * 2_000]},
+        {"acceptance_criteria": ["x" * 2_001]},
+    ),
+    "depth": ({"context": nested(20)}, {"context": nested(21)}),
+    "depth-of-lists": ({"context": lists(20)}, {"context": lists(21)}),
+    "cost": (
+        {"budget": {"max_cost_usd": 99_999_999.9999}},
+        {"budget": {"max_cost_usd": 100_000_000}},
+    ),
+    "decimals": ({"budget": {"max_cost_usd": 0.0001}}, {"budget": {"max_cost_usd": 0.00011}}),
+    "integer": (
+        {"budget": {"max_tokens": 2_147_483_647}},
+        {"budget": {"max_tokens": 2_147_483_648}},
+    ),
+    "digits": (
+        {"context": {"n": int("1" * 4300)}},
+        # Written by hand: Python itself refuses to.
+        b'{"goal": "x", "context": {"n": %b}}' % (b"1" * 4301),
+    ),
+}
+
+
+@pytest.mark.parametrize(("last", "first"), LIMITS.values(), ids=LIMITS)
+def test_limit_is_where_it_is(last: Any, first: Any, unscreened: Service) -> None:
+    assert unscreened.submit(**last).status_code == 200
+    refused = unscreened.submit(first) if isinstance(first, bytes) else unscreened.submit(**first)
+    assert refused.status_code == 400
+
+
+def texts(size_bytes: int, character: str) -> dict[str, Any]:
+    """Return fields whose texts, as they are screened, have `size_bytes` bytes."""
+    # Each list item ends in a line break, as does the goal.
+    items = [character * 1_000] * ((size_bytes - 2) // (1_000 * len(character.encode()) + 1))
+    used = sum(len(item.encode()) + 1 for item in items)
+    return {"goal": "x" * (size_bytes - used - 1), "constraints": items}
+
+
+@pytest.mark.parametrize("character", ["x", "é", "€", "🐙"])
+def test_texts_together_may_have_so_many_bytes(character: str, unscreened: Service) -> None:
+    fields = texts(MAX_TEXT_BYTES, character)
+    assert unscreened.submit(**fields).status_code == 200
+    response = unscreened.submit(**fields | {"goal": fields["goal"] + "x"})
+    assert (response.status_code, response.json()) == (
+        400,
+        {
+            "non_field_errors": [
+                "All texts together, the keys and numbers of context included, may have at most "
+                "100000 bytes of UTF-8; these have 100001."
+            ]
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"k" * 100_000: None},
+        {"k": "x" * 100_000},
+        {"k": [1] * 50_000},
+        {"k": ["x"] * 50_000},
+        {str(number): {} for number in range(20_000)},
+        # A float's digits count, not the few letters that it was sent as.
+        {"k": [1e300] * 400},
+    ],
+    ids=["key", "value", "numbers", "strings", "keys", "long-floats"],
+)
+def test_every_part_of_the_context_counts(context: Any, unscreened: Service) -> None:
+    response = unscreened.submit(context=context)
+    assert response.status_code == 400
+    assert list(response.json()) == ["non_field_errors"]
+
+
+def test_body_may_have_so_many_bytes(unscreened: Service) -> None:
+    body = json.dumps({"goal": "x"}).encode()
+    assert unscreened.submit(body.ljust(MAX_BODY_BYTES)).status_code == 200
+    response = unscreened.submit(body.ljust(MAX_BODY_BYTES + 1))
+    assert (response.status_code, response.json()) == (
+        413,
+        {"detail": "The body is too large: at most 1048576 bytes are allowed."},
+    )
+
+
+def test_limit_of_the_body_is_a_setting(start_service: Any) -> None:
+    service = start_service(ENABLE_REFLEX_INTEGRATION=False, MAX_BODY_BYTES=20, WORKERS=1)
+    assert service.submit(b'{"goal": "12345678"}').status_code == 200
+    assert service.submit(b'{"goal": "123456789"}').status_code == 413
