@@ -1,5 +1,6 @@
 """The commands of the Makefile, in a copy of the project, as a newcomer types them."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import requests
 
 from tests.environment import ROOT
 
+Make = Callable[..., "subprocess.Popen[str]"]
 PACKAGES = ("orchestrator_site", "tasks", "safety", ".venv")
 
 
@@ -55,16 +57,29 @@ def environment(**variables: Any) -> dict[str, str]:
     return kept | {f"ORCHESTRATOR_{name}": str(value) for name, value in variables.items()}
 
 
-def make(checkout: Path, target: str, **variables: Any) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        ["make", "-s", target],
-        cwd=checkout,
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def make(checkout: Path) -> Iterator[Make]:
+    """Start a target of the Makefile in the background; what is left of it ends with the test."""
+    started = []
+
+    def start(target: str, **variables: Any) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            ["make", "-s", target],
+            cwd=checkout,
+            env=environment(**variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def read_until(process: "subprocess.Popen[str]", words: str) -> str:
@@ -77,10 +92,10 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
     raise AssertionError(f"it ended without saying {words!r}:\n{seen}")
 
 
-def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(checkout: Path) -> None:
+def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    running = make(checkout, "run", PORT=port, WORKERS=1)
+    running = make("run", PORT=port, WORKERS=1)
     welcome = read_until(running, "Ctrl-C")
     password = re.search(r"Log in as admin with the password (\S+)", welcome)
     assert password
@@ -110,7 +125,7 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(checkout: 
     running.communicate(timeout=30)
     assert psutil.wait_procs(processes, timeout=10)[1] == []
 
-    again = make(checkout, "run", PORT=port, WORKERS=1)
+    again = make("run", PORT=port, WORKERS=1)
     assert "password" not in read_until(again, "Ctrl-C")
     path = f"{base}/tasks/{task['task_id']}"
     assert requests.get(path, timeout=10).json()["goal"] == "Keep me"
@@ -118,10 +133,10 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(checkout: 
     again.communicate(timeout=30)
 
 
-def test_run_on_a_busy_port_says_so_in_one_line(checkout: Path) -> None:
+def test_run_on_a_busy_port_says_so_in_one_line(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        process = make(checkout, "run", PORT=port)
+        process = make("run", PORT=port)
         said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
@@ -131,8 +146,8 @@ def test_run_on_a_busy_port_says_so_in_one_line(checkout: Path) -> None:
     ]
 
 
-def test_run_without_the_reflex_layer_of_its_url_says_so_in_one_line(checkout: Path) -> None:
-    process = make(checkout, "run", PORT=free_port(), REFLEX_URL="http://127.0.0.1:1")
+def test_run_without_the_reflex_layer_of_its_url_says_so_in_one_line(make: Make) -> None:
+    process = make("run", PORT=free_port(), REFLEX_URL="http://127.0.0.1:1")
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
@@ -142,8 +157,8 @@ def test_run_without_the_reflex_layer_of_its_url_says_so_in_one_line(checkout: P
     ]
 
 
-def test_run_with_a_wrong_setting_says_so_without_a_traceback(checkout: Path) -> None:
-    process = make(checkout, "run", PORT="many", DATABASE_URL="mysql://db/name")
+def test_run_with_a_wrong_setting_says_so_without_a_traceback(make: Make) -> None:
+    process = make("run", PORT="many", DATABASE_URL="mysql://db/name")
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert said.splitlines()[:3] == [
@@ -154,10 +169,8 @@ def test_run_with_a_wrong_setting_says_so_without_a_traceback(checkout: Path) ->
     ]
 
 
-def test_migrate_without_a_database_says_so_in_one_line(checkout: Path) -> None:
-    process = make(
-        checkout, "migrate", DATABASE_URL="postgresql://127.0.0.1:1/none", SECRET_KEY="x"
-    )
+def test_migrate_without_a_database_says_so_in_one_line(make: Make) -> None:
+    process = make("migrate", DATABASE_URL="postgresql://127.0.0.1:1/none", SECRET_KEY="x")
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
@@ -166,17 +179,18 @@ def test_migrate_without_a_database_says_so_in_one_line(checkout: Path) -> None:
 
 
 def test_serve_listens_on_host_and_port_and_writes_json_lines_only(
-    checkout: Path, service_database_url: str, bundled_reflex_layer: str
+    make: Make, service_database_url: str, bundled_reflex_layer: str
 ) -> None:
     port = free_port()
     process = make(
-        checkout,
         "serve",
         DATABASE_URL=service_database_url,
         REFLEX_URL=bundled_reflex_layer,
         SECRET_KEY="x" * 50,
         HOST="127.0.0.1",
         PORT=port,
+        # One that forks while it is told to stop would miss the word.
+        WORKERS=1,
     )
     said = read_until(process, "Booting worker")
     response = requests.get(f"http://127.0.0.1:{port}/ready", timeout=10)
