@@ -10,8 +10,7 @@ help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/development ## Run everything for development on 127.0.0.1:8000, until Ctrl-C
-	@ORCHESTRATOR_DEBUG=true ORCHESTRATOR_HTTPS=$${ORCHESTRATOR_HTTPS:-false} \
-		ORCHESTRATOR_HOST=$${ORCHESTRATOR_HOST:-127.0.0.1} exec $(BIN)/python manage.py run
+	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py run
 
 test: .venv/development ## Run the tests on a PostgreSQL of their own, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

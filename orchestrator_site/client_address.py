@@ -1,5 +1,7 @@
 """Whose request it is, behind any number of proxies."""
 
+from ipaddress import ip_address
+
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -16,4 +18,10 @@ def client_address(request: HttpRequest) -> str:
     if count == 0:
         return peer
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    return forwarded[-count].strip() if len(forwarded) >= count and forwarded[0] else peer
+    if len(forwarded) < count:
+        return peer
+    try:
+        return str(ip_address(forwarded[-count].strip()))
+    except ValueError:
+        # Any text could stand there, and it goes into logs and receipts.
+        return peer

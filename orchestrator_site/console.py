@@ -5,7 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
+
+from orchestrator_site.dry_run import dry_run
+from orchestrator_site.reflex_state import reflex_state
 
 
 class ConsoleSite(AdminSite):
@@ -18,6 +22,16 @@ class ConsoleSite(AdminSite):
             **super().each_context(request),
             "is_screening_off": not settings.ENABLE_REFLEX_INTEGRATION,
         }
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [path("dry-run", self.admin_view(self.dry_run), name="dry_run"), *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Show how each process sees the Reflex Layer, beside what Django shows."""
+        return super().index(request, {**(extra_context or {}), "processes": reflex_state()})
+
+    def dry_run(self, request: HttpRequest) -> HttpResponse:
+        return dry_run(request, self.each_context(request))
 
 
 class ConsoleConfig(AdminConfig):

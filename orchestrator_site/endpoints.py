@@ -27,12 +27,15 @@ KNOWN: Final = (
 )
 OTHER: Final = "other"
 # They answer whatever hangs and under any Host: probes come by address.
-PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
+HEALTH: Final = "/health"
+PROBES: Final = frozenset({HEALTH, "/ready", "/metrics"})
+METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+)
 
 _PLAIN = frozenset(
     known.endpoint for known in KNOWN if known.endpoint not in ("/tasks/{task_id}", OTHER)
 )
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 
 
 def endpoint_of(path: str) -> str:
@@ -48,4 +51,4 @@ def endpoint_of(path: str) -> str:
 
 def method_of(method: str | None) -> str:
     """Return the method's name, `other` if it is none of HTTP's."""
-    return method if method in _METHODS else OTHER
+    return method if method in METHODS else OTHER

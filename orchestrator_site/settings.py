@@ -14,7 +14,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 from orchestrator_site import VERSION, development
 from orchestrator_site.database.url import parse_database_url
 from orchestrator_site.log import logging_settings
-from safety.findings import Severity
+from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
 
 BASE_DIR = Path(__file__).absolute().parent.parent
@@ -40,43 +40,70 @@ def is_http_url(value: str) -> None:
         parts = urlsplit(value)
         # Reading the port checks it.
         is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = is_valid and not parts.query and not parts.fragment and " " not in value
     except ValueError:
         is_valid = False
     if not is_valid:
         raise ValidationError("must look like http://host:8080")
 
 
-def names(variable: str, default: str) -> list[str]:
-    return [name for name in env.list(variable, default.split(","), subcast=str.strip) if name]
+def are_origins(values: list[str]) -> None:
+    if not all(value.startswith(("http://", "https://")) for value in filter(None, values)):
+        raise ValidationError("must be origins such as https://console.example")
 
 
-# The variables, in the order of the README's table.
+def are_types(values: list[str]) -> None:
+    if not {*filter(None, values)} <= PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}:
+        raise ValidationError("must be types of the Reflex Layer's protocol; see README.md")
+
+
+def is_action_by_type(value: dict[str, str]) -> None:
+    actions = [action.value for action in PiiAction]
+    if not value.keys() <= PII_TYPES | {CUSTOM_TYPE} or not {*value.values()} <= {*actions}:
+        raise ValidationError(
+            f"must be types of PII and what they do, such as Email=redact: {', '.join(actions)}"
+        )
+
+
+IS_SEVERITY = validate.OneOf([severity.name.lower() for severity in Severity])
+
+
+def names(variable: str, default: str, **options: Any) -> list[str]:
+    found = env.list(variable, default.split(","), subcast=str.strip, **options)
+    # None where the value is wrong, which is reported with the other faults.
+    return [name for name in found or [] if name]
+
+
+# The variables.
+
 # Development mode. Django's own DEBUG below stays off: its error pages, its query log and
 # its memory of queries all hold the text of tasks.
 DEVELOPMENT = env.bool("DEBUG", False)
 DATABASE_URL = env.str("DATABASE_URL", "" if DEVELOPMENT else NO_DEFAULT, validate=is_database_url)
 REFLEX_URL = env.str("REFLEX_URL", "http://localhost:8080", validate=is_http_url)
+# Without it, `make run` starts the bundled Reflex Layer.
+IS_REFLEX_URL_GIVEN = bool(env.str("REFLEX_URL", ""))
 ENABLE_REFLEX_INTEGRATION = env.bool("ENABLE_REFLEX_INTEGRATION", True)
 LOG_LEVEL = env.str(
     "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
-HOST = env.str("HOST", "0.0.0.0")  # noqa: S104 - as specified; a container has no other way
+# All addresses in production, as specified: a container has no other way.
+HOST = env.str("HOST", "127.0.0.1" if DEVELOPMENT else "0.0.0.0")  # noqa: S104
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
 SECRET_KEY = env.str("SECRET_KEY", "" if DEVELOPMENT else NO_DEFAULT, validate=validate.Length(1))
 ALLOWED_HOSTS = names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", "")
-HTTPS = env.bool("HTTPS", True)
+CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", "", validate=are_origins)
+HTTPS = env.bool("HTTPS", not DEVELOPMENT)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0))
 WORKERS = env.int("WORKERS", 4, validate=validate.Range(1))
 # Two threads of each process are kept for health checks; see orchestrator_site/limits.py.
 THREADS = env.int("THREADS", 8, validate=validate.Range(3))
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_048_576, validate=validate.Range(1))
 PII_ACTION = env.enum("PII_ACTION", PiiAction.BLOCK, enum=PiiAction, by_value=True)
-injection_blocks_from = env.str(
-    "INJECTION_BLOCKS_FROM",
-    "high",
-    validate=validate.OneOf([severity.name.lower() for severity in Severity]),
-)
+pii_action_by_type: dict[str, str] = env.dict("PII_ACTION_BY_TYPE", {}, validate=is_action_by_type)
+injection_blocks_from = env.str("INJECTION_BLOCKS_FROM", "high", validate=IS_SEVERITY)
+injection_flags_from = env.str("INJECTION_FLAGS_FROM", "low", validate=IS_SEVERITY)
+IGNORED_TYPES = names("IGNORED_TYPES", "", validate=are_types)
 REFLEX_DEADLINE_SECONDS = env.float(
     "REFLEX_DEADLINE_SECONDS", 2, validate=validate.Range(0, min_inclusive=False)
 )
@@ -98,7 +125,9 @@ except EnvValidationError as error:
     ) from None
 
 # What Django and its applications make of them.
+PII_ACTION_BY_TYPE = {name: PiiAction(action) for name, action in pii_action_by_type.items()}
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
+INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]
 if DEVELOPMENT:
     SECRET_KEY = SECRET_KEY or development.secret_key(DATA_DIR)
     DATABASE_URL = DATABASE_URL or development.database_url(DATA_DIR)
@@ -132,13 +161,14 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "safety",
     "tasks",
 ]
 MIDDLEWARE = [
     "orchestrator_site.request_id.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "orchestrator_site.observation.ObservationMiddleware",
-    "orchestrator_site.limits.AllowedHostsMiddleware",
+    "orchestrator_site.limits.AdmissionMiddleware",
     "orchestrator_site.limits.ConcurrencyMiddleware",
     "orchestrator_site.limits.DatabaseAllowanceMiddleware",
     "django.middleware.security.SecurityMiddleware",

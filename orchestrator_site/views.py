@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema, inline_serializer
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
@@ -44,13 +45,31 @@ class RootView(APIView):
         return Response(ROOT)
 
 
-class ProbeView(APIView):
-    """Answers in its own format whatever `Accept` says: probes ask for odd things."""
-
-    renderer_classes = (JSONRenderer,)
+class OneFormat:
+    """Answers in its own format whatever `Accept` says, and errors in JSON."""
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        return super().perform_content_negotiation(request, force=True)
+        return super().perform_content_negotiation(request, force=True)  # type: ignore[misc]
+
+    def handle_exception(self, error: Exception) -> Response:
+        response: Response = super().handle_exception(error)  # type: ignore[misc]
+        self.request.accepted_renderer = JSONRenderer()  # type: ignore[attr-defined]
+        self.request.accepted_media_type = JSONRenderer.media_type  # type: ignore[attr-defined]
+        return response
+
+
+class SchemaView(OneFormat, SpectacularAPIView):
+    pass
+
+
+class DocsView(OneFormat, SpectacularSwaggerView):
+    pass
+
+
+class ProbeView(OneFormat, APIView):
+    """Probes ask for odd formats."""
+
+    renderer_classes = (JSONRenderer,)
 
 
 class HealthView(ProbeView):

@@ -12,9 +12,10 @@ import urllib3
 
 from safety import protocol
 from safety.exceptions import (
+    AnswerTooLong,
     DeadlineExceeded,
+    NoVerdict,
     RateLimited,
-    ReflexFailure,
     RequestRejected,
     ServerFault,
     Unreachable,
@@ -23,7 +24,6 @@ from safety.exceptions import (
 from safety.findings import Answer
 from safety.transport import Deadline, DeadlineAdapter
 
-MAX_TEXT_BYTES = protocol.MAX_TEXT_BYTES
 MAX_ANSWER_BYTES = 1_048_576
 _READ_BYTES = 65_536
 
@@ -58,13 +58,14 @@ class ReflexClient:
             NoVerdict: there is no answer; see `safety.exceptions`.
         """
         request = self._request("POST", "/process", request_id, protocol.request_body(text))
-        return protocol.parse_answer(self._ask(request, Deadline(self._deadline_seconds)))
+        body = self._ask(request, Deadline(self._deadline_seconds))
+        return protocol.parse_answer(body, text)
 
     def is_ready(self, *, deadline_seconds: float) -> bool:
         """Return whether the Reflex Layer says, in time, that it can screen."""
         try:
             self._ask(self._request("GET", "/ready"), Deadline(deadline_seconds))
-        except (ReflexFailure, RateLimited, RequestRejected):
+        except NoVerdict:
             return False
         return True
 
@@ -117,7 +118,7 @@ def _read(response: requests.Response) -> bytes:
     while chunk := response.raw.read(_READ_BYTES, decode_content=False):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise UnusableAnswer("answer is too long")
+            raise AnswerTooLong("answer is too long")
     return bytes(body)
 
 

@@ -4,6 +4,7 @@ NoVerdict              the submission can be neither accepted nor refused
 ├── CircuitOpen        nobody was asked
 ├── RateLimited        the Reflex Layer is well, but will not answer now
 ├── RequestRejected    the Reflex Layer is well, and finds fault with our request
+├── AnswerTooLong      it found more than we read, which may be the text's doing
 └── ReflexFailure      speaks against the Reflex Layer's health: counts for the circuit
     ├── Unreachable        no connection, or it broke
     ├── DeadlineExceeded   connection or answer took too long
@@ -21,7 +22,10 @@ class NoVerdict(Exception):
     Attributes:
         reason: what happened, in a few constant words; never text of a peer or a client.
         retry_after_seconds: when it makes sense to try again, from 1 to an hour.
+        duration_seconds: how long it took to learn that; set by the gate.
     """
+
+    duration_seconds = 0.0
 
     def __init__(
         self, reason: str, *, retry_after_seconds: float = DEFAULT_RETRY_AFTER_SECONDS
@@ -43,6 +47,14 @@ class RequestRejected(NoVerdict):
     """The Reflex Layer answered with a 4xx."""
 
 
+class AnswerTooLong(NoVerdict):
+    """The answer is longer than we read.
+
+    A client can bring it about, with a text full of findings, and so must not be able to
+    open the circuit with it.
+    """
+
+
 class ReflexFailure(NoVerdict):
     """The Reflex Layer does not work as it should."""
 
@@ -60,4 +72,4 @@ class ServerFault(ReflexFailure):
 
 
 class UnusableAnswer(ReflexFailure):
-    """The answer is no JSON, too long, or not what the protocol says."""
+    """The answer is no JSON, or not what the protocol says."""

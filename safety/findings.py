@@ -1,7 +1,10 @@
 """What a screening can find, without ever holding the text it was found in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+
+from safety.document import MAX_PLACES, Document, Place
 
 
 class Kind(StrEnum):
@@ -35,15 +38,16 @@ CUSTOM_TYPE = "Custom"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing the Reflex Layer found.
+class Match:
+    """One thing the Reflex Layer found, as it says it.
 
     Attributes:
         type: a name of the protocol's list, or `Custom`.
         severity: None for PII.
         confidence: 0 to 1, None where the peer gave none.
-        start, end: byte offsets into the UTF-8 of the screened text, end exclusive,
-            as the peer sent them; None where it sent none that can be in a text.
+        start, end: byte offsets into the UTF-8 of the screened text, end exclusive, as the
+            peer sent them; None where it sent none that can be right.
+        is_certain: whether the text that the peer says it matched stands there.
     """
 
     kind: Kind
@@ -52,6 +56,7 @@ class Finding:
     confidence: float | None = None
     start: int | None = None
     end: int | None = None
+    is_certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,49 @@ class Answer:
     """
 
     blocked: bool
-    findings: tuple[Finding, ...]
+    matches: tuple[Match, ...]
     reflex_request_id: str
     cache_hit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A match in the submission itself.
+
+    Attributes:
+        places: one for each field that it lies in; empty where the peer's offsets mean none.
+        is_replaceable: whether it lies, with certainty, in values only and not in a key.
+    """
+
+    kind: Kind
+    type: str
+    severity: Severity | None = None
+    confidence: float | None = None
+    places: tuple[Place, ...] = ()
+    is_replaceable: bool = False
+
+
+def locate(matches: Iterable[Match], document: Document) -> tuple[Finding, ...]:
+    """Return what was found with the fields it lies in; it keeps no text.
+
+    What lies in more of them than `MAX_PLACES` leaves over lies nowhere.
+    """
+    found, most = [], MAX_PLACES
+    for match in matches:
+        places = document.places(match.start, match.end, most=most)
+        most -= len(places)
+        found.append(_located(match, places, document))
+    return tuple(found)
+
+
+def _located(match: Match, places: tuple[Place, ...], document: Document) -> Finding:
+    return Finding(
+        kind=match.kind,
+        type=match.type,
+        severity=match.severity,
+        confidence=match.confidence,
+        places=places,
+        is_replaceable=match.is_certain
+        and bool(places)
+        and not any(document.pieces[place.piece].is_key for place in places),
+    )

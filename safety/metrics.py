@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Kind
+
 REFLEX_CALLS = Counter(
     "octollm_orchestrator_reflex_calls_total",
     "Reflex Layer API calls",
@@ -19,6 +21,17 @@ CIRCUIT_STATE = Gauge(
     # Each process has a circuit of its own; a dead one's state is nobody's.
     multiprocess_mode="liveall",
 )
+LAST_SEEN = Gauge(
+    "octollm_orchestrator_reflex_last_seen_timestamp_seconds",
+    "When this process last had this result of a call to the Reflex Layer, as Unix time",
+    ["result"],
+    multiprocess_mode="liveall",
+)
+FINDINGS = Counter(
+    "octollm_orchestrator_findings_total",
+    "What the Reflex Layer found, by kind and type",
+    ["kind", "type"],
+)
 UNSCREENED = Counter(
     "octollm_orchestrator_unscreened_submissions_total",
     "Submissions accepted while the Reflex Layer integration was switched off",
@@ -26,3 +39,6 @@ UNSCREENED = Counter(
 
 for result in ("safe", "flagged", "blocked", "no_verdict", "circuit_open"):
     REFLEX_CALLS.labels(result)
+for kind, types in ((Kind.PII, PII_TYPES), (Kind.INJECTION, INJECTION_TYPES)):
+    for name in (*types, CUSTOM_TYPE):
+        FINDINGS.labels(kind, name)

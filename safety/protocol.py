@@ -10,18 +10,20 @@ import math
 import re
 from typing import Any, Final
 
-from safety.exceptions import RateLimited, ServerFault, UnusableAnswer
+from safety.document import MAX_TEXT_BYTES
+from safety.exceptions import AnswerTooLong, RateLimited, ServerFault, UnusableAnswer
 from safety.findings import (
     CUSTOM_TYPE,
     INJECTION_TYPES,
     PII_TYPES,
     Answer,
-    Finding,
     Kind,
+    Match,
     Severity,
 )
 
-MAX_TEXT_BYTES: Final = 100_000
+# More than a text can hold; an answer of empty objects could have a hundred times as many.
+MAX_MATCHES: Final = 10_000
 # Its limiter counts minutes and hours; it names no time with a 200.
 RATE_LIMIT_RETRY_AFTER_SECONDS: Final = 30
 
@@ -48,30 +50,40 @@ def request_body(text: str) -> bytes:
     ).encode()
 
 
-def parse_answer(body: bytes) -> Answer:
-    """Read the body of a 200.
+def parse_answer(body: bytes, text: str) -> Answer:
+    """Read the body of a 200 to the screening of `text`.
 
     Raises:
         RateLimited, ServerFault: it says so itself.
+        AnswerTooLong: it names more than `MAX_MATCHES` of one kind.
         UnusableAnswer: anything that is not in the protocol.
     """
     try:
-        data = json.loads(body)
+        data = json.loads(body, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
         raise UnusableAnswer("answer is not JSON") from error
     if not isinstance(data, dict):
         raise UnusableAnswer("answer is not an object")
     blocked = _is_blocked(data.get("status"))
-    findings = (
-        *_findings(data, Kind.PII, PII_TYPES),
-        *_findings(data, Kind.INJECTION, INJECTION_TYPES),
+    encoded = text.encode()
+    matches = (
+        *_matches(data, Kind.PII, PII_TYPES, encoded),
+        *_matches(data, Kind.INJECTION, INJECTION_TYPES, encoded),
     )
     return Answer(
         blocked=blocked,
-        findings=findings,
+        matches=matches,
         reflex_request_id=_request_id(data.get("request_id")),
         cache_hit=data.get("cache_hit") is True,
     )
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that says two things under one name: one of them may be the worse."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice")
+    return result
 
 
 def _is_blocked(status: object) -> bool:
@@ -88,32 +100,42 @@ def _is_blocked(status: object) -> bool:
     raise UnusableAnswer("unknown status")
 
 
-def _findings(data: dict[str, Any], kind: Kind, types: frozenset[str]) -> list[Finding]:
+def _matches(
+    data: dict[str, Any], kind: Kind, types: frozenset[str], encoded: bytes
+) -> list[Match]:
     detected, matches = data.get(f"{kind}_detected"), data.get(f"{kind}_matches")
     if not isinstance(detected, bool) or not isinstance(matches, list):
         raise UnusableAnswer(f"{kind} fields are missing or of the wrong type")
-    findings = [_finding(match, kind, types) for match in matches]
-    if detected and not findings:
+    if len(matches) > MAX_MATCHES:
+        raise AnswerTooLong("answer holds too many findings")
+    if detected and not matches:
         # The flag counts even where no finding is named.
         severity = _UNKNOWN_SEVERITY if kind is Kind.INJECTION else None
-        findings.append(Finding(kind, CUSTOM_TYPE, severity))
-    return findings
+        return [Match(kind, CUSTOM_TYPE, severity)]
+    return [_match(match, kind, types, encoded) for match in matches]
 
 
-def _finding(match: object, kind: Kind, types: frozenset[str]) -> Finding:
+def _match(match: object, kind: Kind, types: frozenset[str], encoded: bytes) -> Match:
     if not isinstance(match, dict):
         raise UnusableAnswer(f"a {kind} match is not an object")
     name = match.get(f"{kind}_type")
     severity = None
     if kind is Kind.INJECTION:
         severity = _severity(match.get("severity"))
-    return Finding(
+    start, end = _offset(match.get("start")), _offset(match.get("end"))
+    # One document calls the text itself `matched_text`, another `value`.
+    quoted = match.get("matched_text", match.get("value"))
+    return Match(
         kind=kind,
         type=name if isinstance(name, str) and name in types else CUSTOM_TYPE,
         severity=severity,
         confidence=_confidence(match.get("confidence")),
-        start=_offset(match.get("start")),
-        end=_offset(match.get("end")),
+        start=start,
+        end=end,
+        # Compared and dropped: a peer that counts characters would have the wrong ones replaced.
+        is_certain=isinstance(quoted, str)
+        and None not in (start, end)
+        and quoted.encode(errors="surrogatepass") == encoded[start:end],
     )
 
 

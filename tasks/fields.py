@@ -65,6 +65,7 @@ class ObjectField(serializers.DictField):
     """A JSON object that PostgreSQL can hold, at most `max_depth` levels deep."""
 
     default_error_messages = {
+        "not_a_dict": "Must be a JSON object.",
         "too_deep": "Nested too deeply: at most {max_depth} levels are allowed.",
     }
 
@@ -74,7 +75,7 @@ class ObjectField(serializers.DictField):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
-            self.fail("not_a_dict", input_type=type(data).__name__)
+            self.fail("not_a_dict")
         self._check(data, 1)
         return data
 
@@ -110,6 +111,8 @@ class IntegerField(serializers.IntegerField):
 class DecimalField(serializers.DecimalField):
     """A number with a bounded count of decimals, exact as it was written."""
 
+    default_error_messages = {"max_string_length": "This number is too long."}
+
     def to_internal_value(self, data: Any) -> Decimal:
         if not _is_number(data):
             self.fail("invalid")
@@ -130,6 +133,8 @@ class PriorityField(serializers.ChoiceField):
 class KnownFieldsOnly(serializers.Serializer[Any]):
     """A serializer that refuses unknown fields by name: a misspelt `priorty` must not
     silently become the default."""
+
+    default_error_messages = {"invalid": "Must be a JSON object."}
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):

@@ -45,10 +45,12 @@ class StrictJSONParser(BaseParser):
         return parse_json(_read(stream))
 
 
-def refuse_chunks(request: Request) -> None:
-    """Refuse a body without a length, which Django would take for an empty one."""
+def check_length(request: Request) -> None:
+    """Refuse a body that Django would take for an empty one, or that is empty."""
     if "HTTP_TRANSFER_ENCODING" in request.META:
         raise LengthRequired
+    if not int(request.META.get("CONTENT_LENGTH") or 0):
+        raise ParseError("The body is empty: send a JSON object.")
 
 
 def _read(request: Any) -> bytes:
@@ -89,8 +91,9 @@ def parse_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ParseError("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
+        fault = error.msg.removesuffix(" at")
         raise ParseError(
-            f"The body is not JSON: {error.msg} at line {error.lineno} column {error.colno}."
+            f"The body is not JSON: {fault} at line {error.lineno} column {error.colno}."
         ) from error
     except RecursionError as error:
         raise ParseError("The JSON is nested too deeply.") from error

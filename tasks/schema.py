@@ -13,27 +13,24 @@ from rest_framework import serializers
 
 from tasks.serializers import EXAMPLE, TaskDetailSerializer, TaskSerializer
 
-Answer = OpenApiResponse
-Example = OpenApiExample
-
 DETAIL: Final = inline_serializer("Detail", {"detail": serializers.CharField()})
 
 
 def error(description: str, *details: str) -> OpenApiResponse:
     """Describe an error answer, with its known details as examples."""
-    return Answer(
+    return OpenApiResponse(
         DETAIL,
         description=description,
-        examples=[Example(detail, value={"detail": detail}) for detail in details],
+        examples=[OpenApiExample(detail, value={"detail": detail}) for detail in details],
     )
 
 
-INVALID: Final = Answer(
+INVALID: Final = OpenApiResponse(
     OpenApiTypes.OBJECT,
     description="The body does not validate: a list of faults for each field, or one `detail`.",
     examples=[
-        Example("A field is missing", value={"goal": ["This field is required."]}),
-        Example("No JSON", value={"detail": "The body is not UTF-8."}),
+        OpenApiExample("A field is missing", value={"goal": ["This field is required."]}),
+        OpenApiExample("No JSON", value={"detail": "The body is not UTF-8."}),
     ],
 )
 RETRY_AFTER: Final = OpenApiParameter(
@@ -76,7 +73,7 @@ READ_ANSWERS: Final = {
     500: error("A fault of the service."),
     503: UNAVAILABLE,
 }
-SUBMIT_EXAMPLES: Final = [Example("A task", request_only=True, value=EXAMPLE)]
+SUBMIT_EXAMPLES: Final = [OpenApiExample("A task", request_only=True, value=EXAMPLE)]
 TASK_ID: Final = OpenApiParameter(
     "task_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The task's UUID."
 )

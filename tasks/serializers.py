@@ -6,7 +6,7 @@ from typing import Any, Final
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from safety.client import MAX_TEXT_BYTES
+from safety.document import MAX_TEXT_BYTES, TextTooLong
 from tasks import models
 from tasks.fields import (
     DecimalField,
@@ -91,12 +91,13 @@ class SubmissionSerializer(KnownFieldsOnly):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse what one call to the Reflex Layer could not hold."""
         submission = _submission(attrs)
-        if submission.document.size_bytes > MAX_TEXT_BYTES:
+        try:
+            submission.document.pieces  # noqa: B018
+        except TextTooLong as error:
             raise serializers.ValidationError(
                 f"All texts together, the keys and numbers of context included, may have at "
-                f"most {MAX_TEXT_BYTES} bytes of UTF-8; these have "
-                f"{submission.document.size_bytes}."
-            )
+                f"most {MAX_TEXT_BYTES} bytes of UTF-8."
+            ) from error
         return {"submission": submission}
 
 

@@ -1,13 +1,16 @@
 """What a client submits, before the gate has seen it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from safety.document import Document, Piece, pieces_of
+from safety.document import Document
 from tasks.models import Priority
+
+# In the order in which they are screened.
+TEXT_FIELDS: Final = ("goal", "constraints", "acceptance_criteria", "context")
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,8 @@ class Submission:
     @cached_property
     def document(self) -> Document:
         """All its texts, as they are screened in one call."""
-        return Document(self._pieces())
+        return Document({name: getattr(self, name) for name in TEXT_FIELDS})
 
-    def _pieces(self) -> Iterator[Piece]:
-        yield Piece("goal", self.goal)
-        yield from pieces_of("constraints", self.constraints)
-        yield from pieces_of("acceptance_criteria", self.acceptance_criteria)
-        yield from pieces_of("context", self.context)
+    def with_texts(self, fields: Mapping[str, Any]) -> "Submission":
+        """Return it with other texts, by the names of their fields."""
+        return replace(self, **fields)

@@ -5,14 +5,15 @@ from uuid import UUID
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.generics import GenericAPIView
+from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from safety.gate import gate
 from tasks.models import Task
-from tasks.parsers import refuse_chunks
+from tasks.parsers import check_length
 from tasks.schema import READ_ANSWERS, RETRY_AFTER, SUBMIT_ANSWERS, SUBMIT_EXAMPLES, TASK_ID
 from tasks.serializers import SubmissionSerializer, TaskDetailSerializer, TaskSerializer
 from tasks.services import submit_task
@@ -27,7 +28,20 @@ class SubmitView(GenericAPIView[Task]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        refuse_chunks(request)
+        if request.method == "POST":
+            check_length(request)
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """The methods of the API; a GET is only for the form in a browser."""
+        return ["POST", "OPTIONS"]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """The page with the form."""
+        if not isinstance(request.accepted_renderer, BrowsableAPIRenderer):
+            raise MethodNotAllowed("GET")
+        return Response({"detail": "Fill in the form below, and POST it."})
 
     @extend_schema(
         operation_id="submit_task",
@@ -41,13 +55,15 @@ class SubmitView(GenericAPIView[Task]):
         """All text of the task is screened by the Reflex Layer before anything is stored."""
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        task = submit_task(
+        task, redacted_types = submit_task(
             submission=body.validated_data["submission"],
             gate=gate(),
-            request_id=request.META["request_id"],
+            origin=request.META["origin"],
         )
-        location = reverse("task", args=[task.pk])
-        return Response(TaskSerializer(task).data, headers={"Location": location})
+        headers = {"Location": reverse("task", args=[task.pk])}
+        if redacted_types:
+            headers["X-Redacted"] = ", ".join(redacted_types)
+        return Response(TaskSerializer(task).data, headers=headers)
 
 
 class TaskView(GenericAPIView[Task]):
@@ -66,7 +82,7 @@ class TaskView(GenericAPIView[Task]):
     )
     def get(self, request: Request, task_id: str) -> Response:
         """The task as it stands now, with its newest result."""
-        task = Task.objects.with_newest_result().get(pk=_parsed(task_id))
+        task = self.get_queryset().get(pk=_parsed(task_id))
         return Response(self.get_serializer(task).data)
 
 

@@ -2,11 +2,10 @@
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
-
-from dotenv import load_dotenv
 
 from orchestrator_site import development
 
@@ -18,7 +17,8 @@ def prepare() -> None:
     for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
         del os.environ[name]
     # With every variable set, a developer's own .env changes nothing here.
-    load_dotenv(ROOT / ".env.example")
+    example = (ROOT / ".env.example").read_text()
+    os.environ |= dict(re.findall(r"^# (ORCHESTRATOR_\w+)=(.*)$", example, re.MULTILINE))
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
     # Registered first, so that it runs after PostgreSQL has stopped.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

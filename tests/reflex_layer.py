@@ -31,6 +31,14 @@ def pii(pii_type: Any = "Email", **fields: Any) -> dict[str, Any]:
     return answer(pii_detected=True, pii_matches=[match | fields])
 
 
+def found(text: str, quoted: str, name: Any = "Email", **fields: Any) -> dict[str, Any]:
+    """Return a match of PII where `quoted` first stands in `text`."""
+    start = len(text[: text.index(quoted)].encode())
+    end = start + len(quoted.encode())
+    where = {"start": start, "end": end, "matched_text": quoted}
+    return {"pii_type": name, "confidence": 0.9} | where | fields
+
+
 def injection(severity: Any = "High", status: str = "success", **fields: Any) -> dict[str, Any]:
     match = {
         "injection_type": "DataExfiltration",

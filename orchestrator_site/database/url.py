@@ -9,6 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 # The specification's own form names a driver of another stack; what it means is clear.
 _SCHEME = re.compile(r"(postgresql(\+(asyncpg|psycopg))?|postgres)://")
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
 # Django's names for what libpq calls otherwise; the rest goes to libpq as it is.
 _DJANGO_NAMES = {
     "dbname": "NAME",
@@ -40,11 +42,26 @@ def parse_database_url(url: str) -> dict[str, Any]:
             "postgresql://user:password@host:5432/database, special characters in "
             "user and password percent-encoded"
         ) from None
-    if not parameters.get("dbname"):
-        raise ValueError("names no database: append /database to the host")
+    _check(parameters)
     entries = {
         _DJANGO_NAMES[key]: str(parameters.pop(key))
         for key in [*parameters]
         if key in _DJANGO_NAMES
     }
     return {**entries, "OPTIONS": parameters}
+
+
+def _check(parameters: dict[str, Any]) -> None:
+    """Refuse what libpq itself would find fault with only when it connects."""
+    if not parameters.get("dbname"):
+        raise ValueError("names no database: append /database to the host")
+    if "@" in str(parameters.get("host", "")):
+        # Else the rest of the password would be looked up, and logged, as a host.
+        raise ValueError("has an @ in its host: write the one in the password as %40")
+    for name in ("port", "connect_timeout"):
+        # One for each host, where there are several.
+        for value in str(parameters.get(name, "1")).split(","):
+            if not value.isdecimal() or not 0 < int(value) < 65536:
+                raise ValueError(f"has a {name} that is no number from 1 to 65535")
+    if parameters.get("sslmode", "prefer") not in _SSL_MODES:
+        raise ValueError(f"has an sslmode that is none of {', '.join(_SSL_MODES)}")

@@ -1,17 +1,17 @@
-"""What a detector found, and the fair choice of which findings go into an answer."""
+"""What a detector found, and how it becomes the findings of an answer, all of it covered."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import reduce
 from typing import Any
 
 from .folding import Folded
 
-# An answer stays far below what a careful client is ready to read, whatever the text. The
-# limit is per type, so that many harmless findings cannot push out the one that matters.
-MOST_FINDINGS_PER_TYPE = 20
-LONGEST_MATCH_CHARACTERS = 200
+# An answer stays below what a careful client is ready to read. The limit is per type, so that
+# many harmless findings cannot swallow the one that matters.
+MOST_FINDINGS_PER_TYPE = 100
 
 
 class Severity(IntEnum):
@@ -38,25 +38,40 @@ class Finding:
         """Order the worst and surest finding first."""
         return -(self.severity or 0), -self.confidence, self.start
 
-    def overlaps(self, other: "Finding") -> bool:
-        return self.start < other.end and other.start < self.end
+    def joined(self, other: "Finding") -> "Finding":
+        """Return the worse of the two, spanning both."""
+        worse = min(self, other, key=Finding.rank)
+        return replace(worse, start=min(self.start, other.start), end=max(self.end, other.end))
 
 
 def chosen(findings: Iterable[Finding]) -> list[Finding]:
-    """Keep the worst findings of each type, none inside another, in the order of the text."""
+    """Return few findings of each type that cover all of them, in the order of the text.
+
+    A client may replace what was found: nothing may be left out, and nothing cut.
+    """
     by_type: dict[str, list[Finding]] = defaultdict(list)
-    for finding in sorted(findings, key=Finding.rank):
+    for finding in sorted(findings, key=lambda finding: finding.start):
         group = by_type[finding.type]
-        if len(group) < MOST_FINDINGS_PER_TYPE and not any(map(finding.overlaps, group)):
+        if group and finding.start < group[-1].end:
+            group[-1] = group[-1].joined(finding)
+        else:
             group.append(finding)
-    kept = [finding for group in by_type.values() for finding in group]
+    kept = [finding for group in by_type.values() for finding in _limited(group)]
     return sorted(kept, key=lambda finding: (finding.start, finding.end))
+
+
+def _limited(group: list[Finding]) -> list[Finding]:
+    """Keep the worst findings as they are, and join the others into one around them all."""
+    if len(group) <= MOST_FINDINGS_PER_TYPE:
+        return group
+    ranked = sorted(group, key=Finding.rank)
+    worst, others = ranked[: MOST_FINDINGS_PER_TYPE - 1], ranked[MOST_FINDINGS_PER_TYPE - 1 :]
+    return [*worst, reduce(Finding.joined, others)]
 
 
 def on_the_wire(finding: Finding, folded: Folded) -> dict[str, Any]:
     """Return a finding as the protocol sends it, with byte offsets into the original."""
     start, end = folded.span(finding.start, finding.end)
-    end = min(end, start + LONGEST_MATCH_CHARACTERS)
     where = {
         "start": folded.byte_offsets[start],
         "end": folded.byte_offsets[end],

@@ -281,7 +281,7 @@ RULES = (
 
 
 def find_pii(folded: Folded) -> Iterator[Finding]:
-    """Yield what is personal in the text; no two findings overlap."""
+    """Yield what is personal in the text; of two findings none lies inside the earlier one."""
     links = bytearray(len(folded.lower))
     for link in LINK.finditer(folded.lower):
         links[link.start() : link.end()] = b"\1" * (link.end() - link.start())
@@ -289,7 +289,8 @@ def find_pii(folded: Folded) -> Iterator[Finding]:
     for rule in RULES:
         for match in rule.pattern.finditer(folded.cased if rule.cased else folded.lower):
             start, end = match.span("v")
-            if 1 in claimed[start:end] or (links[start] and not rule.in_links):
+            # One that sticks out is a finding too: the rest of it may be the secret.
+            if 0 not in claimed[start:end] or (links[start] and not rule.in_links):
                 continue
             if rule.check is None or rule.check(match):
                 claimed[start:end] = b"\1" * (end - start)

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -87,6 +88,23 @@ def test_a_hanging_database_holds_a_request_no_longer_than_the_timeout(
     assert time.monotonic() - started < 2.5
     migrated.resume()
     assert faulty.submit().status_code == 200
+
+
+def test_probes_in_a_crowd_leave_health_its_answer(faulty: Service, migrated: Postgresql) -> None:
+    assert faulty.get("/ready").status_code == 200
+    migrated.pause()
+    with ThreadPoolExecutor(16) as clients:
+        crowd = [
+            clients.submit(faulty.get, probe) for probe in ("/metrics", "/ready") for _ in range(8)
+        ]
+        slowest = 0.0
+        while not all(future.done() for future in crowd):
+            started = time.monotonic()
+            assert faulty.get("/health").status_code == 200
+            slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 1
+    assert {future.result().status_code for future in crowd} <= {200, 503}
+    migrated.resume()
 
 
 def test_a_statement_that_nobody_waits_for_ends_on_the_server(

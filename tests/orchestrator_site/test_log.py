@@ -9,6 +9,13 @@ from tests.service import Service
 KEYS = ("timestamp", "level", "message", "logger", "request_id")
 
 
+@pytest.mark.parametrize("key", ["task_id", "priority"])
+def test_an_event_of_a_task_has_the_key(service: Service, key: str) -> None:
+    task = service.submit(priority="low").json()
+    events = [line for line in service.log_lines() if line.get("task_id") == task["task_id"]]
+    assert [line[key] for line in events] == [task[key]]
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_each_line_has_the_key(service: Service, key: str) -> None:
     service.submit()

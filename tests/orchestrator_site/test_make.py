@@ -77,9 +77,11 @@ def make(checkout: Path) -> Iterator[Make]:
 
     yield start
     for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=30)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def read_until(process: "subprocess.Popen[str]", words: str) -> str:
@@ -157,6 +159,19 @@ def test_run_without_the_reflex_layer_of_its_url_says_so_in_one_line(make: Make)
     ]
 
 
+def test_run_takes_the_reflex_layer_of_an_env_file(make: Make, checkout: Path) -> None:
+    (checkout / ".env").write_text("ORCHESTRATOR_REFLEX_URL=http://127.0.0.1:1\n")
+    said, _ = make("run", PORT=free_port()).communicate(timeout=60)
+    assert "No Reflex Layer is ready at ORCHESTRATOR_REFLEX_URL" in said
+
+
+def test_run_with_the_example_file_as_it_is_changes_nothing(make: Make, checkout: Path) -> None:
+    shutil.copy(ROOT / ".env.example", checkout / ".env")
+    port = free_port()
+    running = make("run", PORT=port, WORKERS=1)
+    assert f"http://127.0.0.1:{port}/docs" in read_until(running, "Ctrl-C")
+
+
 def test_run_with_a_wrong_setting_says_so_without_a_traceback(make: Make) -> None:
     process = make("run", PORT="many", DATABASE_URL="mysql://db/name")
     said, _ = process.communicate(timeout=60)
@@ -175,7 +190,7 @@ def test_migrate_without_a_database_says_so_in_one_line(make: Make) -> None:
     assert process.returncode != 0
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
     assert len(ours) == 1
-    assert ours[0].startswith("The database cannot be reached (ORCHESTRATOR_DATABASE_URL): ")
+    assert ours[0].startswith("The database cannot be used (ORCHESTRATOR_DATABASE_URL): ")
 
 
 def test_serve_listens_on_host_and_port_and_writes_json_lines_only(
@@ -201,6 +216,97 @@ def test_serve_listens_on_host_and_port_and_writes_json_lines_only(
     assert psutil.wait_procs(children, timeout=10)[1] == []
     for line in (said + rest).splitlines():
         assert json.loads(line)["timestamp"]
+
+
+def test_serve_on_a_busy_port_says_so_in_one_json_line(
+    make: Make, service_database_url: str
+) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("orchestrator-metrics-*"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = make(
+            "serve",
+            DATABASE_URL=service_database_url,
+            SECRET_KEY="x" * 50,
+            HOST="127.0.0.1",
+            PORT=listener.getsockname()[1],
+        )
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    errors = [line for line in lines if line["level"] == "ERROR"]
+    assert [line["reason"] for line in errors] == ["Address already in use"]
+    assert "ORCHESTRATOR_PORT" in errors[0]["message"]
+    assert set(Path(tempfile.gettempdir()).glob("orchestrator-metrics-*")) == before
+
+
+def test_the_operators_own_folder_of_metrics_is_left_alone(
+    make: Make, service_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (tmp_path / "keep me").touch()
+    (tmp_path / "counter_1.db").touch()
+    process = make(
+        "serve",
+        DATABASE_URL=service_database_url,
+        SECRET_KEY="x" * 50,
+        HOST="127.0.0.1",
+        PORT=free_port(),
+        WORKERS=1,
+    )
+    read_until(process, "Booting worker")
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert "keep me" in left
+    assert "counter_1.db" not in left
+
+
+def test_migrate_names_a_database_that_does_not_exist(
+    make: Make, service_database_url: str
+) -> None:
+    url = service_database_url.replace("/service?", "/octollm?")
+    said, _ = make("migrate", DATABASE_URL=url, SECRET_KEY="x").communicate(timeout=60)
+    ours = [line for line in said.splitlines() if not line.startswith("make:")]
+    assert len(ours) == 1
+    assert 'database "octollm" does not exist' in ours[0]
+
+
+def test_run_interrupted_at_any_moment_leaves_no_process(make: Make, checkout: Path) -> None:
+    for seconds in (0.2, 0.4, 0.6, 0.9, 1.4):
+        process = make("run", PORT=free_port(), WORKERS=1)
+        # The moments are spread over the start; whatever is under way then is what is tested.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+        assert "Traceback" not in said
+    assert processes_in(checkout) == []
+
+
+def test_run_after_one_that_was_killed_still_stops_its_database(make: Make, checkout: Path) -> None:
+    killed = make("run", PORT=free_port(), WORKERS=1)
+    read_until(killed, "Ctrl-C")
+    left_behind = psutil.Process(killed.pid).children(recursive=True)
+    os.killpg(killed.pid, signal.SIGKILL)
+    for process in left_behind:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    assert psutil.wait_procs(left_behind, timeout=40)[1] == []
+    again = make("run", PORT=free_port(), WORKERS=1)
+    read_until(again, "Ctrl-C")
+    os.killpg(again.pid, signal.SIGINT)
+    again.communicate(timeout=60)
+    assert processes_in(checkout) == []
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The processes whose command or folder says that they belong to this copy."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if str(folder) in " ".join([process.cwd(), *process.cmdline()]):
+                found.append(" ".join(process.cmdline()))
+    return found
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 import requests
 
+from orchestrator_site.endpoints import KNOWN
 from tests.conftest import StartService
 from tests.reflex_layer import ScriptedReflexLayer
 from tests.service import Service
@@ -26,6 +27,7 @@ FAMILIES = {
     "octollm_orchestrator_errors_total": ("counter", "type", ERROR_TYPES),
     "octollm_orchestrator_tasks_by_status": ("gauge", "status", STATUSES),
 }
+API_REQUESTS = "octollm_orchestrator_api_requests_total"
 
 
 @pytest.fixture
@@ -45,6 +47,16 @@ def test_a_family_of_the_specification_has_its_known_labels_from_the_first_scrap
     assert series == {f'{family}{{{label}="{value}"}}' for value in values.split()}
 
 
+def test_api_requests_total_has_its_known_labels_from_the_first_scrape(service: Service) -> None:
+    assert f"# TYPE {API_REQUESTS} counter" in service.get("/metrics").text
+    known = {
+        f'{API_REQUESTS}{{endpoint="{endpoint}",method="{method}",status="{status}"}}'
+        for endpoint, _, method, statuses in KNOWN
+        for status in statuses
+    }
+    assert known <= set(service.metrics())
+
+
 def test_api_requests_are_counted_by_endpoint_method_and_status(
     start_service: StartService, bundled_reflex_layer: str
 ) -> None:
@@ -54,7 +66,7 @@ def test_api_requests_are_counted_by_endpoint_method_and_status(
     service.submit({"goal": "Write to jane.doe@example.org"})
     service.get("/tasks/unknown")
     service.get("/nowhere")
-    service.request("BREW", "/health")
+    service.request("BREW", "/submit")
     counted = {
         name.removeprefix("octollm_orchestrator_api_requests_total"): value
         for name, value in service.metrics().items()
@@ -66,7 +78,7 @@ def test_api_requests_are_counted_by_endpoint_method_and_status(
         '{endpoint="/submit",method="POST",status="403"}': 1,
         '{endpoint="/tasks/{task_id}",method="GET",status="404"}': 1,
         '{endpoint="other",method="GET",status="404"}': 1,
-        '{endpoint="/health",method="other",status="405"}': 1,
+        '{endpoint="/submit",method="other",status="405"}': 1,
     }
 
 
@@ -133,14 +145,17 @@ def test_counts_survive_a_worker_killed_under_load(
     assert answered <= scrapes.pop() <= count() - before
 
 
-def test_random_paths_and_ids_add_no_series(fresh: Service) -> None:
+def test_random_paths_ids_and_methods_add_no_series(fresh: Service) -> None:
+    fresh.request("BREW", "/submit")
     before = set(fresh.metrics())
     for _ in range(50):
         fresh.get(f"/{uuid.uuid4()}")
         fresh.get(f"/tasks/{uuid.uuid4()}")
         fresh.get(f"/tasks/{uuid.uuid4().hex[:9]}")
+        method = "".join(chr(ord("A") + int(digit)) for digit in str(uuid.uuid4().int)[:12])
+        fresh.request(method, "/submit")
     added = set(fresh.metrics()) - before
-    # The circuit of a process that has been asked for the first time.
+    # Workers that were still starting show their circuit by now.
     assert {name for name in added if "circuit_state" not in name} == set()
 
 

@@ -1,6 +1,7 @@
 """Planted secrets are searched for wherever a text must not end up."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
@@ -134,6 +135,42 @@ def test_an_accepted_task_is_in_its_own_columns_only(
     assert traces(talkative.get("/metrics").text) == []
     assert len(traces(everything_stored(service_database))) == 1
     service_database.execute("DELETE FROM tasks WHERE id = %s", [task_id])
+
+
+def test_what_is_redacted_is_nowhere(
+    start_service: StartService, service_database: "psycopg.Connection[Any]"
+) -> None:
+    with ScriptedReflexLayer() as reflex_layer:
+
+        def find_all(connection: socket) -> bool:
+            text = reflex_layer.texts[-1].encode()
+            found = re.finditer(rf"PLANTED-[A-Z]+|{NUMBER}".encode(), text)
+            matches = [
+                {
+                    "pii_type": {"Custom": "PLANTED-TYPE"},
+                    "start": match.start(),
+                    "end": match.end(),
+                    "matched_text": match[0].decode(),
+                }
+                for match in found
+            ]
+            return says(answer(pii_detected=True, pii_matches=matches))(connection)
+
+        reflex_layer.behaviour = find_all
+        service = start_service(
+            REFLEX_URL=reflex_layer.url, LOG_LEVEL="DEBUG", PII_ACTION="redact", WORKERS=1
+        )
+        # A key would block.
+        body = PLANTED | {"context": {"plain": "PLANTED-VALUE", "deep": [{"number": NUMBER}]}}
+        response = service.submit(body)
+        refused = service.submit(PLANTED)
+    assert response.json()["goal"] == "Plan [PII]"
+    assert response.json()["metadata"] == {"plain": "[PII]", "deep": [{"number": "[PII]"}]}
+    assert response.headers["X-Redacted"] == "Custom"
+    assert refused.status_code == 403
+    assert traces(service.log.read_text()) == []
+    assert traces(service.get("/metrics").text) == []
+    assert traces(everything_stored(service_database)) == []
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def read(*names: str, **variables: str) -> dict[str, Any]:
 def documented() -> dict[str, str]:
     """The variables of .env.example with their defaults."""
     lines = (ROOT / ".env.example").read_text().splitlines()
-    pairs = (re.fullmatch(r"(?:# )?ORCHESTRATOR_(\w+)=(.*)", line) for line in lines)
+    pairs = (re.fullmatch(r"# ORCHESTRATOR_(\w+)=(.*)", line) for line in lines)
     return {pair[1]: pair[2] for pair in pairs if pair}
 
 
@@ -78,7 +78,10 @@ def test_the_example_file_gives_the_defaults() -> None:
         "DEVELOPMENT",
         "ENABLE_REFLEX_INTEGRATION",
         "PII_ACTION",
+        "PII_ACTION_BY_TYPE",
         "INJECTION_BLOCKS_FROM",
+        "INJECTION_FLAGS_FROM",
+        "IGNORED_TYPES",
     ]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")
@@ -132,7 +135,10 @@ WRONG = {
     "THREADS": "2",
     "MAX_BODY_BYTES": "s3cret",
     "PII_ACTION": "s3cret",
+    "PII_ACTION_BY_TYPE": "Email=s3cret",
     "INJECTION_BLOCKS_FROM": "s3cret",
+    "INJECTION_FLAGS_FROM": "s3cret",
+    "IGNORED_TYPES": "s3cret",
     "REFLEX_DEADLINE_SECONDS": "0",
     "CIRCUIT_FAILURES": "0",
     "CIRCUIT_RESET_SECONDS": "nan",

@@ -47,6 +47,28 @@ def test_what_is_not_ours_is_a_404_in_json(service: Service, path: str) -> None:
     assert response.json() == {"detail": "Not found. The API is described at /docs."}
 
 
+@pytest.mark.parametrize("path", ["/health", "/", "/submit", "/docs", "/nowhere"])
+def test_head_has_the_length_of_get_and_no_body(service: Service, path: str) -> None:
+    get, head = service.get(path), service.request("HEAD", path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    assert [line for line in service.log_lines() if "no-body" in line["message"]] == []
+
+
+@pytest.mark.parametrize("path", ["/schema", "/docs"])
+def test_errors_of_the_documentation_are_json(service: Service, path: str) -> None:
+    assert service.get(path, headers={"Accept": "image/png"}).status_code == 200
+    refused = service.request("POST", path, headers=BROWSER)
+    assert refused.status_code == 405
+    assert refused.json() == {"detail": 'Method "POST" not allowed.'}
+
+
+def test_a_get_of_submit_is_for_browsers_only(service: Service) -> None:
+    assert service.get("/submit", headers=BROWSER).status_code == 200
+    refused = service.get("/submit")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST, OPTIONS")
+
+
 def test_every_answer_carries_its_length_and_the_request_id(service: Service) -> None:
     for path in ("/", "/nowhere", "/admin/", "/static/admin/css/base.css", "/metrics"):
         response = service.get(path)

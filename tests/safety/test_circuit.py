@@ -9,6 +9,7 @@ import pytest
 
 from safety.circuit import Circuit
 from safety.exceptions import (
+    AnswerTooLong,
     CircuitOpen,
     DeadlineExceeded,
     NoVerdict,
@@ -20,7 +21,7 @@ from safety.exceptions import (
 )
 
 FAILURES = [Unreachable, DeadlineExceeded, ServerFault, UnusableAnswer]
-NO_FAILURES = [RateLimited, RequestRejected]
+NO_FAILURES = [RateLimited, RequestRejected, AnswerTooLong]
 WAIT_SECONDS = 10
 
 

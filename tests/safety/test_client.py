@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from safety.client import MAX_ANSWER_BYTES, ReflexClient
 from safety.exceptions import (
+    AnswerTooLong,
     DeadlineExceeded,
     NoVerdict,
     RateLimited,
@@ -17,11 +18,11 @@ from safety.exceptions import (
     Unreachable,
     UnusableAnswer,
 )
-from safety.findings import Answer, Finding, Kind, Severity
+from safety.findings import Answer, Kind, Match, Severity
 from safety.transport import DeadlineAdapter
 from tests.reflex_layer import ScriptedReflexLayer, answer, hangs, injection, resets, says
 
-CLEAN = Answer(blocked=False, findings=(), reflex_request_id="reflex-1", cache_hit=False)
+CLEAN = Answer(blocked=False, matches=(), reflex_request_id="reflex-1", cache_hit=False)
 
 
 @pytest.fixture
@@ -134,8 +135,8 @@ def test_an_answer_is_read(peer: ScriptedReflexLayer, client: ReflexClient) -> N
 
     assert process(client) == Answer(
         blocked=True,
-        findings=(
-            Finding(
+        matches=(
+            Match(
                 Kind.INJECTION,
                 "DataExfiltration",
                 Severity.CRITICAL,
@@ -162,7 +163,7 @@ def test_an_answer_that_is_longer_is_not(peer: ScriptedReflexLayer, client: Refl
 
     error = refusal(client)
 
-    assert (type(error), error.reason) == (UnusableAnswer, "answer is too long")
+    assert (type(error), error.reason) == (AnswerTooLong, "answer is too long")
 
 
 # Bodies of other answers are clean answers: the status alone has to decide.

@@ -4,42 +4,102 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from safety.document import Document, Piece, pieces_of
+from safety.document import Document, Path, Piece
+from tests.safety.json_values import JSON, texts_of
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)
+CONTEXT = Path("context")
 
 
 def text_of(value: Any) -> str:
-    return Document(pieces_of("context", value)).text
+    return Document({"context": value}).text
 
 
 def test_pieces_keep_their_order_and_know_their_paths() -> None:
     value = {"user": {"note": "be quick", "ids": [7, "x"]}, "b": "last"}
 
-    assert list(pieces_of("context", value)) == [
-        Piece("context.user", "user", is_key=True, separator=": "),
-        Piece("context.user.note", "note", is_key=True, separator=": "),
-        Piece("context.user.note", "be quick"),
-        Piece("context.user.ids", "ids", is_key=True, separator=": "),
-        Piece("context.user.ids[0]", "7"),
-        Piece("context.user.ids[1]", "x"),
-        Piece("context.b", "b", is_key=True, separator=": "),
-        Piece("context.b", "last"),
+    user = Path("user", CONTEXT, key=0)
+    note = Path("note", user, key=1)
+    ids = Path("ids", user, key=3)
+    b = Path("b", CONTEXT, key=6)
+    assert Document({"context": value}).pieces == (
+        Piece(user, "user", is_key=True, separator=": "),
+        Piece(note, "note", is_key=True, separator=": "),
+        Piece(note, "be quick"),
+        Piece(ids, "ids", is_key=True, separator=": "),
+        Piece(Path(0, ids), "7", is_number=True),
+        Piece(Path(1, ids), "x"),
+        Piece(b, "b", is_key=True, separator=": "),
+        Piece(b, "last"),
+    )
+
+
+def test_fields_keep_their_order() -> None:
+    document = Document({"goal": "first", "constraints": ["second"], "context": {"k": "third"}})
+
+    assert document.text == "first\nsecond\nk: third\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        pytest.param({"goal": "x"}, ["goal"], id="field"),
+        pytest.param({"constraints": ["x", "y"]}, ["constraints[0]", "constraints[1]"], id="list"),
+        pytest.param(
+            {"context": {"user": {"note": "x"}}},
+            ["context.user", "context.user.note", "context.user.note"],
+            id="keys",
+        ),
+        pytest.param(
+            {"context": {"rows": [[{"note": 1}]]}},
+            ["context.rows", "context.rows[0][0].note", "context.rows[0][0].note"],
+            id="nested-lists",
+        ),
+    ],
+)
+def test_a_path_has_the_name_of_its_field(fields: dict[str, Any], names: list[str]) -> None:
+    assert [piece.path.name() for piece in Document(fields).pieces] == names
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("user", "user"),
+        ("user_note", "user_note"),
+        ("UserNote", "UserNote"),
+        pytest.param("a" * 32, "a" * 32, id="longest"),
+        pytest.param("a" * 33, "*", id="too-long"),
+        ("", "*"),
+        ("4111111111111111", "*"),
+        ("jane@example.com", "*"),
+        ("two words", "*"),
+        ("sk_live_4eC39HqLyjWD", "*"),
+        ("a.b", "*"),
+        ("a[0]", "*"),
+        ("note\n", "*"),
+        ("имя", "*"),
+        ("<b>", "*"),
+        ("_", "*"),
+    ],
+)
+def test_only_a_key_that_is_a_plain_name_is_shown(key: str, shown: str) -> None:
+    (_, piece) = Document({"context": {key: "x"}}).pieces
+
+    assert piece.path.name() == f"context.{shown}"
+
+
+def test_a_hidden_key_is_shown_in_no_path_below_it() -> None:
+    pieces = Document({"context": {"hunter": {"hunter": ["x"]}}}).pieces
+
+    assert [piece.path.name({0}) for piece in pieces] == [
+        "context.*",
+        "context.*.hunter",
+        "context.*.hunter[0]",
     ]
 
 
 def test_items_of_a_list_stand_on_lines_of_their_own() -> None:
-    assert Document(pieces_of("constraints", ["one", "two"])).text == "one\ntwo\n"
+    assert Document({"constraints": ["one", "two"]}).text == "one\ntwo\n"
 
 
 def test_a_value_stands_on_one_line_with_its_key() -> None:
@@ -48,7 +108,7 @@ def test_a_value_stands_on_one_line_with_its_key() -> None:
 
 @pytest.mark.parametrize("value", [True, False, None, [], {}], ids=repr)
 def test_what_holds_no_text_gives_no_piece(value: Any) -> None:
-    assert list(pieces_of("context", value)) == []
+    assert Document({"context": value}).pieces == ()
 
 
 @pytest.mark.parametrize("value", [True, None], ids=repr)
@@ -76,7 +136,7 @@ def test_the_key_of_what_holds_no_text_is_screened(value: Any) -> None:
     ],
 )
 def test_a_number_is_screened_as_its_digits(number: float, digits: str) -> None:
-    assert list(pieces_of("context.n", number)) == [Piece("context.n", digits)]
+    assert Document({"n": number}).pieces == (Piece(Path("n"), digits, is_number=True),)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +145,18 @@ def test_a_number_is_screened_as_its_digits(number: float, digits: str) -> None:
     ids=["empty", "ascii", "two-bytes", "three-bytes", "four-bytes"],
 )
 def test_its_size_is_counted_in_bytes_of_utf_8_with_the_separators(text: str, size: int) -> None:
-    assert Document([Piece("goal", text)]).size_bytes == size
+    assert Document({"goal": text}).size_bytes == size
 
 
 def test_no_pieces_are_an_empty_text() -> None:
-    document = Document([])
+    document = Document({})
 
     assert (document.text, document.size_bytes) == ("", 0)
 
 
 @given(JSON)
 def test_each_piece_is_found_in_the_text_at_its_place(value: Any) -> None:
-    document = Document(pieces_of("context", value))
+    document = Document({"context": value})
 
     place = 0
     for piece in document.pieces:
@@ -107,15 +167,4 @@ def test_each_piece_is_found_in_the_text_at_its_place(value: Any) -> None:
 
 @given(JSON)
 def test_every_key_string_and_number_is_in_a_piece(value: Any) -> None:
-    def texts(value: Any) -> list[str]:
-        if isinstance(value, dict):
-            return [text for key, item in value.items() for text in (key, *texts(item))]
-        if isinstance(value, list):
-            return [text for item in value for text in texts(item)]
-        if isinstance(value, str):
-            return [value]
-        if value is None or isinstance(value, bool):
-            return []
-        return [str(int(value)) if value == int(value) else str(value)]
-
-    assert [piece.text for piece in pieces_of("context", value)] == texts(value)
+    assert [piece.text for piece in Document({"context": value}).pieces] == texts_of(value)

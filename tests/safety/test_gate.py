@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from safety.document import Document, Piece, pieces_of
+from safety.document import Document, Place
 from safety.exceptions import (
     CircuitOpen,
     DeadlineExceeded,
@@ -35,7 +35,7 @@ from tests.reflex_layer import (
     says,
 )
 
-DOCUMENT = Document([Piece("goal", "Analyze reviews"), *pieces_of("context", {"pages": 3})])
+DOCUMENT = Document({"goal": "Analyze reviews", "context": {"pages": 3}})
 RESULTS = ["safe", "flagged", "blocked", "no_verdict", "circuit_open"]
 STATES = ["closed", "open", "half-open"]
 
@@ -90,9 +90,11 @@ def test_all_texts_are_screened_in_one_call(reflex_layer: ScriptedReflexLayer) -
     assert reflex_layer.requests[0][2]["x-request-id"] == "request-1"
 
 
-LINK = Finding(Kind.INJECTION, "DataExfiltration", Severity.MEDIUM, 0.8, 0, 3)
-ATTACK = Finding(Kind.INJECTION, "DataExfiltration", Severity.HIGH, 0.8, 0, 3)
-EMAIL = Finding(Kind.PII, "Email", None, 0.9, 0, 3)
+# The peer quotes a text that stands elsewhere, so that none can be replaced.
+PLACES = (Place(0, 0, 3),)
+LINK = Finding(Kind.INJECTION, "DataExfiltration", Severity.MEDIUM, 0.8, PLACES)
+ATTACK = Finding(Kind.INJECTION, "DataExfiltration", Severity.HIGH, 0.8, PLACES)
+EMAIL = Finding(Kind.PII, "Email", None, 0.9, PLACES)
 BOTH = injection() | {"pii_matches": pii()["pii_matches"]}
 
 
@@ -120,6 +122,7 @@ def test_a_screening_says_what_came_of_it(
     screening = screen()
 
     assert screening == Screening(
+        document=DOCUMENT,
         verdict=Verdict(verdict),
         blocked_for=frozenset(blocked_for),
         findings=tuple(findings),
@@ -157,7 +160,17 @@ def test_the_policy_comes_from_the_settings(
         reflex_layer.behaviour = says(sent)
         verdicts.append(screen().verdict)
 
-    assert verdicts == [Verdict.FLAGGED, Verdict.FLAGGED, Verdict.BLOCKED]
+    assert verdicts == [Verdict.SAFE, Verdict.FLAGGED, Verdict.BLOCKED]
+
+
+def test_the_version_of_the_policy_follows_the_settings(
+    reflex_layer: ScriptedReflexLayer, settings: Any
+) -> None:
+    before = gate().policy_version
+    gate.cache_clear()
+    settings.IGNORED_TYPES = ["IPv4"]
+
+    assert before != gate().policy_version != ""
 
 
 # No verdict
@@ -294,6 +307,7 @@ def test_eight_screenings_run_side_by_side(
         pytest.param(says({"status": "ready"}), True, id="ready"),
         pytest.param(says({}, status="503 Service Unavailable"), False, id="not-ready"),
         pytest.param(hangs(), False, id="hangs"),
+        pytest.param(says(b"x" * 2_000_000), False, id="too-long"),
     ],
 )
 def test_it_is_ready_if_the_reflex_layer_is(
@@ -320,15 +334,13 @@ def test_readiness_is_no_screening(reflex_layer: ScriptedReflexLayer) -> None:
 def test_switched_off_everything_passes_visibly_unscreened() -> None:
     before = counted()
 
-    assert screen() == Screening(
-        verdict=Verdict.UNSCREENED,
-        blocked_for=frozenset(),
-        findings=(),
-        reflex_request_id="",
-        cache_hit=False,
-        duration_seconds=0.0,
-    )
+    assert screen() == Screening(DOCUMENT, Verdict.UNSCREENED)
     assert added(before) == {"unscreened": 1}
+
+
+@pytest.mark.usefixtures("switched_off")
+def test_switched_off_there_is_no_policy() -> None:
+    assert gate().policy_version == ""
 
 
 @pytest.mark.usefixtures("switched_off")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.exceptions import NoVerdict, RateLimited, ServerFault, UnusableAnswer
-from safety.findings import INJECTION_TYPES, PII_TYPES, Answer, Finding, Kind, Severity
+from safety.findings import INJECTION_TYPES, PII_TYPES, Answer, Kind, Match, Severity
 from safety.protocol import parse_answer
 from tests.reflex_layer import answer, injection, pii
 
@@ -42,32 +42,32 @@ IN_ITS_DOCUMENTS = both(
 )
 
 
-def parse(data: Any) -> Answer:
-    return parse_answer(json.dumps(data).encode())
+def parse(data: Any, text: str = "a text") -> Answer:
+    return parse_answer(json.dumps(data).encode(), text)
 
 
-def finding(data: Any) -> Finding:
-    (found,) = parse(data).findings
+def match(data: Any) -> Match:
+    (found,) = parse(data).matches
     return found
 
 
 def test_a_clean_answer() -> None:
     assert parse(answer(cache_hit=True)) == Answer(
-        blocked=False, findings=(), reflex_request_id="reflex-1", cache_hit=True
+        blocked=False, matches=(), reflex_request_id="reflex-1", cache_hit=True
     )
 
 
 def test_the_shape_on_the_wire() -> None:
-    assert parse(ON_THE_WIRE).findings == (
-        Finding(Kind.PII, "SSN", confidence=0.5, start=4, end=15),
-        Finding(Kind.INJECTION, "DANVariant", Severity.HIGH, confidence=1.0, start=20, end=30),
+    assert parse(ON_THE_WIRE).matches == (
+        Match(Kind.PII, "SSN", confidence=0.5, start=4, end=15),
+        Match(Kind.INJECTION, "DANVariant", Severity.HIGH, confidence=1.0, start=20, end=30),
     )
 
 
 def test_the_shape_in_its_documents() -> None:
-    assert parse(IN_ITS_DOCUMENTS).findings == (
-        Finding(Kind.PII, "SSN", confidence=0.5),
-        Finding(Kind.INJECTION, "DANVariant", Severity.HIGH, confidence=1.0),
+    assert parse(IN_ITS_DOCUMENTS).matches == (
+        Match(Kind.PII, "SSN", confidence=0.5),
+        Match(Kind.INJECTION, "DANVariant", Severity.HIGH, confidence=1.0),
     )
 
 
@@ -107,12 +107,12 @@ def test_an_unknown_status_is_no_verdict(status: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(PII_TYPES))
 def test_a_pii_type_keeps_its_name(name: str) -> None:
-    assert finding(pii(name)) == Finding(Kind.PII, name, confidence=0.9, start=0, end=3)
+    assert match(pii(name)) == Match(Kind.PII, name, confidence=0.9, start=0, end=3)
 
 
 @pytest.mark.parametrize("name", sorted(INJECTION_TYPES))
 def test_an_injection_type_keeps_its_name(name: str) -> None:
-    assert finding(injection(injection_type=name)) == Finding(
+    assert match(injection(injection_type=name)) == Match(
         Kind.INJECTION, name, Severity.HIGH, confidence=0.8, start=0, end=3
     )
 
@@ -129,12 +129,12 @@ UNKNOWN_TYPES = [
 
 @pytest.mark.parametrize("name", UNKNOWN_TYPES)
 def test_any_other_pii_type_is_custom(name: Any) -> None:
-    assert finding(pii(name)) == Finding(Kind.PII, "Custom", confidence=0.9, start=0, end=3)
+    assert match(pii(name)) == Match(Kind.PII, "Custom", confidence=0.9, start=0, end=3)
 
 
 @pytest.mark.parametrize("name", UNKNOWN_TYPES)
 def test_any_other_injection_type_is_custom(name: Any) -> None:
-    assert finding(injection(injection_type=name)) == Finding(
+    assert match(injection(injection_type=name)) == Match(
         Kind.INJECTION, "Custom", Severity.HIGH, confidence=0.8, start=0, end=3
     )
 
@@ -151,27 +151,27 @@ def test_any_other_injection_type_is_custom(name: Any) -> None:
     ],
 )
 def test_a_severity_that_is_not_known_is_the_worst(word: Any, severity: Severity) -> None:
-    assert finding(injection(severity=word)).severity is severity
+    assert match(injection(severity=word)).severity is severity
 
 
 def test_a_missing_severity_is_the_worst() -> None:
     data = injection()
     del data["injection_matches"][0]["severity"]
 
-    assert finding(data).severity is Severity.CRITICAL
+    assert match(data).severity is Severity.CRITICAL
 
 
 def test_a_flag_without_matches_counts() -> None:
-    assert parse(answer(pii_detected=True, injection_detected=True)).findings == (
-        Finding(Kind.PII, "Custom"),
-        Finding(Kind.INJECTION, "Custom", Severity.CRITICAL),
+    assert parse(answer(pii_detected=True, injection_detected=True)).matches == (
+        Match(Kind.PII, "Custom"),
+        Match(Kind.INJECTION, "Custom", Severity.CRITICAL),
     )
 
 
 def test_matches_without_a_flag_count() -> None:
     data = ON_THE_WIRE | {"pii_detected": False, "injection_detected": False}
 
-    assert parse(data).findings == parse(ON_THE_WIRE).findings
+    assert parse(data).matches == parse(ON_THE_WIRE).matches
 
 
 FIELDS = ["status", "pii_detected", "pii_matches", "injection_detected", "injection_matches"]
@@ -219,7 +219,7 @@ def test_a_match_that_is_no_object_is_unusable(field: str, match: Any) -> None:
 )
 def test_a_body_that_is_no_json_object_is_unusable(body: bytes) -> None:
     with pytest.raises(UnusableAnswer):
-        parse_answer(body)
+        parse_answer(body, "a text")
 
 
 @pytest.mark.parametrize("field", ["confidence", "severity", "injection_type", "start"])
@@ -230,7 +230,7 @@ def test_no_depth_of_nesting_is_more_than_it_can_bear(field: str) -> None:
     for depth in [*range(800, 1000), 100_000]:
         body = template.replace('"@"', "[" * depth + "]" * depth).encode()
         with contextlib.suppress(UnusableAnswer):
-            assert len(parse_answer(body).findings) == 1
+            assert len(parse_answer(body, "a text").matches) == 1
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_no_depth_of_nesting_is_more_than_it_can_bear(field: str) -> None:
 def test_a_confidence_is_from_0_to_1_or_none(sent: str, read: float | None) -> None:
     body = json.dumps(pii(confidence="@")).replace('"@"', sent).encode()
 
-    (found,) = parse_answer(body).findings
+    (found,) = parse_answer(body, "a text").matches
 
     assert (found.confidence, type(found.confidence)) == (read, type(read))
 
@@ -277,13 +277,13 @@ def test_a_confidence_is_from_0_to_1_or_none(sent: str, read: float | None) -> N
 )
 @pytest.mark.parametrize("field", ["start", "end"])
 def test_an_offset_is_one_into_a_text_or_none(field: str, sent: Any, read: int | None) -> None:
-    value = getattr(finding(pii(**{field: sent})), field)
+    value = getattr(match(pii(**{field: sent})), field)
 
     assert (value, type(value)) == (read, type(read))
 
 
 def test_reversed_offsets_are_kept_as_sent() -> None:
-    found = finding(pii(start=9, end=2))
+    found = match(pii(start=9, end=2))
 
     assert (found.start, found.end) == (9, 2)
 
@@ -378,12 +378,12 @@ def test_any_json_is_an_answer_or_no_verdict(data: Any) -> None:
 @given(st.binary())
 def test_any_bytes_are_no_verdict(body: bytes) -> None:
     with pytest.raises(NoVerdict):
-        parse_answer(body)
+        parse_answer(body, "a text")
 
 
 @given(ANSWERS)
 def test_any_matches_are_findings_with_values_in_their_ranges(data: dict[str, Any]) -> None:
-    findings = parse(data).findings
+    findings = parse(data).matches
 
     assert len([f for f in findings if f.kind is Kind.PII]) == max(
         len(data["pii_matches"]), data["pii_detected"]

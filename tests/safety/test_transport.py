@@ -4,15 +4,13 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from safety.client import MAX_ANSWER_BYTES, ReflexClient
+from safety.client import MAX_ANSWER_BYTES
 from safety.exceptions import DeadlineExceeded, NoVerdict, RateLimited, ServerFault, Unreachable
-from safety.transport import DeadlineAdapter
 from tests.reflex_layer import (
     Behaviour,
     ScriptedReflexLayer,
@@ -23,8 +21,8 @@ from tests.reflex_layer import (
     sends,
     trickles,
 )
+from tests.safety.calls import DEADLINE_SECONDS, client_of, process, refusal
 
-DEADLINE_SECONDS = 0.3
 LATEST_SECONDS = DEADLINE_SECONDS + 0.5
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -71,25 +69,6 @@ BROKEN_PEERS = {
 def peer() -> Iterator[ScriptedReflexLayer]:
     with ScriptedReflexLayer() as scripted:
         yield scripted
-
-
-def client_of(url: str, deadline_seconds: float = DEADLINE_SECONDS) -> ReflexClient:
-    return ReflexClient(
-        url=url, deadline_seconds=deadline_seconds, adapter=DeadlineAdapter(connections=2)
-    )
-
-
-def process(client: ReflexClient, text: str = "a text") -> None:
-    """Have a text screened that the peer calls clean."""
-    assert client.process(text, request_id="request-1").findings == ()
-
-
-def refusal(client: ReflexClient, text: str = "a text") -> tuple[type[NoVerdict], float]:
-    """Return what kind of exception there is instead of an answer, and after what time."""
-    started = time.monotonic()
-    with pytest.raises(NoVerdict) as caught:
-        process(client, text)
-    return type(caught.value), time.monotonic() - started
 
 
 # The deadline

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from safety.client import ReflexClient
-from safety.exceptions import NoVerdict, Unreachable, UnusableAnswer
+from safety.exceptions import AnswerTooLong, NoVerdict, Unreachable, UnusableAnswer
 from safety.transport import DeadlineAdapter
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer
 
@@ -35,11 +35,11 @@ def floods(start: bytes, again: bytes) -> Behaviour:
 
 
 FLOODS = {
-    "body": (OK + b"\r\n", b"x", UnusableAnswer),
-    "body-with-its-length": (OK + b"Content-Length: 209715200\r\n\r\n", b"x", UnusableAnswer),
-    "body-of-a-negative-length": (OK + b"Content-Length: -1\r\n\r\n", b"x", UnusableAnswer),
-    "one-chunk": (CHUNKED + b"C800000\r\n", b"x", UnusableAnswer),
-    "one-endless-chunk": (CHUNKED + b"F" * 60_000 + b"\r\n", b"x", UnusableAnswer),
+    "body": (OK + b"\r\n", b"x", AnswerTooLong),
+    "body-with-its-length": (OK + b"Content-Length: 209715200\r\n\r\n", b"x", AnswerTooLong),
+    "body-of-a-negative-length": (OK + b"Content-Length: -1\r\n\r\n", b"x", AnswerTooLong),
+    "one-chunk": (CHUNKED + b"C800000\r\n", b"x", AnswerTooLong),
+    "one-endless-chunk": (CHUNKED + b"F" * 60_000 + b"\r\n", b"x", AnswerTooLong),
     "chunk-of-size-minus-one": (CHUNKED + b"-1\r\n", b"x", Unreachable),
     "small-chunks": (CHUNKED, b"1\r\nx\r\n", Unreachable),
     "chunk-size": (CHUNKED, b"0", Unreachable),

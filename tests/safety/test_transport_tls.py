@@ -4,18 +4,15 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from safety.client import ReflexClient
-from safety.exceptions import DeadlineExceeded, NoVerdict, Unreachable
-from safety.transport import DeadlineAdapter
+from safety.exceptions import DeadlineExceeded, Unreachable
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, hangs, trickles
+from tests.safety.calls import DEADLINE_SECONDS, client_of, process, refusal
 
-DEADLINE_SECONDS = 0.3
 LATEST_SECONDS = DEADLINE_SECONDS + 0.5
 
 # For the address 127.0.0.1 and no name, signed by itself, valid from 2020 to 9999.
@@ -84,25 +81,6 @@ def peer(context: ssl.SSLContext) -> Iterator[ScriptedReflexLayer]:
         scripted.url = scripted.url.replace("http", "https")
         scripted.welcome = lambda connection: context.wrap_socket(connection, server_side=True)
         yield scripted
-
-
-def client_of(url: str, deadline_seconds: float = DEADLINE_SECONDS) -> ReflexClient:
-    return ReflexClient(
-        url=url, deadline_seconds=deadline_seconds, adapter=DeadlineAdapter(connections=2)
-    )
-
-
-def process(client: ReflexClient, text: str = "a text") -> None:
-    """Have a text screened that the peer calls clean."""
-    assert client.process(text, request_id="request-1").findings == ()
-
-
-def refusal(client: ReflexClient, text: str = "a text") -> tuple[type[NoVerdict], float]:
-    """Return what kind of exception there is instead of an answer, and after what time."""
-    started = time.monotonic()
-    with pytest.raises(NoVerdict) as caught:
-        process(client, text)
-    return type(caught.value), time.monotonic() - started
 
 
 @pytest.mark.usefixtures("trust")

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from safety.models import Receipt
 from tasks.models import Task, TaskResult
 from tests.factories import TaskFactory, TaskResultFactory
 
@@ -277,3 +278,69 @@ def test_list_takes_the_same_queries_for_many_tasks(
     # Session, user, permissions (2), count and the page itself.
     with django_assert_max_num_queries(6):
         console.get(TASKS)
+
+
+def receipt_of(task: Task, **fields: Any) -> str:
+    """Store the receipt of `task`; return where the console shows it."""
+    receipt = Receipt.objects.create(pk=task.pk, **{"verdict": task.verdict} | fields)
+    return f"/admin/safety/receipt/{receipt.pk}/change/"
+
+
+def test_who_may_view_receipts_sees_that_of_a_task(console: Client, viewer: User) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
+    task = TaskFactory(verdict="flagged")
+    link = receipt_of(
+        task, types=["DataExfiltration", "Email"], findings_count=3, redacted_types=["Email"]
+    )
+    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
+    assert (
+        "Flagged; found: DataExfiltration, Email; redacted: Email. "
+        f'<a href="{link}">See the receipt</a>'
+    ) in content
+    assert console.get(link).status_code == 200
+
+
+def test_receipt_that_found_nothing_says_so(console: Client, viewer: User) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
+    task = TaskFactory(verdict="safe")
+    receipt_of(task)
+    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
+    assert "Safe; nothing found. <a" in content
+
+
+def test_task_that_came_by_another_way_has_no_receipt(console: Client, viewer: User) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
+    content = console.get(f"{TASKS}{TaskFactory().pk}/change/").content.decode()
+    assert "none: it did not come by the gate" in content
+    assert "See the receipt" not in content
+
+
+def test_who_may_not_view_receipts_sees_nothing_of_one(console: Client) -> None:
+    task = TaskFactory(verdict="flagged")
+    link = receipt_of(task, types=["DataExfiltration"])
+    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
+    assert "DataExfiltration" not in content
+    assert "receipt" not in content.lower()
+    assert console.get(link).status_code == 403
+
+
+def test_receipt_on_the_page_of_a_task_is_escaped(console: Client, viewer: User) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
+    task = TaskFactory(verdict="flagged")
+    receipt_of(task, types=["<script>alert(1)"], redacted_types=["<script>alert(2)"])
+    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
+    assert "found: &lt;script&gt;alert(1); redacted: &lt;script&gt;alert(2)." in content
+    assert "<script>alert" not in content
+
+
+def test_page_of_a_task_takes_the_same_queries_for_many_results(
+    console: Client, viewer: User, django_assert_num_queries: Any
+) -> None:
+    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
+    task = TaskFactory(completed=True)
+    receipt_of(task)
+    for count in (1, 19):
+        TaskResultFactory.create_batch(count, task=task)
+        # Session, user, permissions (2), task, receipt, and its results.
+        with django_assert_num_queries(7):
+            console.get(f"{TASKS}{task.pk}/change/")

@@ -223,7 +223,7 @@ def test_body_shorter_than_its_length_is_refused(
 
 def test_body_without_a_length_is_none(service: Service) -> None:
     answer = post(service, "Content-Length: -")
-    assert answer.pair == (400, {"goal": ["This field is required."]})
+    assert answer.pair == (400, {"detail": "The body is empty: send a JSON object."})
 
 
 @pytest.mark.parametrize(
@@ -283,14 +283,17 @@ def test_request_that_leads_nowhere_is_told_so(
     assert exchange(service, head(request_line)).pair == (status, says)
 
 
+def test_method_that_is_none_of_https_is_refused(service: Service) -> None:
+    answer = exchange(service, head("BREW /submit"))
+    assert answer.pair == (405, {"detail": "This method is none of HTTP's."})
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("PUT", "/submit", "POST, OPTIONS"),
         ("GET", "/submit", "POST, OPTIONS"),
         ("TRACE", "/submit", "POST, OPTIONS"),
-        # None of HTTP's.
-        ("FOO", "/submit", "POST, OPTIONS"),
         ("PATCH", "/tasks/x", "GET, HEAD, OPTIONS"),
         ("DELETE", "/health", "GET, HEAD, OPTIONS"),
         ("POST", "/", "GET, HEAD, OPTIONS"),

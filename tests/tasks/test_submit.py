@@ -13,6 +13,7 @@ from django.test import Client
 
 from tasks.models import Task
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, injection, pii, says
+from tests.tasks.specified import DEFAULTS
 
 pytestmark = pytest.mark.django_db
 
@@ -108,20 +109,7 @@ def test_example_is_stored_column_by_column(client: Client) -> None:
 def test_goal_alone_gets_the_specified_defaults(client: Client) -> None:
     row = stored({"goal": "x"}, client)
     del row["id"], row["created_at"], row["updated_at"]
-    assert row == {
-        "goal": "x",
-        "status": "pending",
-        "priority": "medium",
-        "constraints": [],
-        "context": {},
-        "acceptance_criteria": [],
-        "task_metadata": {},
-        "assigned_arm": None,
-        "max_cost_usd": Decimal("1.0"),
-        "max_time_seconds": 600,
-        "max_tokens": 10_000,
-        "verdict": "safe",
-    }
+    assert row == DEFAULTS | {"goal": "x", "verdict": "safe"}
 
 
 @pytest.mark.parametrize(
@@ -358,18 +346,26 @@ def test_invalid_submission_is_not_screened(
     assert (reflex_layer.requests, Task.objects.count()) == ([], 0)
 
 
-def test_submit_is_one_insert(client: Client, django_assert_num_queries: Any) -> None:
+def test_task_and_receipt_are_stored_by_one_statement(
+    client: Client, django_assert_num_queries: Any
+) -> None:
     with django_assert_num_queries(1) as captured:
         submit(client, EXAMPLE)
-    assert captured.captured_queries[0]["sql"].startswith('INSERT INTO "tasks"')
+    statement = captured.captured_queries[0]["sql"]
+    assert [table for table in ("receipts", "tasks") if f'INSERT INTO "{table}"' in statement] == [
+        "receipts",
+        "tasks",
+    ]
 
 
-def test_refused_submission_asks_nothing_of_the_database(
+def test_refused_submission_leaves_its_receipt_and_nothing_else(
     client: Client, reflex_layer: ScriptedReflexLayer, django_assert_num_queries: Any
 ) -> None:
     reflex_layer.behaviour = says(pii())
-    with django_assert_num_queries(0):
+    with django_assert_num_queries(1) as captured:
         submit(client, EXAMPLE)
+    assert captured.captured_queries[0]["sql"].startswith('INSERT INTO "receipts"')
+    assert Task.objects.count() == 0
 
 
 def test_same_submission_twice_makes_two_tasks(client: Client) -> None:

@@ -34,8 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEVELOPMENT:
             raise CommandError("This is for development only: start it with `make run`.")
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        # manage.py turns the signals to stop into KeyboardInterrupt.
         try:
             with contextlib.ExitStack() as processes:
                 self.run(processes)
@@ -50,7 +49,7 @@ class Command(BaseCommand):
         environment = os.environ | {"ORCHESTRATOR_DATABASE_URL": settings.DATABASE_URL}
         started = []
         if settings.ENABLE_REFLEX_INTEGRATION:
-            if os.environ.get("ORCHESTRATOR_REFLEX_URL"):
+            if settings.IS_REFLEX_URL_GIVEN:
                 _check_reflex_layer()
             else:
                 listener = processes.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -100,10 +99,6 @@ class Command(BaseCommand):
         lines += ["Ctrl-C stops everything; the data stay in .data/.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _address() -> str:

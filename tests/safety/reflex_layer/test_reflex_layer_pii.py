@@ -62,7 +62,6 @@ FOUND = [
     ("ApiKey", "my password is [hunter2]"),
     ("ApiKey", "api_key: [9f8a7b6c5d4e3f2a1b]"),
     ("ApiKey", "password: [12345678]"),
-    ("ApiKey", "postgres://admin:[s3cr3tpw]@db.example.com/x"),
     ("ApiKey", "Authorization: Bearer [abcdef0123456789abcdef]"),
     ("BitcoinAddress", "to [1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa]"),
     ("BitcoinAddress", "to [bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4]"),
@@ -86,6 +85,42 @@ def test_personal_data_is_found_by_type_and_exact_slice(pii_type: str, marked: s
     assert [(m["pii_type"], m["matched_text"]) for m in matches] == [
         (pii_type, value) for value in expected
     ]
+
+
+# Whoever replaces what was found must not leave the rest of it.
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param(
+            "jane.AKIAIOSFODNN7EXAMPLE@example.com",
+            [
+                ("Email", "jane.AKIAIOSFODNN7EXAMPLE@example.com"),
+                ("ApiKey", "AKIAIOSFODNN7EXAMPLE"),
+            ],
+            id="around",
+        ),
+        pytest.param(
+            "postgres://admin:s3cr3tpw@db.example.com/x",
+            [("ApiKey", "s3cr3tpw"), ("Email", "s3cr3tpw@db.example.com")],
+            id="longer",
+        ),
+        # Four digits of the phone number and twelve of the card make a card number too.
+        pytest.param(
+            "call me at 415 555 2671 4111 1111 1111 1111",
+            [("Phone", "415 555 2671"), ("CreditCard", "2671 4111 1111 1111 1111")],
+            id="beside",
+        ),
+        pytest.param(
+            "jane+14155552671@example.com", [("Email", "jane+14155552671@example.com")], id="inside"
+        ),
+    ],
+)
+def test_a_finding_that_reaches_out_of_another_is_found_whole(
+    text: str, found: list[tuple[str, str]]
+) -> None:
+    matches = screen(text)["pii_matches"]
+
+    assert [(m["pii_type"], m["matched_text"]) for m in matches] == found
 
 
 @pytest.mark.parametrize(

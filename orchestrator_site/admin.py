@@ -1,0 +1,197 @@
+"""The console's view of receipts: what was found, and never in what."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
+from safety.models import Receipt, ReceiptQuerySet, Verdict
+from safety.read_only import ReadOnlyModelAdmin
+
+NOTHING: Final = "-"
+TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
+# Of these verdicts came a task, under the id of the receipt.
+_ACCEPTED: Final = frozenset({Verdict.SAFE, Verdict.FLAGGED, Verdict.UNSCREENED})
+
+
+class TypeFilter(admin.SimpleListFilter):
+    title = "type of finding"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in TYPES]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Receipt]:
+        receipts: ReceiptQuerySet = queryset
+        name = self.value()
+        if name is None:
+            return receipts
+        if name not in TYPES:
+            raise ValueError("no type of finding")
+        return receipts.with_finding_of_type(name)
+
+
+class DayFilter(admin.ListFilter):
+    """From one day to another, both included; a range of the index on the time.
+
+    Django's own hierarchy of dates looks at every row for the years there are.
+    """
+
+    title = "day"
+    template = "admin/safety/receipt/day_filter.html"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], *others: Any) -> None:
+        super().__init__(request, params, *others)
+        for name in self.expected_parameters():
+            if name in params:
+                self.used_parameters[name] = params.pop(name)[-1]
+
+    def expected_parameters(self) -> list[str | None]:
+        return ["from", "to"]
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = self._day("from"), self._day("to")
+        if first:
+            queryset = queryset.filter(created_at__gte=first)
+        if last:
+            queryset = queryset.filter(created_at__lt=last + timedelta(days=1))
+        return queryset
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        own = self.expected_parameters()
+        yield {
+            "from": self.used_parameters.get("from", ""),
+            "to": self.used_parameters.get("to", ""),
+            "any_day": changelist.get_query_string(remove=[name for name in own if name]),
+            # The form sends the other filters along.
+            "others": [
+                (name, value)
+                for name, values in changelist.filter_params.items()
+                if name not in own
+                for value in values
+            ],
+        }
+
+    def _day(self, name: str) -> datetime | None:
+        value = str(self.used_parameters.get(name, ""))
+        return datetime.combine(date.fromisoformat(value), time.min, UTC) if value else None
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(ReadOnlyModelAdmin):
+    list_filter = ("verdict", DayFilter, TypeFilter)
+    search_fields = ("request_id__exact",)
+    search_help_text = "A request id, in full."
+    ordering = ("-created_at",)
+    # No index serves the others.
+    sortable_by = ("time",)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return (
+            "time",
+            "verdict",
+            "reason",
+            "types_found",
+            "types_redacted",
+            "duration_ms",
+            _task_column(request),
+            "client_address",
+            "request_id",
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]
+        ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        verdict = ("time", "verdict", "reason", "policy_version", "duration_ms")
+        findings = ("types_found", "types_redacted", "findings_count", "findings_table")
+        origin = (_task_column(request), "client_address", "request_id")
+        reflex_layer = ("reflex_request_id", "cache_hit")
+        return (
+            ("Verdict", {"fields": verdict}),
+            ("Findings", {"fields": findings}),
+            ("Submission", {"fields": origin}),
+            ("Reflex Layer", {"fields": reflex_layer}),
+        )
+
+    @admin.display(description="time (UTC)", ordering="created_at")
+    def time(self, receipt: Receipt) -> str:
+        return f"{receipt.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="types found")
+    def types_found(self, receipt: Receipt) -> str:
+        return ", ".join(receipt.types) or NOTHING
+
+    @admin.display(description="types redacted")
+    def types_redacted(self, receipt: Receipt) -> str:
+        return ", ".join(receipt.redacted_types) or NOTHING
+
+    @admin.display(description="task")
+    def task(self, receipt: Receipt) -> str:
+        return f"{str(receipt.pk)[:8]}…" if receipt.verdict in _ACCEPTED else NOTHING
+
+    @admin.display(description="task")
+    def task_link(self, receipt: Receipt) -> str:
+        if receipt.verdict not in _ACCEPTED:
+            return NOTHING
+        url = reverse("admin:tasks_task_change", args=[receipt.pk])
+        return format_html('<a href="{}">{}…</a>', url, str(receipt.pk)[:8])
+
+    @admin.display(description="duration (ms)")
+    def duration_ms(self, receipt: Receipt) -> str:
+        return f"{receipt.duration_seconds * 1000:.1f}"
+
+    @admin.display(description="findings")
+    def findings_table(self, receipt: Receipt) -> str:
+        if not receipt.findings:
+            return NOTHING
+        row = "<tr>" + "<td>{}</td>" * 5 + "</tr>"
+        return format_html(
+            "<table><thead><tr><th>Kind</th><th>Type</th><th>Severity</th><th>Confidence</th>"
+            "<th>Field and characters</th></tr></thead><tbody>{}</tbody></table>{}",
+            format_html_join("", row, map(_cells, receipt.findings)),
+            _rest(receipt),
+        )
+
+
+def _task_column(request: HttpRequest) -> str:
+    """Return the column with a link for those who may follow it, else the one without."""
+    return "task_link" if request.user.has_perm("tasks.view_task") else "task"
+
+
+def _cells(finding: dict[str, Any]) -> tuple[Any, ...]:
+    confidence = finding["confidence"]
+    return (
+        finding["kind"],
+        finding["type"],
+        finding["severity"] or NOTHING,
+        NOTHING if confidence is None else confidence,
+        format_html_join(SafeString("<br>"), "{}", ([_where(at)] for at in finding["places"]))
+        or NOTHING,
+    )
+
+
+def _where(place: dict[str, Any]) -> str:
+    field = f"key {place['field']}" if place["is_key"] else place["field"]
+    # People count from 1.
+    return f"{field}, characters {place['start'] + 1} to {place['end']}"
+
+
+def _rest(receipt: Receipt) -> str:
+    shown = len(receipt.findings)
+    if receipt.findings_count <= shown:
+        return ""
+    return format_html("<p>The first {} of {}.</p>", shown, receipt.findings_count)

@@ -1,0 +1,156 @@
+"""Receipts: the stored record of each screening, without any text of it."""
+
+import uuid
+from typing import Any, Final
+
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+from django.db.models import Q, Value
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from safety.exceptions import NoVerdict
+from safety.findings import Finding
+from safety.gate import Screening
+from safety.origin import Origin
+from safety.policy import Verdict as GateVerdict
+
+# A text may hold thousands of findings; the first ones explain the verdict.
+MAX_FINDINGS: Final = 100
+
+
+class Verdict(models.TextChoices):
+    SAFE = GateVerdict.SAFE.value
+    FLAGGED = GateVerdict.FLAGGED.value
+    BLOCKED = GateVerdict.BLOCKED.value
+    UNSCREENED = GateVerdict.UNSCREENED.value
+    # There was none, and so neither a task nor a refusal.
+    NONE = "none"
+
+
+class ReceiptQuerySet(models.QuerySet["Receipt"]):
+    def with_finding_of_type(self, name: str) -> "ReceiptQuerySet":
+        return self.filter(types__contains=[name])
+
+
+class Receipt(models.Model):
+    """What a screening found and what the policy made of it.
+
+    The text itself is nowhere in it. The receipt of an accepted submission has the id of what
+    was made of it; that of a refused one leads nowhere.
+
+    Attributes:
+        reason: why there is no verdict; empty where there is one.
+        findings: dicts of `kind`, `type`, `severity`, `confidence` and `places`, each place
+            a dict of `field`, `start` and `end` in characters, and `is_key`. The first
+            `MAX_FINDINGS`.
+        findings_count: how many there were.
+        types: of the findings, each once.
+        redacted_types: of what was replaced before the task was stored.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    verdict = models.TextField(choices=Verdict)
+    reason = models.TextField(default="", db_default="")
+    findings = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    findings_count = models.IntegerField(default=0, db_default=0)
+    types = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    redacted_types = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    policy_version = models.TextField(default="", db_default="")
+    reflex_request_id = models.TextField(default="", db_default="")
+    cache_hit = models.BooleanField(default=False, db_default=False)
+    duration_seconds = models.FloatField(default=0, db_default=0)
+    client_address = models.TextField(default="", db_default="")
+    request_id = models.TextField(default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = ReceiptQuerySet.as_manager()
+
+    class Meta:
+        db_table = "receipts"
+        ordering = ("-created_at",)
+        permissions = (("dry_run", "Can try texts against the Reflex Layer"),)
+        indexes = (
+            # The console lists the newest first, and by day.
+            models.Index(fields=["created_at"], name="idx_receipts_created_at"),
+            # The console filters by verdict.
+            models.Index(fields=["verdict", "created_at"], name="idx_receipts_verdict"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(verdict__in=Verdict.values), name="receipts_verdict_known"
+            ),
+            models.CheckConstraint(
+                # Who has no verdict says why, and only who has none.
+                condition=Q(verdict=Verdict.NONE, reason__gt="")
+                | Q(~Q(verdict=Verdict.NONE), reason=""),
+                name="receipts_reason_for_none",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> Receipt:
+    """Return the receipt of `screening`, not stored yet."""
+    return Receipt(
+        verdict=screening.verdict.value,
+        findings=described(screening)[:MAX_FINDINGS],
+        findings_count=len(screening.findings),
+        types=sorted({finding.type for finding in screening.findings}),
+        redacted_types=screening.redacted_types,
+        policy_version=policy_version,
+        reflex_request_id=screening.reflex_request_id,
+        cache_hit=screening.cache_hit,
+        duration_seconds=screening.duration_seconds,
+        client_address=origin.client_address,
+        request_id=origin.request_id,
+        created_at=timezone.now(),
+    )
+
+
+def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Origin) -> Receipt:
+    """Return the receipt of a screening that came to nothing, not stored yet."""
+    return Receipt(
+        verdict=Verdict.NONE,
+        reason=error.reason,
+        policy_version=policy_version,
+        duration_seconds=error.duration_seconds,
+        client_address=origin.client_address,
+        request_id=origin.request_id,
+        created_at=timezone.now(),
+    )
+
+
+def described(screening: Screening) -> list[dict[str, Any]]:
+    """Return the findings as JSON values, with the names of their fields.
+
+    A key in which something was found is not named: it may be the secret.
+    """
+    pieces = screening.document.pieces
+    hidden = {
+        place.piece
+        for finding in screening.findings
+        for place in finding.places
+        if pieces[place.piece].is_key
+    }
+
+    def describe(finding: Finding) -> dict[str, Any]:
+        return {
+            "kind": finding.kind.value,
+            "type": finding.type,
+            "severity": finding.severity.name.lower() if finding.severity else None,
+            "confidence": finding.confidence,
+            "places": [
+                {
+                    "field": pieces[place.piece].path.name(hidden),
+                    "start": place.start,
+                    "end": place.end,
+                    "is_key": pieces[place.piece].is_key,
+                }
+                for place in finding.places
+            ],
+        }
+
+    return [describe(finding) for finding in screening.findings]

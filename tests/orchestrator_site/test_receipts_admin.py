@@ -1,0 +1,315 @@
+"""The console's pages of receipts."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from safety.models import Receipt
+from tests.factories import TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+RECEIPTS = "/admin/safety/receipt/"
+FINDING = {
+    "kind": "injection",
+    "type": "DataExfiltration",
+    "severity": "high",
+    "confidence": 0.8,
+    "places": [
+        {"field": "goal", "start": 0, "end": 3, "is_key": False},
+        {"field": "context.user", "start": 4, "end": 9, "is_key": True},
+    ],
+}
+SCRIPT = "<script>alert(1)</script>"
+
+
+def staff(*codenames: str) -> User:
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return user
+
+
+@pytest.fixture
+def console(client: Client) -> Client:
+    client.force_login(staff("view_receipt"))
+    return client
+
+
+def receipt(**fields: Any) -> Receipt:
+    return Receipt.objects.create(**{"verdict": "blocked"} | fields)
+
+
+def listed(client: Client, query: str = "") -> set[str]:
+    """Return the ids of the receipts that the list shows."""
+    response = client.get(RECEIPTS + query)
+    assert response.status_code == 200
+    return set(re.findall(rf'href="{RECEIPTS}([0-9a-f-]{{36}})/change/', response.content.decode()))
+
+
+def page(client: Client, shown: Receipt) -> str:
+    return client.get(f"{RECEIPTS}{shown.pk}/change/").content.decode()
+
+
+def column(content: str, name: str) -> list[str]:
+    return re.findall(rf'<t[dh] class="[^"]*field-{name}[^"]*">(.*?)</t[dh]>', content)
+
+
+def test_anonymous_are_sent_to_the_login(client: Client) -> None:
+    for path in (RECEIPTS, f"{RECEIPTS}{receipt().pk}/change/"):
+        assert client.get(path)["Location"] == f"/admin/login/?next={path}"
+
+
+def test_staff_without_the_permission_see_no_receipts(client: Client) -> None:
+    client.force_login(staff("view_task", "dry_run"))
+    assert client.get(RECEIPTS).status_code == 403
+    assert client.get(f"{RECEIPTS}{receipt().pk}/change/").status_code == 403
+    assert RECEIPTS not in client.get("/admin/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["add/", "{receipt}/change/", "{receipt}/delete/"])
+def test_superuser_cannot_change_receipts(path: str, admin_client: Client) -> None:
+    kept = receipt()
+    before = list(Receipt.objects.values())
+    response = admin_client.post(
+        RECEIPTS + path.format(receipt=kept.pk), {"verdict": "safe", "post": "yes"}
+    )
+    assert response.status_code == 403
+    assert list(Receipt.objects.values()) == before
+
+
+def test_superuser_cannot_delete_receipts_from_the_list(admin_client: Client) -> None:
+    kept = receipt()
+    admin_client.post(
+        RECEIPTS, {"action": "delete_selected", "_selected_action": str(kept.pk), "post": "yes"}
+    )
+    assert Receipt.objects.filter(pk=kept.pk).exists()
+
+
+def test_list_shows_what_a_receipt_says(console: Client) -> None:
+    receipt(
+        verdict="none",
+        reason="no answer in time",
+        types=["Email", "SSN"],
+        redacted_types=["Email"],
+        duration_seconds=0.0125,
+        client_address="192.0.2.7",
+        request_id="request-1",
+        created_at=datetime(2025, 11, 15, 12, 30, 5, tzinfo=UTC),
+    )
+    content = console.get(RECEIPTS).content.decode()
+    shown = {
+        name: column(content, name)
+        for name in "verdict reason types_found types_redacted duration_ms task "
+        "client_address request_id".split()
+    }
+    assert shown == {
+        "verdict": ["None"],
+        "reason": ["no answer in time"],
+        "types_found": ["Email, SSN"],
+        "types_redacted": ["Email"],
+        "duration_ms": ["12.5"],
+        "task": ["-"],
+        "client_address": ["192.0.2.7"],
+        "request_id": ["request-1"],
+    }
+    assert "2025-11-15 12:30:05" in column(content, "time")[0]
+
+
+def test_list_shows_the_newest_first(console: Client) -> None:
+    for day, name in ((15, "the-older"), (16, "the-newer")):
+        receipt(request_id=name, created_at=datetime(2025, 11, day, tzinfo=UTC))
+    content = console.get(RECEIPTS).content.decode()
+    assert column(content, "request_id") == ["the-newer", "the-older"]
+
+
+@pytest.mark.parametrize("verdict", ["safe", "flagged", "unscreened"])
+def test_who_may_view_tasks_finds_the_task_of_a_receipt(verdict: str, client: Client) -> None:
+    client.force_login(staff("view_receipt", "view_task"))
+    accepted = receipt(verdict=verdict)
+    TaskFactory(id=accepted.pk, goal="the task of it")
+    link = f"/admin/tasks/task/{accepted.pk}/change/"
+    assert f'href="{link}"' in client.get(RECEIPTS).content.decode()
+    assert f'href="{link}"' in page(client, accepted)
+    assert "the task of it" in client.get(link).content.decode()
+
+
+def test_who_may_not_view_tasks_gets_no_link_to_one(console: Client) -> None:
+    accepted = receipt(verdict="safe")
+    content = console.get(RECEIPTS).content.decode() + page(console, accepted)
+    assert "/admin/tasks/" not in content
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [("blocked", ""), ("none", "no answer in time")])
+def test_receipt_of_a_refusal_has_no_task(verdict: str, reason: str, client: Client) -> None:
+    client.force_login(staff("view_receipt", "view_task"))
+    refused = receipt(verdict=verdict, reason=reason)
+    assert column(client.get(RECEIPTS).content.decode(), "task_link") == ["-"]
+    assert f"/admin/tasks/task/{refused.pk}" not in page(client, refused)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?verdict__exact=flagged",
+        "?type=Email",
+        "?from=2025-11-15&to=2025-11-15",
+        "?from=2025-11-15",
+        "?to=2025-11-15&from=",
+        "?q=request-1",
+        "?verdict__exact=flagged&type=Email&from=2025-11-15&to=2025-11-15&q=request-1",
+    ],
+)
+def test_filter_keeps_what_fits(query: str, console: Client) -> None:
+    wanted = receipt(
+        verdict="flagged",
+        types=["DataExfiltration", "Email"],
+        request_id="request-1",
+        created_at=datetime(2025, 11, 15, 23, 59, 59, tzinfo=UTC),
+    )
+    # On the other side of the day that the filter names.
+    day = 14 if "from=2025" in query else 16
+    receipt(request_id="request-10", created_at=datetime(2025, 11, day, tzinfo=UTC))
+    assert listed(console, query) == {str(wanted.pk)}
+
+
+def test_day_filter_takes_the_other_filters_along(console: Client) -> None:
+    receipt(verdict="flagged")
+    content = console.get(f"{RECEIPTS}?verdict__exact=flagged&from=2025-01-01&p=1")
+    form = re.search(
+        r'<form method="get" class="day-filter">.*?</form>', content.content.decode(), re.S
+    )
+    assert form
+    assert '<input type="hidden" name="verdict__exact" value="flagged">' in form[0]
+    assert 'name="from" value="2025-01-01"' in form[0]
+    assert 'href="?verdict__exact=flagged' in form[0]
+    assert 'type="hidden" name="from"' not in form[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "type=Nonsense",
+        "type=%00",
+        "from=yesterday",
+        "from=2025-13-01",
+        "to=9999-12-31",
+        "to=%00",
+        "verdict__exact=%00",
+        "reason__regex=(",
+        "no_such_field=1",
+    ],
+)
+def test_odd_filter_is_dropped(query: str, console: Client) -> None:
+    response = console.get(f"{RECEIPTS}?{query}")
+    assert (response.status_code, response["Location"]) == (302, f"{RECEIPTS}?e=1")
+    assert console.get(response["Location"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["?q=%00", "?q=%FF", "?q=%25_\\", "?p=-5", "?o=999", "?all=1", "?_facets=True"]
+)
+def test_odd_query_does_no_harm(query: str, console: Client) -> None:
+    receipt()
+    assert console.get(RECEIPTS + query).status_code == 200
+
+
+def test_receipt_is_shown_whole(console: Client) -> None:
+    content = page(
+        console,
+        receipt(
+            verdict="flagged",
+            findings=[FINDING],
+            findings_count=101,
+            types=["DataExfiltration"],
+            redacted_types=["Email"],
+            policy_version="1a2b3c4d5e6f",
+            reflex_request_id="reflex-7",
+            cache_hit=True,
+            duration_seconds=0.0125,
+            client_address="192.0.2.7",
+            request_id="request-1",
+            created_at=datetime(2025, 11, 15, 12, 30, 5, tzinfo=UTC),
+        ),
+    )
+    assert (
+        "<td>injection</td><td>DataExfiltration</td><td>high</td><td>0.8</td><td>"
+        "goal, characters 1 to 3<br>key context.user, characters 5 to 9</td>"
+    ) in content
+    for shown in (
+        "Flagged",
+        "The first 1 of 101.",
+        "Email",
+        "1a2b3c4d5e6f",
+        "reflex-7",
+        "12.5",
+        "192.0.2.7",
+        "request-1",
+        "2025-11-15 12:30:05",
+    ):
+        assert f">{shown}<" in content
+    assert 'alt="True"' in content
+
+
+def test_finding_without_place_severity_and_confidence_is_shown(console: Client) -> None:
+    bare = {"kind": "pii", "type": "SSN", "severity": None, "confidence": None, "places": []}
+    content = page(console, receipt(findings=[bare], findings_count=1))
+    assert "<tr><td>pii</td><td>SSN</td><td>-</td><td>-</td><td>-</td></tr>" in content
+
+
+def test_pages_escape_every_value(console: Client) -> None:
+    place = {"field": SCRIPT, "start": 0, "end": 1, "is_key": False}
+    attacked = receipt(
+        verdict="none",
+        reason=SCRIPT,
+        findings=[
+            {"kind": SCRIPT, "type": SCRIPT, "severity": SCRIPT, "confidence": SCRIPT}
+            | {"places": [place, place | {"is_key": True}]}
+        ],
+        findings_count=1,
+        types=[SCRIPT],
+        redacted_types=[SCRIPT],
+        policy_version=SCRIPT,
+        reflex_request_id=SCRIPT,
+        client_address=SCRIPT,
+        request_id=SCRIPT,
+    )
+    escaped = SCRIPT.replace("<", "&lt;").replace(">", "&gt;")
+    # Each value once: of a finding six, of the receipt itself five in the list and seven here.
+    for content, times in (
+        (console.get(RECEIPTS).content.decode(), 5),
+        (page(console, attacked), 7 + 6),
+    ):
+        assert (content.count(escaped), content.count("<script>alert")) == (times, 0)
+
+
+def test_a_query_string_is_escaped(console: Client) -> None:
+    receipt()
+    content = console.get(f"{RECEIPTS}?q=%22><script>alert(1)</script>").content.decode()
+    assert "<script>alert" not in content
+
+
+@pytest.mark.parametrize("permissions", [["view_receipt"], ["view_receipt", "view_task"]])
+def test_list_takes_the_same_queries_for_many_receipts(
+    permissions: list[str], client: Client, django_assert_num_queries: Any
+) -> None:
+    client.force_login(staff(*permissions))
+    receipt(verdict="safe")
+    # Session, user, permissions (2), count and the page itself.
+    with django_assert_num_queries(6):
+        client.get(RECEIPTS)
+    for verdict in ("safe", "flagged", "blocked", "unscreened") * 5:
+        receipt(verdict=verdict, types=["Email"], findings=[FINDING], findings_count=1)
+    with django_assert_num_queries(6):
+        client.get(RECEIPTS)
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_pages_lead_to_the_dry_run_for_who_may(may: bool, client: Client) -> None:
+    client.force_login(staff("view_receipt", *(["dry_run"] if may else [])))
+    for content in (client.get(RECEIPTS).content.decode(), page(client, receipt())):
+        assert ('href="/admin/dry-run"' in content) is may

@@ -1,0 +1,184 @@
+"""What stands in the fields after findings were replaced."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safety.document import Document, Place
+from tests.safety.json_values import FIELDS
+
+LABELS = ("[EMAIL]", "[PII]", "[CREDITCARD]")
+
+
+def redacted(fields: dict[str, Any], *found: tuple[int, int, int, str]) -> dict[str, Any]:
+    """Return `fields` with characters of pieces replaced: number, start, end and label."""
+    return Document(fields).redacted(
+        (Place(piece, start, end), label) for piece, start, end, label in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([(2, 5, "A")], "01[A]56789", id="one"),
+        pytest.param([(0, 10, "A")], "[A]", id="whole"),
+        pytest.param([(0, 1, "A"), (9, 10, "B")], "[A]12345678[B]", id="first-and-last"),
+        pytest.param([(2, 4, "A"), (4, 6, "B")], "01[A][B]6789", id="adjacent"),
+        pytest.param([(2, 5, "A"), (4, 7, "B")], "01[A]789", id="overlapping"),
+        pytest.param([(4, 7, "B"), (2, 5, "A")], "01[A]789", id="in-any-order"),
+        pytest.param([(2, 8, "A"), (4, 6, "B")], "01[A]89", id="nested"),
+        pytest.param([(4, 6, "B"), (2, 8, "A"), (7, 9, "C")], "01[A]9", id="nested-and-more"),
+        pytest.param([(2, 4, "B"), (2, 8, "A")], "01[A]89", id="the-longer-of-one-start"),
+        pytest.param([(2, 5, "A"), (2, 5, "B")], "01[A]56789", id="twice"),
+        pytest.param([(0, 3, "A"), (2, 6, "B"), (5, 9, "C")], "[A]9", id="chain"),
+    ],
+)
+def test_places_of_a_text_are_replaced(found: list[tuple[int, int, str]], expected: str) -> None:
+    places = [(0, start, end, f"[{label}]") for start, end, label in found]
+
+    assert redacted({"goal": "0123456789"}, *places) == {"goal": expected}
+
+
+def test_characters_are_replaced_and_not_bytes() -> None:
+    assert redacted({"goal": "é😀 a@b €"}, (0, 3, 6, "[EMAIL]")) == {"goal": "é😀 [EMAIL] €"}
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 16), (0, 1), (15, 16), (4, 8)], ids=["whole", "first", "last", "middle"]
+)
+@pytest.mark.parametrize("number", [4111111111111111, 4111111111111111.0], ids=["integer", "float"])
+def test_a_number_becomes_the_label_whole(number: float, start: int, end: int) -> None:
+    fields = {"context": {"card": number, "n": 4111111111111111}}
+
+    assert redacted(fields, (1, start, end, "[CREDITCARD]")) == {
+        "context": {"card": "[CREDITCARD]", "n": 4111111111111111}
+    }
+
+
+def test_two_findings_in_a_number_leave_the_label_of_the_first() -> None:
+    found = [(0, 12, 14, "[B]"), (0, 2, 5, "[A]")]
+
+    assert redacted({"n": 4111111111111111}, *found) == {"n": "[A]"}
+
+
+def test_values_at_any_depth_are_replaced() -> None:
+    fields = {
+        "goal": "ask a@b",
+        "constraints": ["one", "a@b two"],
+        "context": {"a@b": {"list": [True, None, [{"deep": "to a@b"}], 7, "a@b"]}},
+    }
+    document = Document(fields)
+    places = [
+        (Place(number, at, at + 3), "[EMAIL]")
+        for number, piece in enumerate(document.pieces)
+        if not piece.is_key and (at := piece.text.find("a@b")) >= 0
+    ]
+
+    assert document.redacted(places) == {
+        "goal": "ask [EMAIL]",
+        "constraints": ["one", "[EMAIL] two"],
+        "context": {"a@b": {"list": [True, None, [{"deep": "to [EMAIL]"}], 7, "[EMAIL]"]}},
+    }
+
+
+def test_thousands_of_places_are_replaced() -> None:
+    found = [(0, at, at + 3, "[EMAIL]") for at in range(0, 40_000, 4)]
+
+    assert redacted({"goal": "a@b " * 10_000}, *found) == {"goal": "[EMAIL] " * 10_000}
+
+
+def test_the_document_stays_as_it_is() -> None:
+    fields = {"goal": "a@b", "context": {"list": [1, {"k": "a@b"}]}}
+    before = copy.deepcopy(fields)
+
+    redacted(fields, (0, 0, 3, "[EMAIL]"), (4, 0, 3, "[EMAIL]"))
+
+    assert fields == before
+
+
+def test_no_json_value_is_a_fault_of_the_caller() -> None:
+    with pytest.raises(TypeError, match="no JSON value: set"):
+        Document({"goal": set()}).redacted([])
+
+
+@given(FIELDS)
+def test_without_places_nothing_changes(fields: Any) -> None:
+    after = Document(fields).redacted([])
+
+    assert (after, repr(after)) == (fields, repr(fields))
+
+
+def values(value: Any) -> Iterator[Any]:
+    """Go through the leaves of `value` that are not empty, as `Document` does."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from values(item)
+        case list():
+            for item in value:
+                yield from values(item)
+        case _:
+            yield value
+
+
+def shape(value: Any) -> Any:
+    """Return `value` without its texts and numbers; keys, lists, flags and nulls stay."""
+    match value:
+        case dict():
+            return {key: shape(item) for key, item in value.items()}
+        case list():
+            return [shape(item) for item in value]
+        case bool() | None:
+            return value
+    return "value"
+
+
+@given(FIELDS, st.data())
+def test_only_what_was_found_is_gone_whatever_was_found(fields: Any, data: Any) -> None:
+    document = Document(fields)
+    slots = [n for n, p in enumerate(document.pieces) if not p.is_key and p.text]
+    found: dict[int, set[int]] = {}
+    places = []
+    for number in data.draw(st.lists(st.sampled_from(slots), max_size=8) if slots else st.just([])):
+        size = len(document.pieces[number].text)
+        start = data.draw(st.integers(0, size - 1))
+        end = data.draw(st.integers(start + 1, size))
+        places.append((Place(number, start, end), data.draw(st.sampled_from(LABELS))))
+        found.setdefault(number, set()).update(range(start, end))
+
+    after = document.redacted(places)
+
+    assert shape(after) == shape(fields)
+    leaves = [leaf for leaf in values(fields) if leaf is not None and not isinstance(leaf, bool)]
+    numbers = [n for n, piece in enumerate(document.pieces) if not piece.is_key]
+    new = [leaf for leaf in values(after) if leaf is not None and not isinstance(leaf, bool)]
+    for number, old_leaf, leaf in zip(numbers, leaves, new, strict=True):
+        if number not in found:
+            assert (leaf, type(leaf)) == (old_leaf, type(old_leaf))
+        elif document.pieces[number].is_number:
+            assert leaf in LABELS
+        else:
+            assert without_labels(leaf, old_leaf, found[number])
+
+
+def without_labels(after: str, before: str, gone: set[int]) -> bool:
+    """Whether `after` is `before` with labels for `gone` and all else in its place."""
+    rest = after
+    for index, character in enumerate(before):
+        if index not in gone:
+            if not rest.startswith(character):
+                return False
+            rest = rest[1:]
+        elif index == 0 or index - 1 not in gone:
+            length = rest.find("]") + 1
+            if rest[:length] not in LABELS:
+                return False
+            # Places that touch each other have a label each.
+            rest = rest[length:]
+            while rest.startswith(LABELS) and not before[index:].startswith(LABELS):
+                rest = rest[rest.find("]") + 1 :]
+    return rest == ""

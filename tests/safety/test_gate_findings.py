@@ -1,0 +1,279 @@
+"""What becomes of findings, sensible ones and odd ones, between the wire and the verdict."""
+
+import functools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safety.circuit import Circuit
+from safety.client import ReflexClient
+from safety.document import Document, Place
+from safety.exceptions import AnswerTooLong, NoVerdict
+from safety.findings import Severity
+from safety.gate import ReflexGate, Screening
+from safety.policy import PiiAction, Policy, Verdict
+from safety.transport import DeadlineAdapter
+from tests.reflex_layer import ScriptedReflexLayer, answer, found, injection, pii, says
+from tests.safety.json_values import JSON
+
+# No character of a value stands anywhere else, so that each can be searched for.
+FIELDS: dict[str, Any] = {
+    "goal": "abé€😀c",
+    "constraints": ["d日ef", "ghi"],
+    "context": {"LMN": "jk", "PQR": [{"XYZ": 1234567890}, True, None, "op"]},
+}
+DOCUMENT = Document(FIELDS)
+STRICT = Policy(injection_blocks_from=Severity.LOW)
+REDACTING = Policy(pii=PiiAction.REDACT, injection_blocks_from=Severity.LOW)
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[ScriptedReflexLayer]:
+    with ScriptedReflexLayer() as scripted:
+        yield scripted
+
+
+@functools.cache
+def client_of(url: str) -> ReflexClient:
+    return ReflexClient(url=url, deadline_seconds=20, adapter=DeadlineAdapter(connections=1))
+
+
+def screen(peer: ScriptedReflexLayer, sent: Any, policy: Policy) -> Screening:
+    peer.behaviour = says(sent)
+    gate = ReflexGate(
+        client=client_of(peer.url),
+        circuit=Circuit(failures=10**9, reset_seconds=60),
+        policy=policy,
+    )
+    return gate.screen(DOCUMENT, request_id="request-1")
+
+
+def outcome(peer: ScriptedReflexLayer, sent: Any, policy: Policy) -> Any:
+    """Return what would be stored, or why nothing would."""
+    try:
+        screening = screen(peer, sent, policy)
+    except NoVerdict:
+        return "no verdict"
+    return "blocked" if screening.verdict is Verdict.BLOCKED else screening.redacted()
+
+
+def sends(*matches: Any, **fields: Any) -> dict[str, Any]:
+    return answer(pii_detected=True, pii_matches=list(matches)) | fields
+
+
+def finds(quoted: str, name: Any = "Email", **fields: Any) -> dict[str, Any]:
+    return found(DOCUMENT.text, quoted, name, **fields)
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    return FIELDS | fields
+
+
+# Redaction
+
+
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        pytest.param(finds("b"), changed(goal="a[EMAIL]é€😀c"), id="ascii"),
+        pytest.param(finds("€😀"), changed(goal="abé[EMAIL]c"), id="any-unicode"),
+        pytest.param(finds("ghi", "SSN"), changed(constraints=["d日ef", "[SSN]"]), id="list"),
+        pytest.param(
+            finds("jk", {"Custom": "jk"}),
+            changed(context=FIELDS["context"] | {"LMN": "[PII]"}),
+            id="custom",
+        ),
+        pytest.param(
+            finds("234", "CreditCard"),
+            changed(
+                context={"LMN": "jk", "PQR": [{"XYZ": "[CREDITCARD]"}, True, None, "op"]},
+            ),
+            id="number",
+        ),
+        # It counts for both.
+        pytest.param(
+            finds("c\nd日", "Phone"),
+            changed(goal="abé€😀[PHONE]", constraints=["[PHONE]ef", "ghi"]),
+            id="two-fields",
+        ),
+        pytest.param(finds("LMN"), "blocked", id="key"),
+        pytest.param(finds("LMN: jk"), "blocked", id="key-and-value"),
+        pytest.param(finds(": "), "blocked", id="separator"),
+        pytest.param(finds("ab", start=1), "blocked", id="wrong-start"),
+        pytest.param(finds("ab", end=3), "blocked", id="middle-of-a-character"),
+        pytest.param(finds("ab", start=2, end=0), "blocked", id="reversed"),
+        pytest.param(finds("ab", start=-2), "blocked", id="negative"),
+        pytest.param(finds("ab", end=10**30), "blocked", id="outside"),
+        pytest.param(finds("ab", start=0.0), "blocked", id="fraction"),
+        pytest.param(finds("ab", start="0"), "blocked", id="text"),
+        pytest.param(finds("ab", start=None, end=None), "blocked", id="none"),
+        pytest.param(finds(DOCUMENT.text, start=None, end=None), "blocked", id="whole-and-none"),
+        pytest.param(finds("ab", start=0, end=0, matched_text=""), "blocked", id="empty"),
+        pytest.param(finds("ab", matched_text="a*"), "blocked", id="masked"),
+        pytest.param(finds("ab", matched_text=None), "blocked", id="no-text"),
+        # As a peer would that counts characters.
+        pytest.param(finds("c", start=5, end=6), "blocked", id="characters"),
+        pytest.param({}, "blocked", id="empty-match"),
+        pytest.param({"pii_type": "Email", "value": "ab", "position": 0}, "blocked", id="document"),
+        pytest.param("ab", "no verdict", id="no-object"),
+    ],
+)
+def test_a_finding_is_redacted_blocks_or_leaves_no_verdict(
+    peer: ScriptedReflexLayer, match: Any, expected: Any
+) -> None:
+    assert outcome(peer, sends(match), REDACTING) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        pytest.param(answer(), FIELDS, id="clean"),
+        pytest.param(answer(status="blocked"), "blocked", id="blocked-without-findings"),
+        pytest.param(answer(pii_detected=True), "blocked", id="flag-alone"),
+        pytest.param(answer(injection_detected=True), "blocked", id="injection-flag-alone"),
+        pytest.param(injection("Odd"), "blocked", id="unknown-severity"),
+        pytest.param(sends({}, status="ratelimited"), "no verdict", id="rate-limit"),
+        pytest.param(sends(finds("ab"), status="odd"), "no verdict", id="unknown-status"),
+        pytest.param(answer(pii_matches={}), "no verdict", id="wrong-shape"),
+        pytest.param(answer(pii_matches=[{}] * 10_001), "no verdict", id="too-many"),
+        pytest.param(b" " * 50 * 2**20, "no verdict", id="50-mib"),
+        pytest.param(b"PII ab", "no verdict", id="no-json"),
+    ],
+)
+@pytest.mark.parametrize("policy", [STRICT, REDACTING], ids=["block", "redact"])
+def test_an_odd_answer_is_used_safely_or_is_no_verdict(
+    peer: ScriptedReflexLayer, sent: Any, expected: Any, policy: Policy
+) -> None:
+    assert outcome(peer, sent, policy) == expected
+
+
+def test_matches_without_their_flag_are_redacted(peer: ScriptedReflexLayer) -> None:
+    sent = sends(finds("ghi"), pii_detected=False)
+
+    assert outcome(peer, sent, REDACTING) == changed(constraints=["d日ef", "[EMAIL]"])
+
+
+def test_only_what_the_policy_redacts_is_redacted(peer: ScriptedReflexLayer) -> None:
+    policy = Policy(pii=PiiAction.ALLOW, pii_by_type={"Email": PiiAction.REDACT})
+
+    screening = screen(peer, sends(finds("ghi"), finds("ab", "IPv4")), policy)
+
+    assert screening.redacted() == changed(constraints=["d日ef", "[EMAIL]"])
+    assert screening.redacted_types == ["Email"]
+
+
+def test_the_types_of_what_is_redacted_are_named_once(peer: ScriptedReflexLayer) -> None:
+    sent = sends(finds("op", "SSN"), finds("ghi"), finds("ab"), finds("jk", {"Custom": "jk"}))
+
+    assert screen(peer, sent, REDACTING).redacted_types == ["Custom", "Email", "SSN"]
+
+
+def test_a_finding_knows_its_fields_and_no_text(peer: ScriptedReflexLayer) -> None:
+    (finding,) = screen(peer, sends(finds("c\nd日")), STRICT).findings
+
+    assert finding.places == (Place(0, 5, 6), Place(1, 0, 2))
+    assert "日" not in repr(finding)
+
+
+def test_ten_thousand_findings_are_used(peer: ScriptedReflexLayer) -> None:
+    match = finds("ghi") | {"confidence": 1}
+
+    screening = screen(peer, sends(*[match] * 10_000), REDACTING)
+
+    assert len(screening.findings) == 10_000
+    assert screening.redacted() == changed(constraints=["d日ef", "[EMAIL]"])
+
+
+def test_findings_all_over_the_text_do_not_fill_the_memory(peer: ScriptedReflexLayer) -> None:
+    match = {"pii_type": "Email", "start": 0, "end": DOCUMENT.size_bytes}
+
+    screening = screen(peer, sends(*[match] * 10_000), REDACTING)
+
+    assert screening.verdict is Verdict.BLOCKED
+    assert sum(len(finding.places) for finding in screening.findings) <= 20_000
+
+
+def test_too_many_findings_are_no_failure_of_the_reflex_layer(peer: ScriptedReflexLayer) -> None:
+    with pytest.raises(AnswerTooLong) as caught:
+        screen(peer, sends(*[{}] * 10_001), STRICT)
+
+    assert caught.value.duration_seconds > 0
+
+
+# Whatever is sent
+
+OFFSETS = st.integers(-2, DOCUMENT.size_bytes + 2) | JSON
+EXACT = st.builds(
+    lambda start, size: finds(DOCUMENT.text[start : start + size]),
+    st.integers(0, len(DOCUMENT.text) - 1),
+    st.integers(1, 6),
+)
+ODD = st.fixed_dictionaries(
+    {},
+    optional={
+        "pii_type": st.sampled_from(["Email", "SSN", {"Custom": "<b>"}, "Odd"]) | JSON,
+        "injection_type": JSON,
+        "severity": st.sampled_from(["Low", "High"]) | JSON,
+        "start": OFFSETS,
+        "end": OFFSETS,
+        "matched_text": st.sampled_from(["ab", "", DOCUMENT.text]) | JSON,
+        "value": JSON,
+        "confidence": JSON,
+    },
+)
+MATCHES = st.lists(EXACT | ODD | st.builds(lambda a, b: a | b, EXACT, ODD), max_size=4)
+ANSWERS = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["success"] * 8 + ["Blocked", "error", "ratelimited", "odd"]),
+        "pii_detected": st.booleans(),
+        "pii_matches": st.lists(EXACT, max_size=4) | MATCHES | JSON,
+        "injection_detected": st.just(False) | st.booleans(),
+        "injection_matches": st.just([]) | MATCHES | JSON,
+    }
+)
+
+
+@given(ANSWERS)
+@settings(deadline=None)
+def test_under_block_whatever_names_a_finding_is_not_accepted(
+    peer: ScriptedReflexLayer, sent: Any
+) -> None:
+    is_clean = sent["status"] == "success" and not any(
+        sent[name] for name in sent if name != "status"
+    )
+
+    assert (outcome(peer, sent, STRICT) == FIELDS) <= is_clean
+
+
+@given(ANSWERS)
+@settings(deadline=None, max_examples=300)
+def test_under_redact_nothing_that_was_matched_is_accepted(
+    peer: ScriptedReflexLayer, sent: Any
+) -> None:
+    after = outcome(peer, sent, REDACTING)
+
+    if isinstance(after, str):
+        return
+    raw = DOCUMENT.text.encode()
+    left = "".join(piece.text for piece in Document(after).pieces if not piece.is_key)
+    assert not sent["pii_detected"] or sent["pii_matches"]
+    assert not sent["injection_detected"]
+    assert sent["injection_matches"] == []
+    for match in sent["pii_matches"]:
+        matched = raw[match["start"] : match["end"]].decode()
+        assert matched == match.get("matched_text", match.get("value"))
+        assert not {*matched} & {*left}
+
+
+@given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
+@settings(deadline=None)
+def test_whatever_is_no_answer_is_no_verdict(peer: ScriptedReflexLayer, body: bytes) -> None:
+    assert outcome(peer, body, STRICT) == "no verdict"
+
+
+def test_the_shapes_of_other_tests_name_text_that_is_not_there(peer: ScriptedReflexLayer) -> None:
+    assert outcome(peer, pii(), REDACTING) == "blocked"
