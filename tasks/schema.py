@@ -40,6 +40,21 @@ RETRY_AFTER: Final = OpenApiParameter(
     response=[503],
     description="Seconds after which it makes sense to try again.",
 )
+LOCATION: Final = OpenApiParameter(
+    "Location",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="Where the task can be read.",
+)
+REDACTED: Final = OpenApiParameter(
+    "X-Redacted",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="The types of what was replaced before the task was stored, such as "
+    "`Email, Phone`; absent if nothing was.",
+)
 UNAVAILABLE: Final = error(
     "Not now: no verdict can be had, the database cannot be reached, or too much is under "
     "way. Nothing was stored. Try again after `Retry-After` seconds.",

@@ -14,7 +14,15 @@ from rest_framework.response import Response
 from safety.gate import gate
 from tasks.models import Task
 from tasks.parsers import check_length
-from tasks.schema import READ_ANSWERS, RETRY_AFTER, SUBMIT_ANSWERS, SUBMIT_EXAMPLES, TASK_ID
+from tasks.schema import (
+    LOCATION,
+    READ_ANSWERS,
+    REDACTED,
+    RETRY_AFTER,
+    SUBMIT_ANSWERS,
+    SUBMIT_EXAMPLES,
+    TASK_ID,
+)
 from tasks.serializers import SubmissionSerializer, TaskDetailSerializer, TaskSerializer
 from tasks.services import submit_task
 
@@ -47,7 +55,7 @@ class SubmitView(GenericAPIView[Task]):
         operation_id="submit_task",
         summary="Submit a task",
         tags=["tasks"],
-        parameters=[RETRY_AFTER],
+        parameters=[LOCATION, REDACTED, RETRY_AFTER],
         examples=SUBMIT_EXAMPLES,
         responses=SUBMIT_ANSWERS,
     )

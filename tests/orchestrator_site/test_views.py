@@ -125,6 +125,11 @@ def test_an_unavailable_service_is_described_with_its_retry_after(schema: dict[s
     assert "Retry-After" in answer["headers"]
 
 
+@pytest.mark.parametrize("header", ["Location", "X-Redacted"])
+def test_a_header_of_an_accepted_task_is_described(schema: dict[str, Any], header: str) -> None:
+    assert header in schema["paths"]["/submit"]["post"]["responses"]["200"]["headers"]
+
+
 def test_each_route_has_its_name_in_the_metrics() -> None:
     routes = {
         "/" + str(pattern.pattern).replace("<str:task_id>", "{task_id}")
