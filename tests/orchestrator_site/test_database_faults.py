@@ -1,5 +1,6 @@
 """What clients see while the database fails in every way we know, and after."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -22,8 +23,8 @@ TIMEOUT_SECONDS = 2
 NO_TASK = "/tasks/00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def postgresql() -> Iterator[Postgresql]:
+@contextlib.contextmanager
+def new_server() -> Iterator[Postgresql]:
     # pytest's own folders are closed to the user that PostgreSQL runs as.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-faults-"))
     folder.chmod(0o755)
@@ -32,10 +33,26 @@ def postgresql() -> Iterator[Postgresql]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgresql]:
+    """A server that each test leaves as it found it."""
+    with new_server() as server:
+        server.migrate()
+        yield server
+
+
 @pytest.fixture
-def migrated(postgresql: Postgresql) -> Postgresql:
-    postgresql.migrate()
-    return postgresql
+def empty() -> Iterator[Postgresql]:
+    """A server of the test's own, not migrated."""
+    with new_server() as server:
+        yield server
+
+
+@pytest.fixture
+def migrated(server: Postgresql) -> Iterator[Postgresql]:
+    yield server
+    server.resume()
+    server.start()
 
 
 @pytest.fixture
@@ -165,9 +182,9 @@ def test_connections_cut_while_idle_cost_no_request(faulty: Service, migrated: P
 
 
 def test_a_database_that_is_not_migrated_gets_503_and_the_log_says_why(
-    postgresql: Postgresql, start_service: StartService, bundled_reflex_layer: str
+    empty: Postgresql, start_service: StartService, bundled_reflex_layer: str
 ) -> None:
-    service = start_service(DATABASE_URL=postgresql.url, REFLEX_URL=bundled_reflex_layer, WORKERS=1)
+    service = start_service(DATABASE_URL=empty.url, REFLEX_URL=bundled_reflex_layer, WORKERS=1)
     assert_503_within(service, 1)
     ready = service.get("/ready")
     assert ready.status_code == 503
@@ -178,14 +195,15 @@ def test_a_database_that_is_not_migrated_gets_503_and_the_log_says_why(
     }
     reasons = [line for line in service.log_lines() if "migrations" in line["message"]]
     assert "tasks.0001_initial" in reasons[0]["missing"]
-    postgresql.migrate()
+    empty.migrate()
     assert service.submit().status_code == 200
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a disk of a few megabytes takes root to mount")
 def test_a_full_disk_gets_503_and_what_was_stored_stays(
-    migrated: Postgresql, start_service: StartService, bundled_reflex_layer: str, tmp_path: Path
+    empty: Postgresql, start_service: StartService, bundled_reflex_layer: str
 ) -> None:
+    empty.migrate()
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True
@@ -194,12 +212,10 @@ def test_a_full_disk_gets_503_and_what_was_stored_stays(
         pytest.skip("this machine lets nobody mount a disk")
     try:
         shutil.chown(folder, "pgserver")
-        with psycopg.connect(migrated.url, autocommit=True) as connection:
+        with psycopg.connect(empty.url, autocommit=True) as connection:
             connection.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
             connection.execute("ALTER TABLE tasks SET TABLESPACE small")
-        service = start_service(
-            DATABASE_URL=migrated.url, REFLEX_URL=bundled_reflex_layer, WORKERS=1
-        )
+        service = start_service(DATABASE_URL=empty.url, REFLEX_URL=bundled_reflex_layer, WORKERS=1)
         # Text that does not compress, so that the disk fills.
         body = {"goal": "Store this", "context": {"blob": os.urandom(20_000).hex()}}
         stored = []
@@ -210,7 +226,7 @@ def test_a_full_disk_gets_503_and_what_was_stored_stays(
         for task_id in stored:
             assert service.get(f"/tasks/{task_id}").status_code == 200
     finally:
-        migrated.kill()
+        empty.kill()
         subprocess.run(["umount", folder], check=True)
         folder.rmdir()
 
