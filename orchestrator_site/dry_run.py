@@ -106,10 +106,7 @@ def marked(text: str, findings: Iterable[Finding]) -> Iterator[Segment]:
 
 def _row(finding: Finding) -> dict[str, Any]:
     return {
-        "kind": finding.kind.value,
-        "type": finding.type,
-        "severity": finding.severity.name.lower() if finding.severity else None,
-        "confidence": finding.confidence,
+        **finding.as_dict(),
         # People count from 1.
         "where": [f"{place.start + 1} to {place.end}" for place in finding.places],
     }

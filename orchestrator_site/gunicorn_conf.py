@@ -4,7 +4,6 @@ import atexit
 import logging.config
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from orchestrator_site.address import in_url, why_unusable
 from orchestrator_site.log import logging_settings
 
 try:
@@ -40,10 +40,7 @@ from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 from safety.gate import gate  # noqa: E402
 
 wsgi_app = "orchestrator_site.wsgi:application"
-# An IPv6 address stands in brackets.
-_HOST = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-_FAMILY = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
-bind = f"{_HOST}:{settings.PORT}"
+bind = f"{in_url(settings.HOST)}:{settings.PORT}"
 workers = settings.WORKERS
 worker_class = "gthread"
 threads = settings.THREADS
@@ -62,16 +59,13 @@ if Path("/dev/shm").is_dir():  # noqa: S108
 
 def on_starting(server: Any) -> None:
     """Say in one line if the address cannot be used, and begin with empty counts."""
-    if server.cfg.bind == [bind]:
-        try:
-            socket.create_server((settings.HOST, settings.PORT), family=_FAMILY).close()
-        except OSError as error:
-            server.log.error(
-                "Cannot listen: set ORCHESTRATOR_HOST and ORCHESTRATOR_PORT to an address that is "
-                "this machine's and free",
-                extra={"address": bind, "reason": os.strerror(error.errno or 0)},
-            )
-            sys.exit(1)
+    if server.cfg.bind == [bind] and (reason := why_unusable(settings.HOST, settings.PORT)):
+        server.log.error(
+            "Cannot listen: set ORCHESTRATOR_HOST and ORCHESTRATOR_PORT to an address that is "
+            "this machine's and free",
+            extra={"address": bind, "reason": reason},
+        )
+        sys.exit(1)
     # Files of an earlier run would add to ours.
     for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
         file.unlink()

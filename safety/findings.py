@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Any
 
 from safety.document import MAX_PLACES, Document, Place
 
@@ -89,6 +90,15 @@ class Finding:
     confidence: float | None = None
     places: tuple[Place, ...] = ()
     is_replaceable: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what it is as JSON values, without where."""
+        return {
+            "kind": self.kind.value,
+            "type": self.type,
+            "severity": self.severity.name.lower() if self.severity else None,
+            "confidence": self.confidence,
+        }
 
 
 def locate(matches: Iterable[Match], document: Document) -> tuple[Finding, ...]:

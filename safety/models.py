@@ -96,7 +96,7 @@ def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> 
     """Return the receipt of `screening`, not stored yet."""
     return Receipt(
         verdict=screening.verdict.value,
-        findings=described(screening)[:MAX_FINDINGS],
+        findings=described(screening),
         findings_count=len(screening.findings),
         types=sorted({finding.type for finding in screening.findings}),
         redacted_types=screening.redacted_types,
@@ -124,7 +124,7 @@ def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Or
 
 
 def described(screening: Screening) -> list[dict[str, Any]]:
-    """Return the findings as JSON values, with the names of their fields.
+    """Return the first `MAX_FINDINGS` findings as JSON values, with the names of their fields.
 
     A key in which something was found is not named: it may be the secret.
     """
@@ -138,10 +138,7 @@ def described(screening: Screening) -> list[dict[str, Any]]:
 
     def describe(finding: Finding) -> dict[str, Any]:
         return {
-            "kind": finding.kind.value,
-            "type": finding.type,
-            "severity": finding.severity.name.lower() if finding.severity else None,
-            "confidence": finding.confidence,
+            **finding.as_dict(),
             "places": [
                 {
                     "field": pieces[place.piece].path.name(hidden),
@@ -153,4 +150,4 @@ def described(screening: Screening) -> list[dict[str, Any]]:
             ],
         }
 
-    return [describe(finding) for finding in screening.findings]
+    return [describe(finding) for finding in screening.findings[:MAX_FINDINGS]]

@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 
+from orchestrator_site.address import in_url, why_unusable
 from safety.gate import gate
 
 START_SECONDS = 60
@@ -104,18 +105,15 @@ class Command(BaseCommand):
 def _address() -> str:
     """Where a browser on this machine finds the service."""
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST  # noqa: S104
-    return f"http://[{host}]:{settings.PORT}" if ":" in host else f"http://{host}:{settings.PORT}"
+    return f"http://{in_url(host)}:{settings.PORT}"
 
 
 def _check_port(host: str, port: int) -> None:
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except OSError as error:
+    if reason := why_unusable(host, port):
         raise CommandError(
-            f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}). Set "
-            "ORCHESTRATOR_PORT to another one, or stop what uses it."
-        ) from error
+            f"Port {port} on {host} cannot be used ({reason}). Set ORCHESTRATOR_PORT to another "
+            "one, or stop what uses it."
+        )
 
 
 def _check_reflex_layer() -> None:
