@@ -146,8 +146,13 @@ DATABASES = {
         **parse_database_url(DATABASE_URL),
     }
 }
-# Ends on the server what nobody waits for any more.
-DATABASES["default"]["OPTIONS"].setdefault("options", "-c client_connection_check_interval=1000")
+DATABASES["default"]["OPTIONS"] |= {
+    # Ends on the server what nobody waits for any more.
+    "options": "-c client_connection_check_interval=1000",
+    # The database plans a statement once per connection, not once per request.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
+} | DATABASES["default"]["OPTIONS"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "orchestrator_site",

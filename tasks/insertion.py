@@ -1,7 +1,8 @@
 """Rows of several tables in one statement."""
 
-from django.db import connection, models
-from django.db.models.sql import InsertQuery
+import functools
+
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
 
 def insert_together(*rows: models.Model) -> None:
@@ -10,14 +11,27 @@ def insert_together(*rows: models.Model) -> None:
     One statement is a transaction of its own, so BEGIN and COMMIT and their round trips
     are saved. The rows must have all their values: nothing is read back.
     """
-    statements, parameters = [], []
-    for row in rows:
-        query = InsertQuery(type(row))
-        query.insert_values(row._meta.local_concrete_fields, [row])
-        [(statement, values)] = query.get_compiler(connection=connection).as_sql()
-        statements.append(statement)
-        parameters += values
-    *first, last = statements
-    parts = ", ".join(f"part_{number} AS ({statement})" for number, statement in enumerate(first))
+    # Not by way of the proxy `connection`: it would be asked for each of the values.
+    connection = connections[DEFAULT_DB_ALIAS]
+    parameters = [
+        field.get_db_prep_save(getattr(row, field.attname), connection)
+        for row in rows
+        for field in row._meta.local_concrete_fields
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {parts} {last}" if parts else last, parameters)
+        cursor.execute(_statement(*map(type, rows)), parameters)
+
+
+@functools.cache
+def _statement(*tables: type[models.Model]) -> str:
+    """Return the statement for one row of each table; the ORM would compile it each time."""
+    *first, last = map(_insert, tables)
+    parts = ", ".join(f"part_{number} AS ({insert})" for number, insert in enumerate(first))
+    return f"WITH {parts} {last}" if parts else last
+
+
+def _insert(table: type[models.Model]) -> str:
+    columns = [f'"{field.column}"' for field in table._meta.local_concrete_fields]
+    placeholders = ", ".join(["%s"] * len(columns))
+    # Names of our own models, no input.
+    return f'INSERT INTO "{table._meta.db_table}" ({", ".join(columns)}) VALUES ({placeholders})'  # noqa: S608

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import connections, models, transaction
-from django.db.models import OuterRef, Q, Subquery, Value
-from django.db.models.functions import JSONObject, Now
+from django.db.models import Q, Value
+from django.db.models.functions import Now
 
 from safety.policy import Verdict as GateVerdict
 from tasks.exceptions import InvalidTransition
@@ -60,22 +60,6 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    def with_newest_result(self) -> "TaskQuerySet":
-        """Add `newest_result`: `result_data`, `confidence` and `created_at` (ISO 8601)
-        of each task's newest result as a dict, or None. It takes no query of its own."""
-        newest = TaskResult.objects.filter(task=OuterRef("pk")).order_by("-created_at", "-pk")
-        return self.annotate(
-            newest_result=Subquery(
-                newest.values(
-                    answer=JSONObject(
-                        result_data="result_data",
-                        confidence="confidence",
-                        created_at="created_at",
-                    )
-                )[:1]
-            )
-        )
-
     def count_by_status(self) -> dict[Status, int]:
         """Return how many tasks are in each status, in a time that does not grow with them.
 

@@ -1,9 +1,7 @@
 """The bodies of the API, in and out; the limits of the input stand on its fields."""
 
-from datetime import datetime
 from typing import Any, Final
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from safety.document import MAX_TEXT_BYTES, TextTooLong
@@ -17,6 +15,7 @@ from tasks.fields import (
     TextField,
     TextListField,
 )
+from tasks.reading import ReadTask
 from tasks.submission import Submission
 
 EXAMPLE: Final = {
@@ -88,9 +87,14 @@ class SubmissionSerializer(KnownFieldsOnly):
         """Return what the form of the browsable API begins with."""
         return EXAMPLE
 
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """Take `null` for a body like any other that is no object."""
+        return False, data
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse what one call to the Reflex Layer could not hold."""
-        submission = _submission(attrs)
+        budget = attrs.pop("budget", None) or _DEFAULT_BUDGET
+        submission = Submission(**attrs, **budget)
         try:
             submission.document.pieces  # noqa: B018
         except TextTooLong as error:
@@ -99,15 +103,6 @@ class SubmissionSerializer(KnownFieldsOnly):
                 f"most {MAX_TEXT_BYTES} bytes of UTF-8."
             ) from error
         return {"submission": submission}
-
-
-def _submission(attrs: dict[str, Any]) -> Submission:
-    budget = attrs.pop("budget", None)
-    if budget is None:
-        empty = BudgetSerializer(data={})
-        empty.is_valid(raise_exception=True)
-        budget = empty.validated_data
-    return Submission(**attrs, **budget)
 
 
 TASK_FIELDS: Final = ("task_id", "goal", "status", "priority", "created_at", "metadata")
@@ -136,16 +131,36 @@ class ResultSerializer(serializers.Serializer[Any]):
 class TaskDetailSerializer(TaskSerializer):
     """A task as it stands now, with its newest result."""
 
-    result = serializers.SerializerMethodField()
+    result = ResultSerializer(read_only=True, allow_null=True)
 
     class Meta(TaskSerializer.Meta):
         fields = (*TASK_FIELDS[:-1], "updated_at", "metadata", "result")
         read_only_fields = fields
 
-    @extend_schema_field(ResultSerializer(allow_null=True))
-    def get_result(self, task: Any) -> dict[str, Any] | None:
-        newest: dict[str, Any] | None = task.newest_result
-        if newest is None:
-            return None
-        created_at = datetime.fromisoformat(newest["created_at"])
-        return dict(ResultSerializer({**newest, "created_at": created_at}).data)
+
+# To make a serializer is to copy all its fields. These keep nothing of what passes through
+# them, so that one of each serves all requests.
+_SUBMISSION: Final = SubmissionSerializer()
+_DEFAULT_BUDGET: Final = BudgetSerializer().run_validation({})
+_TASK: Final = TaskSerializer()
+_TASK_DETAIL: Final = TaskDetailSerializer()
+
+
+def parse_submission(body: Any) -> Submission:
+    """Return the submission that a JSON value is.
+
+    Raises:
+        ValidationError: it is none, or beyond a limit.
+    """
+    submission: Submission = _SUBMISSION.run_validation(body)["submission"]
+    return submission
+
+
+def describe_task(task: models.Task) -> dict[str, Any]:
+    """Return an accepted task as JSON values."""
+    return _TASK.to_representation(task)
+
+
+def describe_read_task(task: ReadTask) -> dict[str, Any]:
+    """Return a task that was read back as JSON values."""
+    return _TASK_DETAIL.to_representation(task)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from safety.gate import gate
 from tasks.models import Task
 from tasks.parsers import check_length
+from tasks.reading import read_task
 from tasks.schema import (
     LOCATION,
     READ_ANSWERS,
@@ -23,7 +24,13 @@ from tasks.schema import (
     SUBMIT_EXAMPLES,
     TASK_ID,
 )
-from tasks.serializers import SubmissionSerializer, TaskDetailSerializer, TaskSerializer
+from tasks.serializers import (
+    SubmissionSerializer,
+    TaskDetailSerializer,
+    describe_read_task,
+    describe_task,
+    parse_submission,
+)
 from tasks.services import submit_task
 
 
@@ -61,17 +68,15 @@ class SubmitView(GenericAPIView[Task]):
     )
     def post(self, request: Request) -> Response:
         """All text of the task is screened by the Reflex Layer before anything is stored."""
-        body = self.get_serializer(data=request.data)
-        body.is_valid(raise_exception=True)
         task, redacted_types = submit_task(
-            submission=body.validated_data["submission"],
+            submission=parse_submission(request.data),
             gate=gate(),
             origin=request.META["origin"],
         )
         headers = {"Location": reverse("task", args=[task.pk])}
         if redacted_types:
             headers["X-Redacted"] = ", ".join(redacted_types)
-        return Response(TaskSerializer(task).data, headers=headers)
+        return Response(describe_task(task), headers=headers)
 
 
 class TaskView(GenericAPIView[Task]):
@@ -79,7 +84,6 @@ class TaskView(GenericAPIView[Task]):
     description = "A task as it stands now, with its newest result."
 
     serializer_class = TaskDetailSerializer
-    queryset = Task.objects.with_newest_result()
 
     @extend_schema(
         operation_id="read_task",
@@ -90,8 +94,7 @@ class TaskView(GenericAPIView[Task]):
     )
     def get(self, request: Request, task_id: str) -> Response:
         """The task as it stands now, with its newest result."""
-        task = self.get_queryset().get(pk=_parsed(task_id))
-        return Response(self.get_serializer(task).data)
+        return Response(describe_read_task(read_task(_parsed(task_id))))
 
 
 def _parsed(task_id: str) -> UUID:

@@ -101,7 +101,7 @@ BROKEN = {
         {"non_field_errors": ["Must be a JSON object."]},
     ),
     "number": (b"1", {"non_field_errors": ["Must be a JSON object."]}),
-    "null": (b"null", {"non_field_errors": ["No data provided"]}),
+    "null": (b"null", {"non_field_errors": ["Must be a JSON object."]}),
     "no-goal": (b"{}", REQUIRED),
     "latin-1": (b'{"goal": "\xe9"}', NOT_UTF8),
     "overlong-utf-8": (b'{"goal": "\xc0\xaf"}', NOT_UTF8),

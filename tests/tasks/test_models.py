@@ -214,20 +214,6 @@ def test_enums_are_the_specifications() -> None:
     assert Verdict.values == ["safe", "flagged", "unscreened"]
 
 
-def test_with_newest_result_takes_one_query(django_assert_num_queries: Any) -> None:
-    newer = TaskResultFactory(result_data={"n": 2}, confidence=0.25)
-    TaskResultFactory(
-        task=newer.task, result_data={"n": 1}, created_at=newer.created_at - timedelta(seconds=1)
-    )
-    bare = TaskFactory()
-    with django_assert_num_queries(1):
-        found = {task.pk: task.newest_result for task in Task.objects.with_newest_result()}
-    newest = found[newer.task.pk]
-    assert datetime.fromisoformat(newest.pop("created_at")) == newer.created_at
-    assert newest == {"result_data": {"n": 2}, "confidence": 0.25}
-    assert found[bare.pk] is None
-
-
 def test_count_by_status_is_exact() -> None:
     TaskFactory.create_batch(3)
     TaskFactory.create_batch(2, failed=True)
