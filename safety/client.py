@@ -6,9 +6,12 @@ than `MAX_ANSWER_BYTES` of it, and keeps nothing of the text.
 """
 
 import http.client
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import requests
 import urllib3
+from urllib3 import BaseHTTPResponse
 
 from safety import protocol
 from safety.exceptions import (
@@ -47,9 +50,13 @@ class ReflexClient:
     """
 
     def __init__(self, *, url: str, deadline_seconds: float, adapter: DeadlineAdapter) -> None:
-        self._url = url.rstrip("/")
         self._deadline_seconds = deadline_seconds
-        self._adapter = adapter
+        # requests prepares the calls once. To send each by way of its Session or adapter
+        # would take as long again as the call itself, for cookies and redirects.
+        self._process = _prepared("POST", f"{url.rstrip('/')}/process")
+        self._ready = _prepared("GET", f"{url.rstrip('/')}/ready")
+        self._pool = adapter.pool_for(self._process)
+        self._retries = adapter.max_retries
 
     def process(self, text: str, *, request_id: str) -> Answer:
         """Have `text` screened; 1 to `MAX_TEXT_BYTES` bytes of UTF-8.
@@ -57,50 +64,63 @@ class ReflexClient:
         Raises:
             NoVerdict: there is no answer; see `safety.exceptions`.
         """
-        request = self._request("POST", "/process", request_id, protocol.request_body(text))
-        body = self._ask(request, Deadline(self._deadline_seconds))
-        return protocol.parse_answer(body, text)
+        body = protocol.request_body(text)
+        headers = {"Content-Length": str(len(body)), "X-Request-ID": request_id}
+        deadline = Deadline(self._deadline_seconds)
+        answer = self._ask(self._process, deadline, body=body, headers=headers)
+        return protocol.parse_answer(answer, text)
 
     def is_ready(self, *, deadline_seconds: float) -> bool:
         """Return whether the Reflex Layer says, in time, that it can screen."""
         try:
-            self._ask(self._request("GET", "/ready"), Deadline(deadline_seconds))
+            self._ask(self._ready, Deadline(deadline_seconds))
         except NoVerdict:
             return False
         return True
 
-    def _request(
-        self, method: str, path: str, request_id: str = "", body: bytes | None = None
-    ) -> requests.PreparedRequest:
-        headers = {
-            "Content-Type": "application/json",
-            # A compressed answer could unfold to any size.
-            "Accept-Encoding": "identity",
-        }
-        if request_id:
-            headers["X-Request-ID"] = request_id
-        return requests.Request(method, self._url + path, headers=headers, data=body).prepare()
-
-    def _ask(self, request: requests.PreparedRequest, deadline: Deadline) -> bytes:
+    def _ask(
+        self,
+        request: requests.PreparedRequest,
+        deadline: Deadline,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> bytes:
         try:
-            # Not by way of a Session: even when told not to follow a redirect, it
-            # reads the redirect's whole body.
-            response = self._adapter.send(request, stream=True, timeout=deadline)  # type: ignore[arg-type]
+            response = self._pool.urlopen(
+                str(request.method),
+                request.path_url,
+                body=body,
+                headers={**request.headers, **headers},
+                timeout=deadline,
+                retries=self._retries,
+                redirect=False,
+                preload_content=False,
+            )
             try:
                 _check_status(response)
                 return _read(response)
             finally:
                 if not _is_read_to_its_end(response):
-                    response.raw.close()
+                    response.close()
         except _TRANSPORT_ERRORS as error:
             if deadline.is_over:
                 raise DeadlineExceeded("deadline exceeded") from error
             raise Unreachable("connection failed") from error
 
 
-def _check_status(response: requests.Response) -> None:
+def _prepared(method: str, url: str) -> requests.PreparedRequest:
+    headers = {
+        "Content-Type": "application/json",
+        # A compressed answer could unfold to any size.
+        "Accept-Encoding": "identity",
+    }
+    return requests.Request(method, url, headers=headers).prepare()
+
+
+def _check_status(response: BaseHTTPResponse) -> None:
     """Raise what the status says, before a byte of the body is read."""
-    status = response.status_code
+    status = response.status
     if status == http.client.TOO_MANY_REQUESTS:
         raise RateLimited("rate limited", retry_after_seconds=_retry_after(response))
     if status in range(400, 500):
@@ -113,21 +133,21 @@ def _check_status(response: requests.Response) -> None:
         raise UnusableAnswer("answer is compressed")
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: BaseHTTPResponse) -> bytes:
     body = bytearray()
-    while chunk := response.raw.read(_READ_BYTES, decode_content=False):
+    while chunk := response.read(_READ_BYTES, decode_content=False):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise AnswerTooLong("answer is too long")
     return bytes(body)
 
 
-def _is_read_to_its_end(response: requests.Response) -> bool:
+def _is_read_to_its_end(response: BaseHTTPResponse) -> bool:
     """Whether the connection is clean for the next call, and so already back in its pool."""
-    return response.raw.connection is None
+    return response.connection is None
 
 
-def _retry_after(response: requests.Response) -> int:
+def _retry_after(response: BaseHTTPResponse) -> int:
     value = response.headers.get("Retry-After", "")
     # Dates are not worth a parser.
     if value.isascii() and value.isdigit():

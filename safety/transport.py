@@ -15,6 +15,7 @@ import ssl
 import time
 from typing import Any
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -182,6 +183,12 @@ class DeadlineAdapter(HTTPAdapter):
             respect_retry_after_header=False,
         )
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retry)
+
+    def pool_for(self, request: PreparedRequest) -> HTTPConnectionPool:
+        """Return the connections to the host of `request`."""
+        pool = self.get_connection_with_tls_context(request, verify=True)
+        self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
+        return pool  # type: ignore[return-value]
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools with our connections."""
