@@ -13,6 +13,7 @@ import pytest
 
 from safety.gate import gate
 from tests.environment import ROOT
+from tests.postgresql import new_database
 from tests.reflex_layer import ScriptedReflexLayer
 from tests.service import Service
 
@@ -32,17 +33,7 @@ def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
 @pytest.fixture(scope="session")
 def service_database_url() -> str:
     """A migrated database for services, apart from the one that Django's tests roll back."""
-    server_url = os.environ["ORCHESTRATOR_DATABASE_URL"]
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE service")
-    url = server_url.replace("/postgres?", "/service?")
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-        cwd=ROOT,
-        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url},
-        check=True,
-    )
-    return url
+    return new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], "service")
 
 
 @pytest.fixture(scope="session")

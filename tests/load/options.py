@@ -1,0 +1,69 @@
+"""What may be asked of the load test."""
+
+import argparse
+import os
+from dataclasses import dataclass
+
+PARTS = ("throughput", "scale", "memory")
+QUICK = {"connections": [1, 8], "rounds": 1, "seconds": 1, "rows": 20_000, "minutes": 0.2}
+
+
+@dataclass(frozen=True)
+class Options:
+    only: list[str]
+    connections: list[int]
+    rounds: int
+    seconds: int
+    rows: int
+    minutes: float
+    workers: int
+    threads: int
+    write: bool
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def parse(arguments: list[str]) -> Options:
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description="Load test of the project: starts and stops all it needs, prints tables.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+    def add(name: str, meaning: str, default: int) -> None:
+        parser.add_argument(name, help=meaning, default=default, type=positive, metavar="N")
+
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure"
+    )
+    parser.add_argument(
+        "--connections",
+        nargs="+",
+        type=positive,
+        default=[1, 8, 50, 200],
+        metavar="N",
+        help="of the client at once, one row of the table of throughput each",
+    )
+    add("--rounds", "how often each figure is taken", 3)
+    add("--seconds", "how long each time", 5)
+    add("--rows", "tasks in the full table", 1_000_000)
+    parser.add_argument(
+        "--minutes", type=float, default=10, metavar="N", help="how long memory is watched"
+    )
+    # The service's own defaults are in its environment by now.
+    add("--workers", "processes of the service", int(os.environ["ORCHESTRATOR_WORKERS"]))
+    add("--threads", "threads in each of them", int(os.environ["ORCHESTRATOR_THREADS"]))
+    parser.add_argument("--write", action="store_true", help="put them into docs/performance.md")
+    parser.add_argument(
+        "--quick", action="store_true", help="the least of everything, to try whether it works"
+    )
+    if "--quick" in arguments:
+        parser.set_defaults(**QUICK)
+    chosen = vars(parser.parse_args(arguments))
+    del chosen["quick"]
+    return Options(**chosen)

@@ -1,0 +1,152 @@
+"""All that a measurement needs, started and stopped together."""
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+import requests
+
+from tests.load.databases import Database
+from tests.load.processes import processor_seconds, wait_until_idle
+from tests.load.reflex_stand_in import ReflexStandIn
+from tests.load.wrk import Answers, Client, Kind
+from tests.postgresql import Postgresql, new_database
+from tests.service import Service
+
+STOPPING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+# Beside those of two services: the test's own, and the server's.
+SPARE_CONNECTIONS = 20
+# Enough for every thread of a service to have had a request, and a connection of its own.
+WARM_UP_CONNECTIONS, WARM_UP_SECONDS = 50, 2
+KILL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measurement: the answers, and milliseconds of the processor for each of them."""
+
+    answers: Answers
+    service_ms: float
+    postgresql_ms: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A running service on a database of its own, and a client of it."""
+
+    service: Service
+    database: Database
+    client: Client
+    postgresql: psutil.Process
+
+    def measure(self, kind: Kind, connections: int, seconds: int) -> Point:
+        mains = (psutil.Process(self.service.process.pid), self.postgresql)
+        before = [processor_seconds(main) for main in mains]
+        answers = self.client.run(kind, connections, seconds)
+        # wrk leaves when its time is up, and does not wait for what it has asked for.
+        wait_until_idle(mains[0])
+        service_ms, postgresql_ms = (
+            (processor_seconds(main) - earlier) / answers.count * 1000
+            for main, earlier in zip(mains, before, strict=True)
+        )
+        return Point(answers, service_ms, postgresql_ms)
+
+
+class Parts:
+    """PostgreSQL and the stand-in of the Reflex Layer, running; services as they are wanted."""
+
+    def __init__(self, folder: Path, server: Postgresql, reflex_url: str) -> None:
+        self._folder = folder
+        self._server = server
+        self._reflex_url = reflex_url
+
+    def new_database(self, name: str) -> Database:
+        return Database(new_database(self._server.url, name))
+
+    @contextlib.contextmanager
+    def subject(self, database: Database, workers: int, threads: int) -> Iterator[Subject]:
+        """Start a service on `database`, and warm it up with the tasks that are there."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        with Service(
+            folder,
+            DATABASE_URL=database.url,
+            REFLEX_URL=self._reflex_url,
+            WORKERS=workers,
+            THREADS=threads,
+        ) as service:
+            if not is_ready(service):
+                raise SystemExit(f"The service is not ready:\n{service.log.read_text()}")
+            client = Client(folder, service.url)
+            client.read(database.random_task_ids())
+            subject = Subject(service, database, client, self._server.processes[0])
+            subject.measure("mixed", WARM_UP_CONNECTIONS, WARM_UP_SECONDS)
+            yield subject
+
+
+def is_ready(service: Service) -> bool:
+    try:
+        return service.get("/ready").ok
+    except requests.RequestException:
+        # It has ended: a setting was wrong.
+        return False
+
+
+@contextlib.contextmanager
+def running_parts(nginx: str, services: int, workers: int, threads: int) -> Iterator[Parts]:
+    """Start what all measurements share; in the end nothing is left of it.
+
+    Args:
+        nginx: the program.
+        services: how many may run at once.
+        workers, threads: of each of them.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-load-")))
+        # The user that PostgreSQL runs as has to get to its data.
+        folder.chmod(0o755)
+        # What a service has made there goes too, if a signal ended it before it could.
+        os.environ["TMPDIR"] = str(folder)
+        # Also what was being started when a signal came.
+        stack.callback(end_children)
+        with stopping_signals_later():
+            server = stack.enter_context(Postgresql(folder / "postgresql"))
+            allow_connections(server, services * workers * threads + SPARE_CONNECTIONS)
+        reflex_layer = stack.enter_context(ReflexStandIn(nginx, folder))
+        yield Parts(folder, server, reflex_layer.url)
+
+
+@contextlib.contextmanager
+def stopping_signals_later() -> Iterator[None]:
+    """Hold back Ctrl-C and its like: PostgreSQL is no child, and a half-started one would stay.
+
+    What is started here holds them back as well, and PostgreSQL undoes that for itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def allow_connections(server: Postgresql, count: int) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET max_connections = {count}")
+    server.stop()
+    server.start()
+
+
+def end_children() -> None:
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    _, alive = psutil.wait_procs(children, timeout=KILL_SECONDS)
+    for child in alive:
+        child.kill()
+    psutil.wait_procs(alive, timeout=KILL_SECONDS)

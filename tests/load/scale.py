@@ -1,0 +1,77 @@
+"""An empty table against a full one, in turns on two databases of one server."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from tests.load.options import Options
+from tests.load.parts import Parts, Point, Subject
+from tests.load.progress import tell
+from tests.load.tables import circumstances, median, spread, table
+from tests.load.wrk import REQUESTS, Kind
+
+CONNECTIONS = 8
+# What there must be in an empty table, so that there is something to read.
+TASKS_TO_READ = 100
+
+FIGURES: dict[str, Callable[[Point], float]] = {
+    "p50 ms": lambda point: point.answers.p50,
+    "mean ms": lambda point: point.answers.mean,
+    "CPU ms": lambda point: point.service_ms + point.postgresql_ms,
+}
+
+Pair = tuple[list[Point], list[Point]]
+
+
+def measure(parts: Parts, options: Options) -> str:
+    """Compare both requests; return the section of the document."""
+    empty, full = parts.new_database("empty_table"), parts.new_database("full_table")
+    tell(f"Filling a table with {options.rows:,} tasks")
+    full.fill(options.rows)
+    full.settle()
+    empty.fill(TASKS_TO_READ)
+    pairs: dict[Kind, list[Pair]] = defaultdict(list)
+    with (
+        empty,
+        full,
+        parts.subject(empty, options.workers, options.threads) as on_empty,
+        parts.subject(full, options.workers, options.threads) as on_full,
+    ):
+        for turn in range(options.rounds):
+            tell(f"Empty against {options.rows:,} tasks, round {turn + 1} of {options.rounds}")
+            for kind in REQUESTS:
+                pairs[kind].append(compare(on_empty, on_full, kind, options.seconds))
+        version = empty.server_version
+    return (
+        f"{circumstances(options, version)} {CONNECTIONS} connections. Rounds: "
+        f"{options.rounds}, of empty, full, full, empty, {options.seconds} s each; medians, in "
+        "brackets the least and the most.\n\n"
+        + table(
+            ("request", "figure", "empty", f"{options.rows:,} tasks", "ratio"),
+            [row for kind, taken in pairs.items() for row in rows(kind, taken)],
+        )
+    )
+
+
+def compare(on_empty: Subject, on_full: Subject, kind: Kind, seconds: int) -> Pair:
+    pair: Pair = ([], [])
+    # In this order a machine that grows slower, or faster, does so for both.
+    for is_full in (False, True, True, False):
+        if not is_full:
+            # What was submitted in the last turn has made it less than empty.
+            on_empty.database.fill(0 if kind == "submit" else TASKS_TO_READ)
+            on_empty.client.read(on_empty.database.random_task_ids())
+        subject = on_full if is_full else on_empty
+        pair[is_full].append(subject.measure(kind, CONNECTIONS, seconds))
+    return pair
+
+
+def rows(kind: Kind, pairs: list[Pair]) -> list[list[str]]:
+    """Return a row for each figure; a round's ratio is that of its sums."""
+    table_rows = []
+    for figure, of in FIGURES.items():
+        empty, full = ([sum(map(of, pair[place])) / 2 for pair in pairs] for place in (0, 1))
+        ratios = [more / less for more, less in zip(full, empty, strict=True)]
+        table_rows.append(
+            [REQUESTS[kind], figure, median(empty, 2), median(full, 2), spread(ratios, 2)]
+        )
+    return table_rows

@@ -1,0 +1,103 @@
+"""Requests from wrk, and what it says about the answers."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SCRIPT = Path(__file__).with_name("requests.lua")
+# A slower answer is an error. wrk keeps a counter for each microsecond of it.
+TIMEOUT_SECONDS = 10
+BODY = {
+    "goal": "Analyze sentiment of user reviews, batch NUMBER",
+    "constraints": ["No PII in output", "Complete within 5 minutes"],
+    "context": {"user_id": "user123", "source": "web_app"},
+    "acceptance_criteria": ["Sentiment score between -1 and 1"],
+    "priority": "high",
+    "budget": {"max_cost_usd": 0.50, "max_time_seconds": 300, "max_tokens": 2000},
+}
+
+Kind = Literal["submit", "read", "mixed"]
+REQUESTS: dict[Kind, str] = {"submit": "`POST /submit`", "read": "`GET /tasks/{id}`"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a number of connections fared that each sent one request after the other.
+
+    Attributes:
+        seconds: how long they sent.
+        good: answers of 2xx.
+        refused: early 503s.
+        errors: other answers, broken connections, and requests without an answer.
+        p50, p90, p95, p99, max: milliseconds that answers of all kinds took.
+        mean: the same, without what wrk makes of slow ones.
+    """
+
+    seconds: float
+    good: int
+    refused: int
+    errors: int
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+    mean: float
+
+    @property
+    def count(self) -> int:
+        return self.good + self.refused + self.errors
+
+
+class Client:
+    """wrk with what it needs to know.
+
+    Args:
+        folder: for its files.
+        url: of the service.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._url = url
+        self._body = folder / "body.json"
+        self._body.write_text(json.dumps(BODY))
+        self._ids = folder / "ids"
+
+    def read(self, task_ids: list[str]) -> None:
+        """Read these tasks from now on."""
+        self._ids.write_text("\n".join(task_ids))
+
+    def run(self, kind: Kind, connections: int, seconds: int) -> Answers:
+        """Send requests over all `connections` at once, and return what came.
+
+        Raises:
+            SystemExit: wrk failed, or not one answer was good.
+        """
+        command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
+        command += [f"--timeout={TIMEOUT_SECONDS}s", f"--script={SCRIPT}", self._url]
+        command += [kind, str(self._body), str(self._ids)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
+        figures = json.loads(done.stdout.splitlines()[-1])
+        if not figures["good"]:
+            raise SystemExit(f"Not one request was answered with 2xx:\n{done.stdout}")
+        return answers_of(figures, connections)
+
+
+def answers_of(figures: dict[str, float], connections: int) -> Answers:
+    """Read the line of JSON that the script writes."""
+    sent, wrong, socket_errors = (
+        int(figures.pop(name)) for name in ("sent", "wrong", "socket_errors")
+    )
+    answered = int(figures["good"] + figures["refused"]) + wrong
+    # wrk opens a connection anew without a word if it ends before the answer. Those under way
+    # at the end have no answer either, nor has the one that wrk makes to try the script.
+    unanswered = max(0, sent - answered - connections - 1)
+    return Answers(
+        **figures,
+        errors=wrong + max(socket_errors, unanswered),
+        mean=figures["seconds"] * connections / answered * 1000,
+    )
