@@ -25,6 +25,7 @@ KNOWN: Final = (
     Known("/docs", "docs", "GET", (200,)),
     Known("other", "<unnamed view>", "GET", (200, 304, 404)),
 )
+CONSOLE: Final = "/admin/"
 OTHER: Final = "other"
 # They answer whatever hangs and under any Host: probes come by address.
 HEALTH: Final = "/health"
@@ -44,8 +45,8 @@ def endpoint_of(path: str) -> str:
         return path
     if path.startswith("/tasks/") and path.count("/") == 2 and len(path) > len("/tasks/"):
         return "/tasks/{task_id}"
-    if path.startswith("/admin/"):
-        return "/admin/"
+    if path.startswith(CONSOLE):
+        return CONSOLE
     return OTHER
 
 

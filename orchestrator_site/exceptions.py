@@ -14,6 +14,7 @@ from django.shortcuts import render
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from orchestrator_site.endpoints import CONSOLE
 from safety.exceptions import NoVerdict
 from safety.findings import Kind
 from tasks.exceptions import SubmissionBlocked
@@ -131,7 +132,7 @@ def to_response(request: HttpRequest, problem: Problem) -> HttpResponse:
     The console answers with a page, everything else with JSON.
     """
     response: HttpResponse
-    if request.path_info.startswith("/admin/"):
+    if request.path_info.startswith(CONSOLE):
         context = {"problem": problem, "reason": http.client.responses[problem.status]}
         response = render(None, "problem.html", context, status=problem.status)
     else:

@@ -178,12 +178,12 @@ MIDDLEWARE = [
     "orchestrator_site.limits.DatabaseAllowanceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "orchestrator_site.console_middleware.SessionMiddleware",
+    "orchestrator_site.console_middleware.CsrfViewMiddleware",
+    "orchestrator_site.console_middleware.AuthenticationMiddleware",
+    "orchestrator_site.console_middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "orchestrator_site.django_metrics.PrometheusAfterMiddleware",
 ]
 TEMPLATES = [
     {
