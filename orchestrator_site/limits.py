@@ -1,6 +1,7 @@
 """What a request may take: a place among those under way, and time of the database."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from django.conf import settings
@@ -47,28 +48,45 @@ class Places:
     """The places of the requests under way in this process.
 
     While requests come and go, one that finds all places taken waits a moment for the
-    next that is given back: the kernel spreads connections over the processes unevenly.
+    next that is given back: the kernel spreads connections over the processes unevenly. A
+    place goes to who has waited longest; were it free for all, the thread that gives it
+    back would mostly take it again.
+
     Once a wait was in vain, requests are refused at once until a place is given back, so
     that nothing queues behind what hangs.
     """
 
     def __init__(self, count: int) -> None:
-        self._free = threading.BoundedSemaphore(count)
+        self._lock = threading.Lock()
+        self._free = count
+        self._waiting: deque[threading.Event] = deque()
         self._is_stalled = False
 
     def take(self) -> bool:
         """Take a place; return whether there was one."""
-        if self._free.acquire(blocking=False):
-            return True
-        if self._is_stalled:
-            return False
-        taken = self._free.acquire(timeout=WAIT_FOR_PLACE_SECONDS)
-        self._is_stalled = not taken
-        return taken
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            if self._is_stalled:
+                return False
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait(WAIT_FOR_PLACE_SECONDS)
+        with self._lock:
+            # Looked at under the lock: the place may have come with the last moment.
+            if not turn.is_set():
+                self._waiting.remove(turn)
+                self._is_stalled = True
+            return turn.is_set()
 
     def give_back(self) -> None:
-        self._is_stalled = False
-        self._free.release()
+        with self._lock:
+            self._is_stalled = False
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
 
 
 class ConcurrencyMiddleware:

@@ -1,0 +1,70 @@
+"""The places of the requests under way."""
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from orchestrator_site.limits import WAIT_FOR_PLACE_SECONDS, Places
+
+
+@pytest.fixture
+def clients() -> ThreadPoolExecutor:
+    with ThreadPoolExecutor() as executor:
+        yield executor
+
+
+def start_waiting(places: Places, clients: ThreadPoolExecutor) -> "Future[bool]":
+    """Let another thread ask for a place; return once it waits for one."""
+    before = len(places._waiting)
+    asked = clients.submit(places.take)
+    while len(places._waiting) == before:
+        assert not asked.done()
+    return asked
+
+
+def test_so_many_places_can_be_taken_and_no_more() -> None:
+    places = Places(2)
+    assert [places.take() for _ in range(3)] == [True, True, False]
+
+
+def test_place_given_back_can_be_taken_again() -> None:
+    places = Places(1)
+    for _ in range(3):
+        assert places.take()
+        places.give_back()
+
+
+def test_who_gives_a_place_back_does_not_get_it_before_those_who_wait(
+    clients: ThreadPoolExecutor,
+) -> None:
+    places = Places(1)
+    assert places.take()
+    first, second = (start_waiting(places, clients) for _ in range(2))
+    places.give_back()
+    third = start_waiting(places, clients)
+    assert first.result() is True
+    assert not second.done()
+    places.give_back()
+    assert second.result() is True
+    assert not third.done()
+    places.give_back()
+    assert third.result() is True
+
+
+def test_after_a_wait_in_vain_nobody_waits_until_a_place_is_given_back(
+    clients: ThreadPoolExecutor,
+) -> None:
+    places = Places(1)
+    assert places.take()
+    started = time.monotonic()
+    assert not places.take()
+    assert time.monotonic() - started >= WAIT_FOR_PLACE_SECONDS
+    started = time.monotonic()
+    assert not places.take()
+    assert time.monotonic() - started < WAIT_FOR_PLACE_SECONDS
+    places.give_back()
+    assert places.take()
+    waiting = start_waiting(places, clients)
+    places.give_back()
+    assert waiting.result() is True
