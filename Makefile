@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check fix install migrate serve schema
+.PHONY: help run test faults bench check fix install migrate serve schema
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,6 +14,9 @@ run: .venv/development ## Run everything for development on 127.0.0.1:8000, unti
 
 test: .venv/development ## Run the tests on a PostgreSQL of their own, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+faults: .venv/development ## Break everything around the service, and count what clients were told
+	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
 bench: .venv/development ## Load test: tables of speed, memory and scale (needs wrk and nginx)
 	@exec $(BIN)/python -m tests.load $(ARGS)

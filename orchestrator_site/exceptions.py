@@ -65,7 +65,11 @@ def _unavailable(detail: str, error_type: str, retry_after_seconds: int) -> Prob
     return Problem(503, detail, error_type, {"Retry-After": str(retry_after_seconds)})
 
 
-UNKNOWN_METHOD: Final = Problem(405, "This method is none of HTTP's.")
+# HTTP wants `Allow` with every 405. Such a request is refused before anything looks whose
+# path it is, so these are the methods that any of our paths may have.
+UNKNOWN_METHOD: Final = Problem(
+    405, "This method is none of HTTP's.", headers={"Allow": "GET, HEAD, POST, OPTIONS"}
+)
 OVERLOADED: Final = _unavailable(
     "Too many requests are under way. Try again in a moment.",
     "overloaded",

@@ -4,6 +4,8 @@ import atexit
 import logging.config
 import os
 import shutil
+import socket
+import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +23,10 @@ except ImproperlyConfigured as error:
     for fault in str(error).splitlines():
         logging.getLogger(__name__).error("Wrong setting", extra={"fault": fault})
     sys.exit(1)
+
+
+# What a thread waits for the next part of a request.
+RECEIVE_SECONDS = 5
 
 
 def _remove(folder: str, owner: int) -> None:
@@ -42,7 +48,7 @@ from safety.gate import gate  # noqa: E402
 wsgi_app = "orchestrator_site.wsgi:application"
 bind = f"{in_url(settings.HOST)}:{settings.PORT}"
 workers = settings.WORKERS
-worker_class = "gthread"
+worker_class = "orchestrator_site.worker.Worker"
 threads = settings.THREADS
 # In development code is loaded anew when it changes; else once, before the workers fork.
 reload = settings.DEVELOPMENT
@@ -69,6 +75,24 @@ def on_starting(server: Any) -> None:
     # Files of an earlier run would add to ours.
     for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
         file.unlink()
+
+
+def when_ready(server: Any) -> None:
+    """Let no sender hold a thread for long without sending, where the system is Linux.
+
+    Sockets have from the listening one that what is silent is not accepted, and that who stops
+    in the middle is given up. Against who goes on slowly, only a proxy helps.
+    """
+    for listener in server.LISTENERS:
+        if sys.platform == "linux" and listener.sock.family != socket.AF_UNIX:
+            seconds = struct.pack("ll", RECEIVE_SECONDS, 0)
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, RECEIVE_SECONDS)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let the worker see the signals that come before its own handlers."""
+    worker.signals = server.SIG_QUEUE
 
 
 def post_worker_init(worker: Any) -> None:

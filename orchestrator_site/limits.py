@@ -12,12 +12,14 @@ from django.middleware.common import CommonMiddleware
 from orchestrator_site.database.waiting import database_allowance
 from orchestrator_site.endpoints import HEALTH, METHODS, PROBES
 from orchestrator_site.exceptions import OVERLOADED, UNKNOWN_METHOD, to_response
+from orchestrator_site.queueing import queued_seconds
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # Of each process' threads, these many are left for the probes and for refusing.
 SPARE_THREADS = 2
-WAIT_FOR_PLACE_SECONDS = 0.25
+# For a thread and for a place together.
+MAX_WAIT_SECONDS = 0.5
 
 
 class AdmissionMiddleware(CommonMiddleware):
@@ -62,7 +64,7 @@ class Places:
         self._waiting: deque[threading.Event] = deque()
         self._is_stalled = False
 
-    def take(self) -> bool:
+    def take(self, within_seconds: float) -> bool:
         """Take a place; return whether there was one."""
         with self._lock:
             if self._free:
@@ -72,7 +74,7 @@ class Places:
                 return False
             turn = threading.Event()
             self._waiting.append(turn)
-        turn.wait(WAIT_FOR_PLACE_SECONDS)
+        turn.wait(within_seconds)
         with self._lock:
             # Looked at under the lock: the place may have come with the last moment.
             if not turn.is_set():
@@ -92,9 +94,10 @@ class Places:
 class ConcurrencyMiddleware:
     """Refuses what comes on top of `THREADS` - 2 requests of this process.
 
-    Were all threads at work, requests would queue unseen, those to `/health` among them.
+    Were all threads at work, requests would queue behind them, those to `/health` among them.
     Of the spare threads, `/ready` and `/metrics`, which may have to wait for what they
-    ask, take no more than one; `/health` takes what there is.
+    ask, take no more than one; `/health` takes what there is. What has queued for too long
+    is refused without a wait for a place: so the queue is soon short again.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -105,8 +108,11 @@ class ConcurrencyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info == HEALTH:
             return self.get_response(request)
-        places = self.places_of_probes if request.path_info in PROBES else self.places
-        if not places.take():
+        if request.path_info in PROBES:
+            places, within_seconds = self.places_of_probes, MAX_WAIT_SECONDS
+        else:
+            places, within_seconds = self.places, MAX_WAIT_SECONDS - queued_seconds.get()
+        if within_seconds < 0 or not places.take(within_seconds):
             return to_response(request, OVERLOADED)
         try:
             return self.get_response(request)

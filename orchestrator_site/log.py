@@ -19,13 +19,19 @@ _QUOTING_MESSAGES = ("Invalid request from ip=", "Error handling request")
 
 
 class ContextFilter(logging.Filter):
-    """Adds the request id, and takes out what would quote a client."""
+    """Adds the request id, and takes out what would quote a client or is the client's doing."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current_request_id.get()
         if isinstance(record.msg, str) and record.msg.startswith(_QUOTING_MESSAGES):
             record.msg, record.args = record.msg.split(":")[0].split(" %s")[0], ()
-        return True
+        return not _is_of_slow_sender(record)
+
+
+def _is_of_slow_sender(record: logging.LogRecord) -> bool:
+    """Whether gunicorn calls it an error that a request stopped in the middle."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.msg == "Socket error processing request." and isinstance(error, BlockingIOError)
 
 
 class Formatter(JsonFormatter):

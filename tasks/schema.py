@@ -1,7 +1,11 @@
 """What the OpenAPI document says about the two requests: every answer, errors included."""
 
-from typing import Final
+from typing import Any, Final
 
+from drf_spectacular.extensions import (
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -11,7 +15,40 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from tasks.models import COST_DECIMALS
 from tasks.serializers import EXAMPLE, TaskDetailSerializer, TaskSerializer
+
+
+class KnownFieldsOnlySchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says that unknown fields are refused."""
+
+    target_class = "tasks.fields.KnownFieldsOnly"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False}
+
+
+class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says that blank texts are refused."""
+
+    target_class = "tasks.fields.TextField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return {**schema, "pattern": r"\S"}
+
+
+class DecimalFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says how many decimals there may be."""
+
+    target_class = "tasks.fields.DecimalField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return {**schema, "multipleOf": 10**-COST_DECIMALS}
+
 
 DETAIL: Final = inline_serializer("Detail", {"detail": serializers.CharField()})
 

@@ -69,8 +69,7 @@ class Postgresql:
     def kill(self) -> None:
         """Kill all its processes, as a power cut would."""
         processes = self.processes
-        for process in processes:
-            process.kill()
+        self._signal(signal.SIGKILL)
         psutil.wait_procs(processes, timeout=10)
 
     def pause(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 # Sends whatever it likes; returns whether the connection may be used again.
 Behaviour = Callable[[socket.socket], bool]
+BACKLOG = 128
 
 
 def answer(**fields: Any) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class ScriptedReflexLayer:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.connections = 0
         self._open: list[socket.socket] = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -128,10 +129,22 @@ class ScriptedReflexLayer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Wakes the thread that waits in accept.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        self._stop_listening()
         self.cut_connections()
+
+    def go_down(self) -> None:
+        """Refuse connections, and break off those there are."""
+        address = self.listener.getsockname()
+        self._stop_listening()
+        # Bound without listening, so that nobody else gets the port meanwhile.
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(address)
+        self.cut_connections()
+
+    def come_up(self) -> None:
+        self.listener.listen(BACKLOG)
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_connections(self) -> None:
         for connection in self._open:
@@ -144,6 +157,12 @@ class ScriptedReflexLayer:
         return [
             json.loads(body)["text"] for _, path, _, body in self.requests if path == "/process"
         ]
+
+    def _stop_listening(self) -> None:
+        # Wakes the thread that waits in accept, if there is one.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
     def _accept(self) -> None:
         while True:

@@ -23,10 +23,13 @@ class Service:
 
     Args:
         folder: for its log.
+        config: the module that gunicorn is configured by.
         variables: settings without their prefix, on top of the tests' environment.
     """
 
-    def __init__(self, folder: Path, **variables: Any) -> None:
+    def __init__(
+        self, folder: Path, *, config: str = "orchestrator_site.gunicorn_conf", **variables: Any
+    ) -> None:
         self.log = folder / "service.log"
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = listener.getsockname()[1]
@@ -42,7 +45,7 @@ class Service:
                     sys.executable,
                     "-m",
                     "gunicorn",
-                    "--config=python:orchestrator_site.gunicorn_conf",
+                    f"--config=python:{config}",
                     f"--bind=fd://{listener.fileno()}",
                 ],
                 cwd=ROOT,

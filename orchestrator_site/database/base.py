@@ -7,6 +7,7 @@ itself hangs or the network drops its answers. Here the client bounds its own wa
 import contextlib
 import math
 import select
+import traceback
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -32,8 +33,12 @@ class Connection(psycopg.Connection[Any]):
             return super().connect(conninfo, **kwargs)
         _refuse_if_used_up(allowance.seconds_left)
         kwargs["connect_timeout"] = max(2, math.ceil(allowance.seconds_left))
-        with allowance:
-            return super().connect(conninfo, **kwargs)
+        try:
+            with allowance:
+                return super().connect(conninfo, **kwargs)
+        except psycopg.OperationalError as error:
+            _let_go(error)
+            raise
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Run a libpq operation to its end, or give the connection up."""
@@ -63,6 +68,18 @@ class Connection(psycopg.Connection[Any]):
             poll.register(self.fileno(), select.POLLIN)
             return not poll.poll(0)
         return False
+
+
+def _let_go(error: BaseException) -> None:
+    """Close what the connection attempt that failed with `error` has open.
+
+    It lives on in the frames of the failure, which refer to each other, until Python looks
+    for such cycles. A server that goes on would meanwhile complete the connection and count
+    it.
+    """
+    for failure in (error, error.__context__):
+        if failure is not None:
+            traceback.clear_frames(failure.__traceback__)
 
 
 def _refuse_if_used_up(seconds_left: float) -> None:

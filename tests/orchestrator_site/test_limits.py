@@ -1,13 +1,15 @@
 """Early refusal, so that probes are answered whatever hangs."""
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from socket import socket
+from socket import create_connection, socket
 
 import pytest
 import requests
 
+from orchestrator_site.limits import MAX_WAIT_SECONDS
 from tests.conftest import StartService
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import Service
@@ -46,7 +48,7 @@ def test_what_comes_on_top_is_refused_at_once_while_probes_are_answered(
 
         started = time.monotonic()
         refused = service.submit()
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 2 * MAX_WAIT_SECONDS
         assert refused.status_code == 503
         assert refused.json() == {
             "detail": "Too many requests are under way. Try again in a moment."
@@ -93,3 +95,20 @@ def test_the_order_to_stop_lets_a_request_under_way_end(
         response: requests.Response = under_way.result()  # type: ignore[attr-defined]
     assert response.status_code == 200
     assert service.process.wait(30) == 0
+
+
+def test_half_requests_hold_their_threads_for_seconds_only(start_service: StartService) -> None:
+    service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1, THREADS=3)
+    assert service.get("/health").status_code == 200
+    started = time.monotonic()
+    with contextlib.ExitStack() as opened:
+        for _ in range(3):
+            peer = opened.enter_context(create_connection(("127.0.0.1", service.port)))
+            peer.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        # Silent ones hold none at all.
+        for _ in range(30):
+            opened.enter_context(create_connection(("127.0.0.1", service.port)))
+        assert service.get("/health").status_code == 200
+    assert time.monotonic() - started < 10
+    service.stop()
+    assert {line["level"] for line in service.log_lines()} <= {"INFO", "WARNING"}

@@ -10,29 +10,11 @@ from pathlib import Path
 import pytest
 
 from safety.exceptions import DeadlineExceeded, Unreachable
+from tests.certificate import CERTIFICATE
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, hangs, trickles
 from tests.safety.calls import DEADLINE_SECONDS, client_of, process, refusal
 
 LATEST_SECONDS = DEADLINE_SECONDS + 0.5
-
-# For the address 127.0.0.1 and no name, signed by itself, valid from 2020 to 9999.
-CERTIFICATE = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgZXSD6YG3xYUE2kX0
-qkUkth8zNxM77rYynij1aFfAh5ChRANCAAQlnqbFj5LbROe9miwcMjcUDuMMqYLp
-2oYmZbrxGZqbAl2J8zwLaFqvZcXCMXpLsREqeVUfXKcsxLYnG8KfdZO0
------END PRIVATE KEY-----
------BEGIN CERTIFICATE-----
-MIIBezCCASKgAwIBAgIBATAKBggqhkjOPQQDAjAkMSIwIAYDVQQDDBlyZWZsZXgt
-bGF5ZXItb2YtdGhlLXRlc3RzMCAXDTIwMDEwMTAwMDAwMFoYDzk5OTkxMjMxMjM1
-OTU5WjAkMSIwIAYDVQQDDBlyZWZsZXgtbGF5ZXItb2YtdGhlLXRlc3RzMFkwEwYH
-KoZIzj0CAQYIKoZIzj0DAQcDQgAEJZ6mxY+S20TnvZosHDI3FA7jDKmC6dqGJmW6
-8RmamwJdifM8C2har2XFwjF6S7ERKnlVH1ynLMS2JxvCn3WTtKNDMEEwDwYDVR0T
-AQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMB0GA1UdDgQWBBQQk2W0PIy12IOT
-pJh+fQkhwmIXoDAKBggqhkjOPQQDAgNHADBEAiBedxl+jkV4PVDYZzB46pq12uR9
-O+a5a/XJLJZ+3QeCdgIgWIMfQsXmebhaxDrtzaBLnq5+HIhfUQUywYWs5G8nmQs=
------END CERTIFICATE-----
-"""
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

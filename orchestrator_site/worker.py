@@ -1,0 +1,148 @@
+"""gunicorn's threaded worker, made to share the load, to wait for no client, to lose nothing.
+
+What is mended here was seen with the version of gunicorn that is pinned. With a newer one,
+tests/orchestrator_site/test_worker.py on its own `gthread` says what is still needed.
+"""
+
+import contextlib
+import queue
+import signal
+import socket
+import time
+from collections import deque
+from concurrent.futures import Future
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any, Final
+
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
+
+from orchestrator_site.queueing import queued_seconds
+
+# An idle process takes a new connection in less; after it, none was idle.
+LEFT_TO_OTHERS_SECONDS: Final = 0.005
+# How long a client may take to close a connection after the last answer on it.
+CLOSING_SECONDS: Final = 2.0
+READ_AWAY_BYTES: Final = 65_536
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Mends five things in gunicorn's own worker.
+
+    Sharing: all processes wait at one socket, and whichever wakes first would take everything
+    that has arrived. Connections are kept, so it would go on with all the work while others
+    have none. Here a worker accepts at once while it has nothing to do, else a moment later.
+
+    Queueing: what it has accepted waits for a thread, in a queue as long as the connections
+    are many. Here each request learns how long it did, so that it can be refused
+    (`orchestrator_site.limits`).
+
+    Closing: the client has to close a connection after its last answer, so that the kernel
+    does not cut the answer short. gunicorn waits for that in the loop that accepts and hands
+    out all connections: a round trip in which nobody is served, or two seconds if the client
+    does not close. Here the loop goes on meanwhile.
+
+    Stopping: gunicorn finishes what the worker has accepted. What only the kernel has
+    accepted, requests that were sent whole among them, ends with the listening socket; and
+    for a connection on which nobody ever asked for anything it waits half a minute. Here the
+    former is answered, and the latter gets as long as one that is kept.
+
+    Signals: one that comes between the fork and the worker's own handlers ends in a copy of
+    the master's queue, where gunicorn does not look. The worker would go on, and in the end be
+    killed with all its requests. Here it looks.
+
+    Attributes:
+        signals: that copy.
+    """
+
+    signals: "queue.SimpleQueue[int] | None" = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._accepts_again_at = 0.0
+        self._closing: deque[Any] = deque()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        while self.signals is not None and not self.signals.empty():
+            if self.signals.get_nowait() == signal.SIGTERM:
+                self.handle_exit(signal.SIGTERM, None)
+
+    def accept(self, listener: socket.socket) -> None:
+        super().accept(listener)
+        self._accepts_again_at = time.monotonic() + LEFT_TO_OTHERS_SECONDS
+        if self.alive:
+            self.set_accept_enabled(True)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or pause to accept; a worker that stops accepts what waits, and no more."""
+        is_others_turn = self._is_busy and time.monotonic() < self._accepts_again_at
+        super().set_accept_enabled(enabled and not is_others_turn)
+        if not self.alive:
+            self._accept_for_the_last_time()
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        if not self._accepting:
+            timeout = min(timeout, LEFT_TO_OTHERS_SECONDS)
+        super().wait_for_and_dispatch_events(timeout)
+
+    def enqueue_req(self, conn: Any) -> None:
+        conn.queued_at = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        queued_seconds.set(time.monotonic() - conn.queued_at)
+        return super().handle(conn)
+
+    def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
+        """Keep the connection for a next request, or see it closed."""
+        if fs.cancelled() or fs.exception() or fs.result() is not False:
+            super().finish_request(conn, fs)
+            return
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._read_away, conn))
+        except (OSError, ValueError):
+            self._close(conn)
+            return
+        conn.timeout = time.monotonic() + CLOSING_SECONDS
+        self._closing.append(conn)
+
+    def murder_pending(self) -> None:
+        """Close what has waited for too long; called at every turn of the loop."""
+        super().murder_pending()
+        while self._closing and self._closing[0].timeout < time.monotonic():
+            conn = self._closing.popleft()
+            self.poller.unregister(conn.sock)
+            self._close(conn)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether any of its connections has a request in the queue or in a thread."""
+        waiting = len(self.keepalived_conns) + len(self.pending_conns) + len(self._closing)
+        return bool(self.nr_conns > waiting)
+
+    def _accept_for_the_last_time(self) -> None:
+        for listener in self.sockets:
+            accepted = -1
+            while accepted != self.nr_conns:
+                accepted = self.nr_conns
+                self.accept(listener)
+            # From here on clients are refused, and know that nothing was sent.
+            listener.close()
+        # On these nobody has asked for anything since they were made.
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+
+    def _read_away(self, conn: Any, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            if client.recv(READ_AWAY_BYTES):
+                return
+        self.poller.unregister(client)
+        self._closing.remove(conn)
+        self._close(conn)
+
+    def _close(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()

@@ -1,0 +1,107 @@
+"""Stages for the faults, and the table of what was seen on them."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import table
+from tests.faults.trial import LONG, SHORT, THREADS, WORKERS, Form, Observation, Stage, warm_up
+from tests.postgresql import Postgresql
+from tests.service import Service
+
+CIRCUIT_RESET_SECONDS = 2
+DATABASE_TIMEOUT_SECONDS = 2
+
+SEEN = pytest.StashKey[dict[str, Observation]]()
+Judge = Callable[[str, Observation], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--short", action="store_true", help="short faults, as CI has them")
+    parser.addoption(
+        "--write", action="store_true", help="write the fault table to docs/reliability.md"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SEEN] = {}
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    observations = config.stash[SEEN]
+    if not observations:
+        return
+    terminalreporter.section("what was seen")
+    terminalreporter.write(table.render(observations))
+    if config.getoption("write") and exitstatus == pytest.ExitCode.OK:
+        table.write(table.render(observations))
+
+
+@pytest.fixture(scope="session")
+def form(pytestconfig: pytest.Config) -> Form:
+    return SHORT if pytestconfig.getoption("short") else LONG
+
+
+@pytest.fixture(scope="session")
+def judge(pytestconfig: pytest.Config) -> Judge:
+    """Put an observation on record, and fail if anything was wrong."""
+
+    def judge(fault: str, observation: Observation) -> None:
+        pytestconfig.stash[SEEN][fault] = observation
+        assert not observation.wrong, "\n".join(observation.wrong)
+
+    return judge
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgresql]:
+    """A migrated PostgreSQL of the module's own."""
+    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-faults-"))
+    folder.chmod(0o755)
+    with Postgresql(folder / "data") as server:
+        server.migrate()
+        yield server
+    shutil.rmtree(folder)
+
+
+def started(server: Postgresql, reflex_url: str, folder: Path) -> Service:
+    """Start a service with the settings that the faults are measured with."""
+    return Service(
+        folder,
+        DATABASE_URL=server.url,
+        REFLEX_URL=reflex_url,
+        WORKERS=WORKERS,
+        THREADS=THREADS,
+        CIRCUIT_RESET_SECONDS=CIRCUIT_RESET_SECONDS,
+        DATABASE_TIMEOUT_SECONDS=DATABASE_TIMEOUT_SECONDS,
+    )
+
+
+@contextlib.contextmanager
+def stage_on(server: Postgresql, reflex_url: str, folder: Path, form: Form) -> Iterator[Stage]:
+    """A warm service."""
+    with started(server, reflex_url, folder) as service:
+        assert service.get("/ready").status_code == 200
+        stage = Stage(service, server.url, form)
+        warm_up(stage)
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def stage(
+    server: Postgresql,
+    bundled_reflex_layer: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    form: Form,
+) -> Iterator[Stage]:
+    """A service with the bundled Reflex Layer, on the module's own database."""
+    folder = tmp_path_factory.mktemp("service")
+    with stage_on(server, bundled_reflex_layer, folder, form) as stage:
+        yield stage

@@ -1,0 +1,80 @@
+"""The fault table of docs/reliability.md."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from tests.environment import ROOT
+from tests.faults.load import Ending
+from tests.faults.trial import Observation
+
+DOCUMENT = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- The table of the last `make faults ARGS=--write`. -->", "<!-- End. -->"
+COLUMNS = (
+    "fault",
+    "what was done",
+    "requests",
+    "200",
+    "503",
+    "broken",
+    "refused",
+    "stored without a 200",
+    "longest `/health`",
+    "recovered after",
+    "memory",
+    "threads",
+    "sockets",
+    "database connections",
+)
+
+
+def render(observations: dict[str, Observation]) -> str:
+    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    lines += [_line(_cells(fault, seen)) for fault, seen in observations.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write(table: str, document: Path = DOCUMENT) -> None:
+    """Replace the table of `document` by `table`."""
+    text, count = re.subn(
+        f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})",
+        lambda _: f"\n{table}\n",
+        document.read_text(),
+        flags=re.DOTALL,
+    )
+    assert count == 1, f"{document.name} has no place for the table"
+    document.write_text(text)
+
+
+def _line(cells: "list[str] | tuple[str, ...]") -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(fault: str, seen: Observation) -> list[str]:
+    statuses = Counter(one.status for one in seen.outcomes)
+    endings = Counter(one.ending for one in seen.outcomes)
+    return [
+        fault,
+        seen.done,
+        str(len(seen.outcomes)),
+        str(statuses[200]),
+        str(statuses[503]),
+        str(endings[Ending.BROKEN]),
+        str(endings[Ending.REFUSED]),
+        str(seen.stored_without_a_200),
+        f"{1000 * max(probe.seconds for probe in seen.probes):.0f} ms",
+        *_recovery(seen),
+    ]
+
+
+def _recovery(seen: Observation) -> list[str]:
+    before, after = seen.before, seen.after
+    if before is None or after is None:
+        return ["ended"] * 5
+    return [
+        f"{seen.recovered_seconds:.1f} s",
+        f"{before.memory_mib:.0f} → {after.memory_mib:.0f} MiB",
+        f"{before.threads} → {after.threads}",
+        f"{before.sockets} → {after.sockets}",
+        f"{before.database_connections} → {after.database_connections}",
+    ]

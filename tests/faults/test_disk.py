@@ -1,0 +1,138 @@
+"""A full disk for the database, under load."""
+
+import contextlib
+import errno
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.faults.conftest import Judge
+from tests.faults.load import Load
+from tests.faults.trial import Stage, observe
+from tests.postgresql import Postgresql
+
+DISK = "128m"
+BLOCK = bytes(65_536)
+START_SECONDS = 20
+# Of the write-ahead log: more than the disk has room for.
+FILES = 50
+
+
+class Disk:
+    """A small disk, and a balloon on it that takes all the room there is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._balloon = folder / "balloon"
+
+    def fill(self) -> None:
+        with self._balloon.open("wb", buffering=0) as balloon:
+            for block in (BLOCK, b"x"):
+                with contextlib.suppress(_DiskFull):
+                    while True:
+                        _write(balloon.fileno(), block)
+
+    def make_room(self) -> None:
+        self._balloon.unlink(missing_ok=True)
+
+
+class _DiskFull(Exception):
+    pass
+
+
+def _write(descriptor: int, block: bytes) -> None:
+    try:
+        os.write(descriptor, block)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise _DiskFull from error
+
+
+@pytest.fixture(scope="module")
+def disk() -> Iterator[Disk]:
+    if os.geteuid() != 0:
+        pytest.skip("a small disk takes root to mount")
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-disk-"))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode:
+        folder.rmdir()
+        pytest.skip(f"this machine lets nobody mount a disk: {mounted.stderr.strip()}")
+    yield Disk(folder)
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+
+
+@pytest.fixture(scope="module")
+def server(disk: Disk) -> Iterator[Postgresql]:
+    """A migrated PostgreSQL with all that it writes on the small disk."""
+    with Postgresql(disk.folder / "data") as server:
+        server.migrate()
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def restored(server: Postgresql, disk: Disk) -> Iterator[None]:
+    yield
+    disk.make_room()
+    server.start()
+
+
+def test_full_disk(stage: Stage, disk: Disk, judge: Judge) -> None:
+    seconds = stage.form.fault_seconds
+
+    def fault(load: Load) -> None:
+        disk.fill()
+        load.go_on(seconds)
+        disk.make_room()
+
+    done = f"no room for a table to grow, for {seconds:g} s"
+    judge("Full disk", observe(stage, fault, done=done))
+
+
+def test_full_disk_and_no_room_for_the_log(
+    stage: Stage, server: Postgresql, disk: Disk, judge: Judge
+) -> None:
+    """PostgreSQL ends itself when it cannot write its log; an operator has to start it."""
+    seconds = stage.form.fault_seconds
+
+    def fault(load: Load) -> None:
+        disk.fill()
+        use_up_the_log(server, load)
+        load.go_on(seconds)
+        disk.make_room()
+        start(server, load)
+
+    done = f"no room for the write-ahead log; room again {seconds:g} s later, and a start"
+    judge("Full disk, PostgreSQL down", observe(stage, fault, done=done))
+
+
+def use_up_the_log(server: Postgresql, load: Load) -> None:
+    """Begin files of the write-ahead log until there is room for none, and the server ends."""
+    with contextlib.suppress(psycopg.OperationalError):
+        with psycopg.connect(server.url, autocommit=True) as operator:
+            for _ in range(FILES):
+                operator.execute("SELECT pg_switch_wal()")
+                load.go_on(0.1)
+        raise AssertionError("PostgreSQL found room for all of its log")
+
+
+def start(server: Postgresql, load: Load) -> None:
+    """Start the server, unless it comes up by itself; return when it takes connections."""
+    give_up_at = time.monotonic() + START_SECONDS
+    while True:
+        server.start()
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(server.url):
+            return
+        assert time.monotonic() < give_up_at, "PostgreSQL did not come up"
+        load.go_on(0.1)

@@ -1,0 +1,81 @@
+"""Faults of the service's own processes, and the order to stop, under load."""
+
+import threading
+import time
+from pathlib import Path
+
+from tests.faults.conftest import Judge, started
+from tests.faults.ledger import broken_promises, rows_of, stored_without_a_200
+from tests.faults.load import Ending, Load
+from tests.faults.trial import LONG, Form, Observation, Stage, observe, wrong_probes
+from tests.postgresql import Postgresql
+from tests.service import Service
+
+# How long after the beginning of a burst of new connections the order comes: while they
+# wait in the kernel, in the pool of threads, for the Reflex Layer, for the database.
+ORDER_AFTER_SECONDS = (0.0, 0.01, 0.02, 0.04, 0.08)
+
+
+def test_worker_killed(stage: Stage, judge: Judge) -> None:
+    def fault(load: Load) -> None:
+        stage.service.workers[0].kill()
+
+    judge(
+        "Worker killed",
+        observe(stage, fault, done="one of two workers killed with -9", kills_workers=True),
+    )
+
+
+def test_order_to_stop(
+    server: Postgresql, bundled_reflex_layer: str, tmp_path: Path, form: Form, judge: Judge
+) -> None:
+    delays = ORDER_AFTER_SECONDS if form is LONG else ORDER_AFTER_SECONDS[1:3]
+    rounds = []
+    for number, delay_seconds in enumerate(delays):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with started(server, bundled_reflex_layer, folder) as service:
+            rounds.append(stop_under_load(service, server.url, form, delay_seconds))
+    judge(
+        "SIGTERM",
+        Observation(
+            done=f"SIGTERM to gunicorn in a burst of connections, {len(rounds)} times",
+            outcomes=[outcome for one in rounds for outcome in one.outcomes],
+            probes=[probe for one in rounds for probe in one.probes],
+            stored_without_a_200=sum(one.stored_without_a_200 for one in rounds),
+            wrong=[wrong for one in rounds for wrong in one.wrong],
+        ),
+    )
+
+
+def stop_under_load(
+    service: Service, database_url: str, form: Form, delay_seconds: float
+) -> Observation:
+    assert service.get("/ready").status_code == 200
+    with Load(service) as load:
+        load.go_on(form.before_seconds)
+        burst = threading.Thread(target=load.burst)
+        burst.start()
+        load.go_on(delay_seconds)
+        ordered_at = time.monotonic()
+        exit_status = service.stop()
+        burst.join()
+    rows = rows_of(load, database_url)
+    wrong = broken_promises(load.outcomes, rows, may_break_connections=True)
+    probes = [probe for probe in load.probes if probe.began_at < ordered_at]
+    wrong += wrong_probes(probes)
+    if dropped := [
+        one
+        for one in load.outcomes
+        if one.ending is not Ending.ANSWERED and one.sent_at and one.sent_at < ordered_at
+    ]:
+        wrong.append(f"{len(dropped)} x sent before the order and dropped: {dropped[:3]}")
+    if exit_status:
+        wrong.append(f"exit status {exit_status}")
+    return Observation(
+        done="",
+        outcomes=load.outcomes,
+        probes=probes,
+        stored_without_a_200=stored_without_a_200(load.outcomes, rows),
+        wrong=wrong,
+    )

@@ -1,0 +1,218 @@
+"""One fault under load: bring it about, wait for the recovery, count, judge."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.footprint import Footprint, footprint
+from tests.faults.ledger import (
+    broken_promises,
+    receipts_without_their_task,
+    rows_of,
+    stored_without_a_200,
+)
+from tests.faults.load import Load, Outcome, Probe
+from tests.service import Service
+
+WORKERS = 2
+THREADS = 8
+# What is promised of /health while a fault lasts, and after its end.
+HEALTH_SECONDS = 1.0
+RECOVERY_SECONDS = 5.0
+SETTLE_SECONDS = 5.0
+WARM_UP_SECONDS = 30.0
+# Caches fill and allocators keep a reserve; a leak of a hundred bytes a request would not fit.
+MEMORY_MIB_PER_WORKER = 8.0
+GLANCE_SECONDS = 0.1
+GLANCES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How long a trial takes.
+
+    Attributes:
+        before_seconds: load before the fault.
+        fault_seconds: how long a fault lasts that has no length of its own.
+        calm_seconds: how long nothing may go wrong before the service counts as recovered.
+    """
+
+    before_seconds: float
+    fault_seconds: float
+    calm_seconds: float
+
+
+LONG = Form(before_seconds=3, fault_seconds=10, calm_seconds=6)
+SHORT = Form(before_seconds=0.5, fault_seconds=2.5, calm_seconds=1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A service, the database that holds its tasks, and how long its trials take."""
+
+    service: Service
+    database_url: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a fault did to the service.
+
+    Attributes:
+        done: what was done, for the table.
+        wrong: what should not have happened, one line for each kind.
+        recovered_seconds: from the fault's end to the end of the last request that did not
+            get a 200. None where the service ended, and so did what it held.
+    """
+
+    done: str
+    outcomes: list[Outcome]
+    probes: list[Probe]
+    stored_without_a_200: int
+    wrong: list[str]
+    recovered_seconds: float | None = None
+    before: Footprint | None = None
+    after: Footprint | None = None
+
+
+def observe(
+    stage: Stage,
+    fault: Callable[[Load], None],
+    *,
+    done: str,
+    recovery_seconds: float = RECOVERY_SECONDS,
+    kills_workers: bool = False,
+) -> Observation:
+    """Put load on the service, call `fault`, and return what came of it.
+
+    Args:
+        fault: returns at the fault's end.
+        recovery_seconds: how long after that requests may go wrong.
+        kills_workers: the connections of a killed process break, that of a probe too.
+    """
+    with Load(stage.service) as load:
+        load.go_on(stage.form.before_seconds)
+        before = _most_held(stage, load)
+        fault(load)
+        ended_at = time.monotonic()
+        recovered_seconds = _recover(load, ended_at, stage.form, recovery_seconds)
+        after = _settle(stage, load, before)
+    rows = rows_of(load, stage.database_url)
+    wrong = broken_promises(load.outcomes, rows, may_break_connections=kills_workers)
+    wrong += wrong_probes(load.probes, may_lose=int(kills_workers))
+    wrong += _wrong_recovery(load, ended_at, recovered_seconds, recovery_seconds)
+    wrong += _wrong_footprint(before, after)
+    wrong += _wrong_inside(stage)
+    return Observation(
+        done=done,
+        outcomes=load.outcomes,
+        probes=load.probes,
+        stored_without_a_200=stored_without_a_200(load.outcomes, rows),
+        recovered_seconds=recovered_seconds,
+        before=before,
+        after=after,
+        wrong=wrong,
+    )
+
+
+def warm_up(stage: Stage) -> None:
+    """Have every thread of every worker at work, so that what it holds counts as before."""
+    full = WORKERS * THREADS
+    give_up_at = time.monotonic() + WARM_UP_SECONDS
+    while footprint(stage.service, stage.database_url).database_connections < full:
+        assert time.monotonic() < give_up_at, "the service never used all of its threads"
+        Load(stage.service).burst()
+    # A forked worker shares its memory until it writes to it, which takes some requests.
+    with Load(stage.service) as load:
+        held_mib = 0.0
+        while (now := footprint(stage.service, stage.database_url).memory_mib) > held_mib + 1:
+            assert time.monotonic() < give_up_at, "the memory of the service never settled"
+            held_mib = now
+            load.go_on(1)
+
+
+def _last_trouble_at(load: Load) -> float:
+    """Return when the last request ended that did not get a 200."""
+    return max((one.ended_at for one in load.outcomes if one.status != 200), default=-math.inf)
+
+
+def _recover(load: Load, ended_at: float, form: Form, recovery_seconds: float) -> float:
+    """Wait until nothing has gone wrong for a while; return when the last thing did."""
+    give_up_at = ended_at + recovery_seconds + form.calm_seconds
+    while time.monotonic() < give_up_at:
+        load.go_on(GLANCE_SECONDS)
+        if time.monotonic() - max(ended_at, _last_trouble_at(load)) > form.calm_seconds:
+            break
+    return max(0.0, _last_trouble_at(load) - ended_at)
+
+
+def _most_held(stage: Stage, load: Load) -> Footprint:
+    """Return the most of everything that is seen in a few glances."""
+    seen = []
+    for _ in range(GLANCES):
+        seen.append(footprint(stage.service, stage.database_url))
+        load.go_on(GLANCE_SECONDS)
+    return Footprint(
+        memory_mib=max(one.memory_mib for one in seen),
+        threads=max(one.threads for one in seen),
+        sockets=max(one.sockets for one in seen),
+        database_connections=max(one.database_connections for one in seen),
+    )
+
+
+def _settle(stage: Stage, load: Load, before: Footprint) -> Footprint:
+    """Return what is held once it is no more than before, or in the end."""
+    give_up_at = time.monotonic() + SETTLE_SECONDS
+    while True:
+        after = footprint(stage.service, stage.database_url)
+        if time.monotonic() > give_up_at or not _wrong_footprint(before, after):
+            return after
+        load.go_on(GLANCE_SECONDS)
+
+
+def wrong_probes(probes: list[Probe], *, may_lose: int = 0) -> list[str]:
+    wrong = []
+    failed = [probe for probe in probes if probe.status != 200]
+    if len(failed) > may_lose or any(probe.status for probe in failed):
+        wrong.append(f"{len(failed)} x /health not answered with 200: {failed[:3]}")
+    slowest = max(probe.seconds for probe in probes)
+    if slowest > HEALTH_SECONDS:
+        wrong.append(f"/health took {slowest:.2f} s")
+    return wrong
+
+
+def _wrong_inside(stage: Stage) -> list[str]:
+    """Return what is wrong that no client was told."""
+    wrong = []
+    if count := receipts_without_their_task(stage.database_url):
+        wrong.append(f"{count} x receipt without its task")
+    if count := stage.service.metrics()['octollm_orchestrator_errors_total{type="internal"}']:
+        wrong.append(f"{count:.0f} x internal error, as the service counts them")
+    return wrong
+
+
+def _wrong_recovery(
+    load: Load, ended_at: float, recovered_seconds: float, may_take_seconds: float
+) -> list[str]:
+    if recovered_seconds > may_take_seconds:
+        return [f"requests went wrong until {recovered_seconds:.1f} s after the fault"]
+    if not any(one.is_stored and one.began_at > ended_at for one in load.outcomes):
+        return ["no task was stored after the fault"]
+    return []
+
+
+def _wrong_footprint(before: Footprint, after: Footprint) -> list[str]:
+    slack = {
+        "memory_mib": MEMORY_MIB_PER_WORKER * WORKERS,
+        "threads": 0,
+        # A worker keeps as many connections to the Reflex Layer as it once used at a time.
+        "sockets": THREADS * WORKERS,
+        "database_connections": 0,
+    }
+    return [
+        f"{name} did not come back: {getattr(before, name):.0f} -> {getattr(after, name):.0f}"
+        for name, more in slack.items()
+        if getattr(after, name) > getattr(before, name) + more
+    ]

@@ -1,0 +1,120 @@
+"""What `/schema` promises, held against the answers to requests that schemathesis makes of it.
+
+All checks of schemathesis are on; those for authentication and for what can be deleted find
+nothing here to look at.
+"""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+
+from orchestrator_site.wsgi import application
+from tests.factories import TaskResultFactory
+from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, injection, pii, resets, says
+
+# What clients send is committed, as in a service.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MIN_EXAMPLES = 2_000
+EXAMPLES = settings(
+    # A slow machine is no fault.
+    deadline=None,
+    # All examples share a database and a Reflex Layer.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def schema(max_examples: int, **generation: Any) -> Any:
+    """Load `/schema`, to make so many examples for each of its operations.
+
+    They are the same on each run: a test that fails now and then is no help.
+    """
+    config = {
+        "seed": 1,
+        "generation": {
+            "deterministic": True,
+            "database": "none",
+            "max-examples": max_examples,
+            # JSON Schema has no plain word for texts without NUL, which are refused.
+            "allow-x00": False,
+            **generation,
+        },
+    }
+    return schemathesis.openapi.from_wsgi(
+        "/schema", application, config=schemathesis.Config.from_dict(config)
+    )
+
+
+ALL = schema(450)
+GOOD_SUBMISSIONS = schema(400, mode="positive").include(path="/submit")
+SOME_GOOD_SUBMISSIONS = schema(60, mode="positive").include(path="/submit")
+READ = ALL["/tasks/{task_id}"]["GET"]
+answered: Counter[str] = Counter()
+
+
+def count(case: schemathesis.Case, response: Any) -> None:
+    answered[f"{case.operation.label} {response.status_code}"] += 1
+
+
+def read(task_id: str) -> Any:
+    case = READ.Case(path_parameters={"task_id": task_id})
+    response = case.call_and_validate()
+    count(case, response)
+    return response.json()
+
+
+@ALL.parametrize()
+@EXAMPLES
+def test_every_answer_is_as_the_schema_says(
+    case: schemathesis.Case, reflex_layer: ScriptedReflexLayer
+) -> None:
+    count(case, case.call_and_validate())
+
+
+@GOOD_SUBMISSIONS.parametrize()
+@EXAMPLES
+def test_what_was_submitted_is_read_as_the_schema_says(
+    case: schemathesis.Case, reflex_layer: ScriptedReflexLayer
+) -> None:
+    response = case.call_and_validate()
+    assert response.status_code == 200
+    count(case, response)
+    assert read(response.json()["task_id"])["goal"] == case.body["goal"]
+
+
+def test_a_task_with_a_result_is_as_the_schema_says() -> None:
+    result = TaskResultFactory()
+    assert read(str(result.task_id))["result"]["confidence"] == result.confidence
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"),
+    [
+        pytest.param(says(pii()), 403, id="pii"),
+        pytest.param(says(injection()), 403, id="injection"),
+        pytest.param(says(answer(status="blocked")), 403, id="blocked"),
+        pytest.param(says({}, status="500 No"), 503, id="broken"),
+        pytest.param(says(b"<html>"), 503, id="nonsense"),
+        pytest.param(resets, 503, id="reset"),
+    ],
+)
+@SOME_GOOD_SUBMISSIONS.parametrize()
+@EXAMPLES
+def test_every_refusal_is_as_the_schema_says(
+    case: schemathesis.Case, behaviour: Behaviour, status: int, reflex_layer: ScriptedReflexLayer
+) -> None:
+    reflex_layer.behaviour = behaviour
+    # A 503 is what is wanted here.
+    response = case.call_and_validate(excluded_checks=[not_a_server_error])
+    assert response.status_code == status
+    count(case, response)
+
+
+def test_the_run_was_as_large_as_it_is_meant_to_be() -> None:
+    if len({label.rsplit(" ", 1)[0] for label in answered}) < len(list(ALL.get_all_operations())):
+        pytest.skip("only a part of the run was asked for")
+    assert answered.total() >= MIN_EXAMPLES, answered
