@@ -142,8 +142,6 @@ class TaskDetailSerializer(TaskSerializer):
 # them, so that one of each serves all requests.
 _SUBMISSION: Final = SubmissionSerializer()
 _DEFAULT_BUDGET: Final = BudgetSerializer().run_validation({})
-_TASK: Final = TaskSerializer()
-_TASK_DETAIL: Final = TaskDetailSerializer()
 
 
 def parse_submission(body: Any) -> Submission:
@@ -156,11 +154,32 @@ def parse_submission(body: Any) -> Submission:
     return submission
 
 
+# The answers are written out: a serializer that does the same takes a tenth of the time of a
+# whole read. `TaskSerializer` and `TaskDetailSerializer` describe them, and a test holds every
+# answer against that.
+
+
 def describe_task(task: models.Task) -> dict[str, Any]:
-    """Return an accepted task as JSON values."""
-    return _TASK.to_representation(task)
+    """Return the answer for a task as it was accepted."""
+    return {
+        "task_id": task.id,
+        "goal": task.goal,
+        "status": task.status,
+        "priority": task.priority,
+        "created_at": task.created_at,
+        "metadata": task.task_metadata,
+    }
 
 
 def describe_read_task(task: ReadTask) -> dict[str, Any]:
-    """Return a task that was read back as JSON values."""
-    return _TASK_DETAIL.to_representation(task)  # type: ignore[arg-type]
+    """Return the answer for a task that was read back."""
+    return {
+        "task_id": task.id,
+        "goal": task.goal,
+        "status": task.status,
+        "priority": task.priority,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+        "metadata": task.task_metadata,
+        "result": task.result and task.result._asdict(),
+    }
