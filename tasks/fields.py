@@ -2,12 +2,19 @@
 number, true for neither."""
 
 import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
+# A character that is no space: what Python's `isspace` calls one is listed, since what `\s` means
+# is not the same in all languages. The schema shows this pattern, and the field goes by it.
+NOT_BLANK: Final = (
+    r"[^\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+)
+_not_blank = re.compile(NOT_BLANK)
 # A body may hold a hundred thousand of them; its sender needs only the first few.
 _MAX_UNKNOWN_SHOWN = 10
 
@@ -36,7 +43,7 @@ class TextField(serializers.CharField):
                 self.fail("invalid")
             if fault := text_fault(data):
                 raise serializers.ValidationError(fault)
-            if not data.strip():
+            if not _not_blank.search(data):
                 self.fail("blank")
         return super().run_validation(data)
 

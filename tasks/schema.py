@@ -15,6 +15,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from tasks.fields import NOT_BLANK
 from tasks.models import COST_DECIMALS
 from tasks.serializers import EXAMPLE, TaskDetailSerializer, TaskSerializer
 
@@ -37,7 +38,7 @@ class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
         schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
-        return {**schema, "pattern": r"\S"}
+        return {**schema, "pattern": NOT_BLANK}
 
 
 class DecimalFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

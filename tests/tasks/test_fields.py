@@ -1,5 +1,6 @@
 """The fields by themselves; what they refuse is in test_bad_input.py, body by body."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from rest_framework.serializers import Field, ListField, ValidationError
 
 from tasks.fields import (
+    NOT_BLANK,
     DecimalField,
     IntegerField,
     ObjectField,
@@ -92,3 +94,9 @@ def test_refusal_does_not_quote_the_value(field: Field[Any, Any, Any, Any], data
 def test_list_says_its_limits_to_the_schema() -> None:
     assert isinstance(TEXTS, ListField)
     assert (TEXTS.max_length, TEXTS.child.max_length) == (2, 3)
+
+
+def test_blank_is_what_python_calls_space() -> None:
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    not_blank = set(re.findall(NOT_BLANK, "".join(characters)))
+    assert not_blank == {character for character in characters if not character.isspace()}
