@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 from orchestrator_site.queueing import queued_seconds
 
 # An idle process takes a new connection in less; after it, none was idle.
-LEFT_TO_OTHERS_SECONDS: Final = 0.005
+LEFT_TO_OTHERS_SECONDS: Final = 0.001
 # How long a client may take to close a connection after the last answer on it.
 CLOSING_SECONDS: Final = 2.0
 READ_AWAY_BYTES: Final = 65_536

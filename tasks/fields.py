@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 # A character that is no space: what Python's `isspace` calls one is listed, since what `\s` means
 # is not the same in all languages. The schema shows this pattern, and the field goes by it.
@@ -35,6 +37,14 @@ class TextField(serializers.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
+        # `text_fault` has looked for the same, and not at each character by itself.
+        self.validators = [
+            validator
+            for validator in self.validators
+            if not isinstance(
+                validator, ProhibitNullCharactersValidator | ProhibitSurrogateCharactersValidator
+            )
+        ]
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Refuse what is no text before CharField turns it into one."""
