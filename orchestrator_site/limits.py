@@ -1,6 +1,7 @@
 """What a request may take: a place among those under way, and time of the database."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -54,23 +55,26 @@ class Places:
     place goes to who has waited longest; were it free for all, the thread that gives it
     back would mostly take it again.
 
-    Once a wait was in vain, requests are refused at once until a place is given back, so
-    that nothing queues behind what hangs.
+    Once none was given back for as long as a request may wait, requests are refused at once,
+    so that nothing queues behind what hangs.
     """
 
     def __init__(self, count: int) -> None:
         self._lock = threading.Lock()
         self._free = count
+        self._moved_at = time.monotonic()
         self._waiting: deque[threading.Event] = deque()
-        self._is_stalled = False
 
     def take(self, within_seconds: float) -> bool:
         """Take a place; return whether there was one."""
         with self._lock:
+            now = time.monotonic()
             if self._free:
                 self._free -= 1
+                self._moved_at = now
                 return True
-            if self._is_stalled:
+            within_seconds = min(within_seconds, self._moved_at + MAX_WAIT_SECONDS - now)
+            if within_seconds <= 0:
                 return False
             turn = threading.Event()
             self._waiting.append(turn)
@@ -79,12 +83,11 @@ class Places:
             # Looked at under the lock: the place may have come with the last moment.
             if not turn.is_set():
                 self._waiting.remove(turn)
-                self._is_stalled = True
             return turn.is_set()
 
     def give_back(self) -> None:
         with self._lock:
-            self._is_stalled = False
+            self._moved_at = time.monotonic()
             if self._waiting:
                 self._waiting.popleft().set()
             else:

@@ -76,9 +76,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or pause to accept; a worker that stops accepts what waits, and no more."""
+        # Looked at once: the order to stop may come at any moment.
+        is_alive = self.alive
         is_others_turn = self._is_busy and time.monotonic() < self._accepts_again_at
-        super().set_accept_enabled(enabled and not is_others_turn)
-        if not self.alive:
+        super().set_accept_enabled(is_alive and enabled and not is_others_turn)
+        if not is_alive:
             self._accept_for_the_last_time()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -131,6 +133,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self.accept(listener)
             # From here on clients are refused, and know that nothing was sent.
             listener.close()
+        self.sockets = []
         # On these nobody has asked for anything since they were made.
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
