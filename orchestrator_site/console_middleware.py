@@ -1,6 +1,6 @@
 """Django's middleware for staff, for requests to the console only.
 
-The API knows no sessions, users, messages or forms, and need not pay for them.
+The API knows no sessions, users or messages, and need not pay for them.
 """
 
 from typing import Any
@@ -9,7 +9,6 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest
-from django.middleware import csrf
 from django.utils.deprecation import MiddlewareMixin
 
 from orchestrator_site.endpoints import CONSOLE
@@ -23,10 +22,6 @@ class _OfConsole(MiddlewareMixin):
 
 
 class SessionMiddleware(_OfConsole, sessions.SessionMiddleware):
-    pass
-
-
-class CsrfViewMiddleware(_OfConsole, csrf.CsrfViewMiddleware):
     pass
 
 

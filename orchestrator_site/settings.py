@@ -179,7 +179,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "orchestrator_site.console_middleware.SessionMiddleware",
-    "orchestrator_site.console_middleware.CsrfViewMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "orchestrator_site.console_middleware.AuthenticationMiddleware",
     "orchestrator_site.console_middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
