@@ -133,7 +133,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self.accept(listener)
             # From here on clients are refused, and know that nothing was sent.
             listener.close()
-        self.sockets = []
+        self.sockets: list[socket.socket] = []
         # On these nobody has asked for anything since they were made.
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
