@@ -9,7 +9,7 @@ from safety.findings import Kind
 
 if TYPE_CHECKING:
     # The models raise these errors, so the module cannot import them for real.
-    from tasks.models import Status
+    from tasks.models import Priority, Status
 
 
 class SubmissionBlocked(Exception):
@@ -30,5 +30,14 @@ class InvalidTransition(Exception):
 
     def __init__(self, task_id: UUID, wanted: Status) -> None:
         super().__init__(f"task {task_id} cannot become {wanted}")
+        self.task_id = task_id
+        self.wanted = wanted
+
+
+class PriorityNotChanged(Exception):
+    """The task is not pending any more, or has the wanted priority already."""
+
+    def __init__(self, task_id: UUID, wanted: Priority) -> None:
+        super().__init__(f"task {task_id} cannot get the priority {wanted}")
         self.task_id = task_id
         self.wanted = wanted

@@ -1,6 +1,8 @@
 """A task, its results, and what may happen to them."""
 
+import functools
 import uuid
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,7 +12,9 @@ from django.db.models import Q, Value
 from django.db.models.functions import Now
 
 from safety.policy import Verdict as GateVerdict
-from tasks.exceptions import InvalidTransition
+from tasks.changes import change
+from tasks.events import EventKind
+from tasks.exceptions import InvalidTransition, PriorityNotChanged
 from tasks.metrics import TASKS
 
 DEFAULT_MAX_COST_USD: Final = Decimal("1.0")
@@ -57,6 +61,8 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     Status.FAILED: frozenset({Status.PENDING}),
     Status.CANCELLED: frozenset(),
 }
+# Nobody looks at the priority of a task that was taken into work.
+PRIORITY_MATTERS_IN: Final = frozenset({Status.PENDING})
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -90,11 +96,51 @@ class TaskQuerySet(models.QuerySet["Task"]):
             return dict(cursor.fetchall())
 
 
+_TaskQuerySetManager = models.Manager.from_queryset(TaskQuerySet)
+
+
+class TaskManager(_TaskQuerySetManager):
+    """The verbs of staff for many tasks at once, and the named queries.
+
+    A verb takes ids, up to a thousand at a time, so that nobody waits long for the rows. It is one
+    statement, changes the tasks that may be changed, leaves the others alone, and returns the ids
+    of those it changed. Not on the QuerySet: a filter before it would count for nothing.
+    """
+
+    def cancel(
+        self, task_ids: Collection[uuid.UUID], *, actor: str = "", reason: str = ""
+    ) -> set[uuid.UUID]:
+        return _enter_many(Status.CANCELLED, task_ids, actor=actor, reason=reason)
+
+    def requeue(
+        self, task_ids: Collection[uuid.UUID], *, actor: str = "", reason: str = ""
+    ) -> set[uuid.UUID]:
+        return _enter_many(Status.PENDING, task_ids, actor=actor, reason=reason)
+
+    def change_priority(
+        self,
+        task_ids: Collection[uuid.UUID],
+        priority: Priority,
+        *,
+        actor: str = "",
+        reason: str = "",
+    ) -> set[uuid.UUID]:
+        return change(
+            EventKind.PRIORITY,
+            priority,
+            task_ids=task_ids,
+            sources=PRIORITY_MATTERS_IN,
+            actor=actor,
+            reason=reason,
+        )
+
+
 class Task(models.Model):
     """One accepted submission and its life.
 
-    The status changes only through the verbs below. Each is one conditional UPDATE, so
-    that of two processes that race exactly one wins; the other gets `InvalidTransition`.
+    Status and priority change only through the verbs below, which leave an event. Each is one
+    conditional statement, so that of two processes that race exactly one wins; the other gets
+    `InvalidTransition` or `PriorityNotChanged`. An `actor` is a member of staff.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -127,7 +173,7 @@ class Task(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
-    objects = TaskQuerySet.as_manager()
+    objects = TaskManager()
 
     class Meta:
         db_table = "tasks"
@@ -187,26 +233,27 @@ class Task(models.Model):
             self._enter(Status.COMPLETED)
         return result
 
-    def fail(self) -> None:
+    def fail(self, *, reason: str = "") -> None:
         """Give up on a task in work."""
-        self._enter(Status.FAILED)
+        self._enter(Status.FAILED, reason=reason)
 
-    def cancel(self) -> None:
+    def cancel(self, *, actor: str = "", reason: str = "") -> None:
         """End a task that is pending or in work, for good."""
-        self._enter(Status.CANCELLED)
+        self._enter(Status.CANCELLED, actor=actor, reason=reason)
 
-    def requeue(self) -> None:
+    def requeue(self, *, actor: str = "", reason: str = "") -> None:
         """Put a failed task back to the pending ones."""
-        self._enter(Status.PENDING)
+        self._enter(Status.PENDING, actor=actor, reason=reason)
 
-    def _enter(self, wanted: Status) -> None:
-        sources = [status for status, following in TRANSITIONS.items() if wanted in following]
-        changed = Task.objects.filter(pk=self.pk, status__in=sources).update(
-            status=wanted, updated_at=Now()
-        )
-        if not changed:
+    def change_priority(self, priority: Priority, *, actor: str = "", reason: str = "") -> None:
+        """Give a pending task another priority."""
+        if not Task.objects.change_priority([self.pk], priority, actor=actor, reason=reason):
+            raise PriorityNotChanged(self.pk, priority)
+        self.refresh_from_db(fields=["priority", "updated_at"])
+
+    def _enter(self, wanted: Status, *, actor: str = "", reason: str = "") -> None:
+        if not _enter_many(wanted, [self.pk], actor=actor, reason=reason):
             raise InvalidTransition(self.pk, wanted)
-        count_entry(wanted)
         self.refresh_from_db(fields=["status", "updated_at"])
 
 
@@ -243,9 +290,24 @@ class TaskResult(models.Model):
         return str(self.pk)
 
 
-def count_entry(status: Status) -> None:
-    """Count an entry into `status` once it is committed."""
-    transaction.on_commit(TASKS.labels(status.value).inc)
+def _enter_many(
+    wanted: Status, task_ids: Collection[uuid.UUID], *, actor: str, reason: str
+) -> set[uuid.UUID]:
+    changed = change(
+        EventKind.STATUS,
+        wanted,
+        task_ids=task_ids,
+        sources=[status for status, following in TRANSITIONS.items() if wanted in following],
+        actor=actor,
+        reason=reason,
+    )
+    count_entry(wanted, len(changed))
+    return changed
+
+
+def count_entry(status: Status, tasks: int = 1) -> None:
+    """Count that so many tasks entered `status`, once it is committed."""
+    transaction.on_commit(functools.partial(TASKS.labels(status.value).inc, tasks))
 
 
 for status in Status:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 
 from safety.gate import gate
 from tests.environment import ROOT
@@ -18,6 +19,17 @@ from tests.reflex_layer import ScriptedReflexLayer
 from tests.service import Service
 
 StartService = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Let Django empty its tests' own database.
+
+    After a test that commits, it does so by TRUNCATE of all tables, which the events refuse. The
+    database of the services keeps the trigger, and there it is tested.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from prometheus_client import REGISTRY
 
+from tasks.events import Event
 from tasks.exceptions import InvalidTransition
 from tasks.models import TRANSITIONS, Status, Task, TaskResult
 from tests.factories import TaskFactory
@@ -69,6 +70,7 @@ def test_forbidden_verb_changes_nothing(status: Status, verb: str) -> None:
     assert (caught.value.task_id, caught.value.wanted) == (task.pk, wanted)
     assert (stored(task), task.status) == (before, status)
     assert not TaskResult.objects.exists()
+    assert not Event.objects.exists()
 
 
 @pytest.mark.django_db
@@ -165,6 +167,7 @@ def test_exactly_one_of_racing_starts_wins(race: Callable[..., tuple[int, int]])
     task = TaskFactory()
     assert race(task, *["start"] * RACERS) == (1, RACERS - 1)
     assert stored(task)["status"] == "processing"
+    assert task.events.count() == 1
 
 
 def test_exactly_one_of_racing_completions_stores_its_result(

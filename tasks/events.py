@@ -1,0 +1,56 @@
+"""The events of a task: what happened to it after its submission, and by whom."""
+
+from django.db import models
+from django.db.models import Value
+from django.db.models.functions import Now
+
+
+class EventKind(models.TextChoices):
+    """What an event tells of; each is named after the column of the task that it changed."""
+
+    STATUS = "status", "entered a status"
+    PRIORITY = "priority", "got another priority"
+
+
+class Event(models.Model):
+    """One change of a task; the database refuses to change or delete it.
+
+    Submission and screening stand in the rows of the task and of its receipt.
+
+    Attributes:
+        actor: the name of the member of staff; empty where it was the service itself.
+        reason: in the words of the actor.
+        data: `from` and `to`, the status or priority before and after.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    task = models.ForeignKey(
+        "tasks.Task",
+        # The database would refuse anything else.
+        on_delete=models.PROTECT,
+        related_name="events",
+        # The index below stands in for the one that Django would name itself.
+        db_index=False,
+    )
+    kind = models.TextField(choices=EventKind)
+    actor = models.TextField(default="", db_default="")
+    reason = models.TextField(default="", db_default="")
+    data = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "task_events"
+        # The changes of a task wait for each other, and so the ids of its events have their order.
+        ordering = ("id",)
+        indexes = (
+            # The page of a task shows its timeline.
+            models.Index(fields=["task", "id"], name="idx_task_events_task_id"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(kind__in=EventKind.values), name="task_events_kind_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.data.get('from')} → {self.data.get('to')}"

@@ -1,0 +1,62 @@
+"""The timeline of a task: its submission, its screening, and every event since."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from safety.models import Receipt
+from tasks.models import Task
+
+SUBMITTED: Final = "submitted"
+SCREENED: Final = "screened"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened to a task.
+
+    Attributes:
+        kind: `SUBMITTED`, `SCREENED` or one of `EventKind`.
+        actor: the name of the member of staff; empty where it was the client or the service.
+        reason: in the words of the actor.
+        data: `request_id` and `verdict` of a submission; `verdict`, `types`, `redacted_types` and
+            `policy_version` of a screening; `from` and `to` of an event.
+    """
+
+    kind: str
+    at: datetime
+    actor: str = ""
+    reason: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def timeline(task: Task) -> list[Entry]:
+    """Return what happened to `task`, the oldest first.
+
+    A task that did not come by the gate has no screening, and its submission no request id.
+    """
+    # They have the same id.
+    receipt = Receipt.objects.filter(pk=task.pk).first()
+    request_id = "" if receipt is None else receipt.request_id
+    submitted = Entry(
+        SUBMITTED, task.created_at, data={"request_id": request_id, "verdict": task.verdict}
+    )
+    screened = [] if receipt is None else [_screened(receipt)]
+    events = [
+        Entry(event.kind, event.created_at, event.actor, event.reason, event.data)
+        for event in task.events.all()
+    ]
+    return [submitted, *screened, *events]
+
+
+def _screened(receipt: Receipt) -> Entry:
+    return Entry(
+        SCREENED,
+        receipt.created_at,
+        data={
+            "verdict": receipt.verdict,
+            "types": receipt.types,
+            "redacted_types": receipt.redacted_types,
+            "policy_version": receipt.policy_version,
+        },
+    )
