@@ -5,7 +5,7 @@ second passes every one of them. Here one moment bounds everything: each address
 is tried, the TLS handshake, the retry, and every single byte of the request and the
 answer. The bytes of an answer are bounded too, whatever they claim to be.
 
-`DeadlineAdapter` is a transport adapter for requests; pass it a `Deadline` as timeout.
+`DeadlineAdapter` is a transport adapter for requests; its pools take a `Deadline` as timeout.
 Looking up a host name is the resolver's to bound.
 """
 

@@ -100,3 +100,17 @@ def service(
         WORKERS=2,
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def unscreened(
+    tmp_path_factory: pytest.TempPathFactory, service_database_url: str
+) -> Iterator[Service]:
+    """A service that takes every text: nothing but the service itself can refuse one."""
+    with Service(
+        tmp_path_factory.mktemp("unscreened"),
+        DATABASE_URL=service_database_url,
+        ENABLE_REFLEX_INTEGRATION=False,
+        WORKERS=1,
+    ) as running:
+        yield running

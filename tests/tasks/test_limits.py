@@ -1,7 +1,6 @@
 """The limits of a submission, each at its border, against the running service."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,6 @@ from tests.service import Service
 
 MAX_TEXT_BYTES = 100_000
 MAX_BODY_BYTES = 1_048_576
-
-
-@pytest.fixture(scope="module")
-def unscreened(
-    tmp_path_factory: pytest.TempPathFactory, service_database_url: str
-) -> Iterator[Service]:
-    """A service that takes every text: nothing but the limits can refuse one."""
-    with Service(
-        tmp_path_factory.mktemp("unscreened"),
-        DATABASE_URL=service_database_url,
-        ENABLE_REFLEX_INTEGRATION=False,
-        WORKERS=1,
-    ) as running:
-        yield running
 
 
 def nested(depth: int) -> Any:

@@ -118,21 +118,12 @@ content_types = (
 length_lies = st.none() | st.integers(-200, 200) | st.sampled_from([-(10**9), 2**20, 2**63, 10**40])
 
 
-@pytest.fixture(scope="module")
-def unscreened(
-    tmp_path_factory: pytest.TempPathFactory, service_database_url: str
-) -> Iterator[Service]:
-    """A service in which nothing but the service itself has a say."""
-    with Service(
-        tmp_path_factory.mktemp("unscreened"),
-        DATABASE_URL=service_database_url,
-        ENABLE_REFLEX_INTEGRATION=False,
-        WORKERS=1,
-    ) as running:
-        yield running
-        messages = {line["message"] for line in running.log_lines()}
-        # What we and gunicorn write when something was not foreseen.
-        assert messages & {"Internal error", "Error handling request"} == set()
+@pytest.fixture(scope="module", autouse=True)
+def nothing_unforeseen(unscreened: Service) -> Iterator[None]:
+    yield
+    messages = {line["message"] for line in unscreened.log_lines()}
+    # What we and gunicorn write when something was not foreseen.
+    assert messages & {"Internal error", "Error handling request"} == set()
 
 
 def send(service: Service, body: bytes, headers: dict[str, Any]) -> tuple[int, Any]:
