@@ -1,17 +1,15 @@
 """The console's view of receipts: what was found, and never in what."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from safety.filters import DayFilter
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
 from safety.models import Receipt, ReceiptQuerySet, Verdict
 from safety.read_only import ReadOnlyModelAdmin
@@ -37,55 +35,6 @@ class TypeFilter(admin.SimpleListFilter):
         if name not in TYPES:
             raise ValueError("no type of finding")
         return receipts.with_finding_of_type(name)
-
-
-class DayFilter(admin.ListFilter):
-    """From one day to another, both included; a range of the index on the time.
-
-    Django's own hierarchy of dates looks at every row for the years there are.
-    """
-
-    title = "day"
-    template = "admin/safety/receipt/day_filter.html"
-
-    def __init__(self, request: HttpRequest, params: dict[str, Any], *others: Any) -> None:
-        super().__init__(request, params, *others)
-        for name in self.expected_parameters():
-            if name in params:
-                self.used_parameters[name] = params.pop(name)[-1]
-
-    def expected_parameters(self) -> list[str | None]:
-        return ["from", "to"]
-
-    def has_output(self) -> bool:
-        return True
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = self._day("from"), self._day("to")
-        if first:
-            queryset = queryset.filter(created_at__gte=first)
-        if last:
-            queryset = queryset.filter(created_at__lt=last + timedelta(days=1))
-        return queryset
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        own = self.expected_parameters()
-        yield {
-            "from": self.used_parameters.get("from", ""),
-            "to": self.used_parameters.get("to", ""),
-            "any_day": changelist.get_query_string(remove=[name for name in own if name]),
-            # The form sends the other filters along.
-            "others": [
-                (name, value)
-                for name, values in changelist.filter_params.items()
-                if name not in own
-                for value in values
-            ],
-        }
-
-    def _day(self, name: str) -> datetime | None:
-        value = str(self.used_parameters.get(name, ""))
-        return datetime.combine(date.fromisoformat(value), time.min, UTC) if value else None
 
 
 @admin.register(Receipt)

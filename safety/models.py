@@ -4,6 +4,7 @@ import uuid
 from typing import Any, Final
 
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Now
@@ -17,6 +18,8 @@ from safety.policy import Verdict as GateVerdict
 
 # A text may hold thousands of findings; the first ones explain the verdict.
 MAX_FINDINGS: Final = 100
+# Clients choose request ids, and one may send the same with every request.
+MAX_SAME_REQUEST_ID: Final = 1_000
 
 
 class Verdict(models.TextChoices):
@@ -29,6 +32,11 @@ class Verdict(models.TextChoices):
 
 
 class ReceiptQuerySet(models.QuerySet["Receipt"]):
+    def ids_with_request_id(self, request_id: str) -> "models.QuerySet[Receipt, uuid.UUID]":
+        """Return the ids of the newest, `MAX_SAME_REQUEST_ID` at most."""
+        receipts = self.filter(request_id=request_id).order_by("-created_at")
+        return receipts.values_list("pk", flat=True)[:MAX_SAME_REQUEST_ID]
+
     def with_finding_of_type(self, name: str) -> "ReceiptQuerySet":
         return self.filter(types__contains=[name])
 
@@ -75,6 +83,10 @@ class Receipt(models.Model):
             models.Index(fields=["created_at"], name="idx_receipts_created_at"),
             # The console filters by verdict.
             models.Index(fields=["verdict", "created_at"], name="idx_receipts_verdict"),
+            # The console searches receipts and tasks by request id.
+            models.Index(fields=["request_id", "created_at"], name="idx_receipts_request_id"),
+            # The console filters by type of finding.
+            GinIndex(fields=["types"], name="idx_receipts_types", opclasses=["jsonb_path_ops"]),
         )
         constraints = (
             models.CheckConstraint(

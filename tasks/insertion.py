@@ -16,7 +16,7 @@ def insert_together(*rows: models.Model) -> None:
     parameters = [
         field.get_db_prep_save(getattr(row, field.attname), connection)
         for row in rows
-        for field in row._meta.local_concrete_fields
+        for field in _given_fields(type(row))
     ]
     with connection.cursor() as cursor:
         cursor.execute(_statement(*map(type, rows)), parameters)
@@ -30,8 +30,14 @@ def _statement(*tables: type[models.Model]) -> str:
     return f"WITH {parts} {last}" if parts else last
 
 
+@functools.cache
+def _given_fields(table: type[models.Model]) -> list[models.Field]:
+    """Return all fields but those that the database makes of others."""
+    return [field for field in table._meta.local_concrete_fields if not field.generated]
+
+
 def _insert(table: type[models.Model]) -> str:
-    columns = [f'"{field.column}"' for field in table._meta.local_concrete_fields]
+    columns = [f'"{field.column}"' for field in _given_fields(table)]
     placeholders = ", ".join(["%s"] * len(columns))
     # Names of our own models, no input.
     return f'INSERT INTO "{table._meta.db_table}" ({", ".join(columns)}) VALUES ({placeholders})'  # noqa: S608

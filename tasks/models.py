@@ -7,15 +7,19 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.db import connections, models, transaction
-from django.db.models import Q, Value
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.functions import Now
 
+from safety.models import Receipt
 from safety.policy import Verdict as GateVerdict
 from tasks.changes import change
 from tasks.events import EventKind
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
 from tasks.metrics import TASKS
+from tasks.search import SEPARATORS, SearchTerm
 
 DEFAULT_MAX_COST_USD: Final = Decimal("1.0")
 DEFAULT_MAX_TIME_SECONDS: Final = 600
@@ -24,6 +28,10 @@ COST_DIGITS: Final = 12
 COST_DECIMALS: Final = 4
 MAX_COST_USD: Final = Decimal("99999999.9999")
 MAX_INTEGER: Final = 2_147_483_647
+
+# Goals are in any language and full of names and numbers: words are found as they are written,
+# in lower case, none left out and none cut down to a stem as only one language would have it.
+SEARCH_CONFIGURATION: Final = "simple"
 
 # Up to here a count is exact; beyond it the planner's estimate has to do.
 EXACT_COUNT_LIMIT: Final = 10_000
@@ -79,6 +87,25 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 if count == limit:
                     counts[status] = max(count, estimates.get(status, 0))
         return counts
+
+    def matching(self, term: SearchTerm) -> "TaskQuerySet":
+        """Return the tasks that `term` may mean, each way by an index."""
+        found = Q(
+            goal_words=SearchQuery(term.words, config=SEARCH_CONFIGURATION, search_type="websearch")
+        )
+        if term.id_range:
+            found |= Q(pk__range=term.id_range)
+        if term.request_id:
+            # First, and not as a part of the statement: PostgreSQL joins indexes by OR, but
+            # none with what another SELECT finds.
+            found |= Q(pk__in=list(Receipt.objects.ids_with_request_id(term.request_id)))
+        return self.filter(found)
+
+    def with_result(self) -> "TaskQuerySet":
+        return self.filter(Exists(TaskResult.objects.filter(task=OuterRef("pk"))))
+
+    def without_result(self) -> "TaskQuerySet":
+        return self.exclude(Exists(TaskResult.objects.filter(task=OuterRef("pk"))))
 
     def _estimates_by_status(self) -> dict[str, int]:
         with connections[self.db].cursor() as cursor:
@@ -172,6 +199,22 @@ class Task(models.Model):
     )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
+    # A column of its own: were the words only in the index, each change of status would take
+    # the goal to pieces again, and so would each row that a search looks at in order of time.
+    goal_words = models.GeneratedField(
+        expression=SearchVector(
+            Func(
+                F("goal"),
+                Value(SEPARATORS),
+                Value(" " * len(SEPARATORS)),
+                function="translate",
+                output_field=models.TextField(),
+            ),
+            config=SEARCH_CONFIGURATION,
+        ),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
 
     objects = TaskManager()
 
@@ -183,6 +226,18 @@ class Task(models.Model):
             models.Index(fields=["status"], name="idx_tasks_status"),
             # The console lists the newest first.
             models.Index(fields=["created_at"], name="idx_tasks_created_at"),
+            # The console's filters by status, verdict, priority and arm, newest first and by
+            # day: without them a rare value is looked for through the whole table.
+            models.Index(fields=["status", "created_at"], name="idx_tasks_status_created_at"),
+            models.Index(fields=["verdict", "created_at"], name="idx_tasks_verdict"),
+            models.Index(fields=["priority", "created_at"], name="idx_tasks_priority"),
+            models.Index(
+                fields=["assigned_arm", "created_at"],
+                name="idx_tasks_arm",
+                condition=Q(assigned_arm__isnull=False),
+            ),
+            # The console searches for words of the goal.
+            GinIndex(fields=["goal_words"], name="idx_tasks_goal_words"),
         )
         constraints = (
             models.CheckConstraint(

@@ -180,7 +180,7 @@ def test_day_filter_takes_the_other_filters_along(console: Client) -> None:
     receipt(verdict="flagged")
     content = console.get(f"{RECEIPTS}?verdict__exact=flagged&from=2025-01-01&p=1")
     form = re.search(
-        r'<form method="get" class="day-filter">.*?</form>', content.content.decode(), re.S
+        r'<form method="get" class="form-filter">.*?</form>', content.content.decode(), re.S
     )
     assert form
     assert '<input type="hidden" name="verdict__exact" value="flagged">' in form[0]

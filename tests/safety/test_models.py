@@ -289,11 +289,13 @@ def test_the_database_refuses(constraint: str, fields: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("idx_receipts_created_at", "(created_at)"),
-        ("idx_receipts_verdict", "(verdict, created_at)"),
+        ("idx_receipts_created_at", "btree (created_at)"),
+        ("idx_receipts_verdict", "btree (verdict, created_at)"),
+        ("idx_receipts_request_id", "btree (request_id, created_at)"),
+        ("idx_receipts_types", "gin (types jsonb_path_ops)"),
     ],
 )
 def test_the_indexes_of_receipts(name: str, columns: str) -> None:
     [(definition,)] = sql("SELECT indexdef FROM pg_indexes WHERE indexname = %s", name)
 
-    assert definition.endswith(f"ON public.receipts USING btree {columns}")
+    assert definition.endswith(f"ON public.receipts USING {columns}")

@@ -112,7 +112,7 @@ def test_filter_keeps_what_fits(query: str, console: Client) -> None:
     assert listed(console, query) == {str(wanted.pk)}
 
 
-@pytest.mark.parametrize("title", ["status", "priority", "verdict", "created at"])
+@pytest.mark.parametrize("title", ["status", "priority", "verdict", "day", "result", "arm"])
 def test_filter_is_offered(title: str, console: Client) -> None:
     TaskFactory()
     assert f"By {title}" in console.get(TASKS).content.decode()
@@ -344,3 +344,29 @@ def test_page_of_a_task_takes_the_same_queries_for_many_results(
         # Session, user, permissions (2), task, receipt, and its results.
         with django_assert_num_queries(7):
             console.get(f"{TASKS}{task.pk}/change/")
+
+
+def test_json_is_shown_formatted_as_text(console: Client) -> None:
+    script = "</pre><script>alert(1)</script>"
+    result = TaskResultFactory(
+        task__context={"key": [script, "größe"]}, result_data={"found": {"here": script}}
+    )
+    content = console.get(f"{TASKS}{result.task.pk}/change/").content.decode()
+    escaped = "&lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
+    for shown in (
+        f"{{\n  &quot;key&quot;: [\n    &quot;{escaped}&quot;,\n",
+        "&quot;größe&quot;\n  ]\n}</pre>",
+        f"{{\n  &quot;found&quot;: {{\n    &quot;here&quot;: &quot;{escaped}&quot;\n  }}\n}}",
+        "<summary>1 entry</summary>",
+    ):
+        assert shown in content
+    assert "<script>alert" not in content
+
+
+def test_results_are_shown_newest_first(console: Client) -> None:
+    task = TaskFactory(completed=True)
+    now = datetime.now(UTC)
+    for hours, name in ((2, "the older one"), (1, "the newer one")):
+        TaskResultFactory(task=task, result_data=name, created_at=now - timedelta(hours=hours))
+    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
+    assert 0 < content.index("the newer one") < content.index("the older one")

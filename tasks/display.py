@@ -1,0 +1,86 @@
+"""How the console shows the values of a task. What clients wrote is always escaped."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.utils.html import format_html
+
+from tasks.models import Priority, Status, Verdict
+
+GOAL_CHARACTERS: Final = 80
+
+# A colour alone says nothing to who does not see it; each label has a sign and its name too.
+SIGNS: Final[dict[Status | Priority | Verdict, str]] = {
+    Status.PENDING: "○",
+    Status.PROCESSING: "◐",
+    Status.COMPLETED: "✓",
+    Status.FAILED: "✕",
+    Status.CANCELLED: "⊘",
+    Priority.LOW: "▽",
+    Priority.MEDIUM: "◇",
+    Priority.HIGH: "△",
+    Priority.CRITICAL: "▲",
+    Verdict.SAFE: "✓",
+    Verdict.FLAGGED: "⚑",
+    Verdict.UNSCREENED: "?",
+}
+
+
+def label(value: Status | Priority | Verdict) -> str:
+    """Return a coloured label with sign and name."""
+    return format_html(
+        '<span class="label label-{}"><span aria-hidden="true">{}</span> {}</span>',
+        value.value,
+        SIGNS[value],
+        value.label,
+    )
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """Return how long ago `moment` was, with the exact time to be pointed at."""
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+        _in_short(now - moment),
+    )
+
+
+def _in_short(duration: timedelta) -> str:
+    minutes = int(duration.total_seconds() // 60)
+    if minutes < 1:
+        return "< 1 min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 24 else f"{hours // 24} d"
+
+
+def shortened(goal: str) -> str:
+    """Return the goal's beginning on one line, of which nothing reaches outside of it."""
+    line = " ".join(goal.split())
+    if len(line) > GOAL_CHARACTERS:
+        line = f"{line[: GOAL_CHARACTERS - 1]}…"
+    # Text that runs from right to left would turn around what stands beside it.
+    return format_html("<bdi>{}</bdi>", line)
+
+
+def whole(text: str) -> str:
+    return format_html('<div class="client-text">{}</div>', text)
+
+
+def formatted_json(value: Any) -> str:
+    """Return a JSON value with its size in entries, to be folded."""
+    if value in ([], {}):
+        return "none"
+    summary = _entries(len(value)) if isinstance(value, list | dict) else "1 value"
+    return format_html(
+        '<details open><summary>{}</summary><pre class="client-text">{}</pre></details>',
+        summary,
+        json.dumps(value, indent=2, ensure_ascii=False),
+    )
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
