@@ -77,6 +77,7 @@ class Receipt(models.Model):
     class Meta:
         db_table = "receipts"
         ordering = ("-created_at",)
+        default_permissions = ("view",)
         permissions = (("dry_run", "Can try texts against the Reflex Layer"),)
         indexes = (
             # The console lists the newest first, and by day.

@@ -24,6 +24,9 @@ class ResultInline(ReadOnly, admin.TabularInline):
     fields = readonly_fields = ("created_at", "confidence", "data")
     ordering = ("-created_at", "-id")
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("tasks.view_task_content")
+
     @admin.display(description="result data")
     def data(self, result: TaskResult) -> str:
         return formatted_json(result.result_data)

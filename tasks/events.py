@@ -40,6 +40,8 @@ class Event(models.Model):
 
     class Meta:
         db_table = "task_events"
+        # Who may see a task sees its timeline.
+        default_permissions = ()
         # The changes of a task wait for each other, and so the ids of its events have their order.
         ordering = ("id",)
         indexes = (

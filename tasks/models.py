@@ -221,6 +221,11 @@ class Task(models.Model):
     class Meta:
         db_table = "tasks"
         ordering = ("-created_at",)
+        default_permissions = ("view",)
+        permissions = (
+            ("view_task_content", "Can view goal, context and results"),
+            ("operate_task", "Can cancel, requeue and change the priority"),
+        )
         indexes = (
             # Workers look for pending tasks, the console filters, /metrics counts.
             models.Index(fields=["status"], name="idx_tasks_status"),
@@ -331,6 +336,8 @@ class TaskResult(models.Model):
     class Meta:
         db_table = "task_results"
         ordering = ("-created_at",)
+        # Who may see a task's content sees its results.
+        default_permissions = ()
         indexes = (
             # Reading a task looks for its newest result.
             models.Index(fields=["task"], name="idx_task_results_task_id"),

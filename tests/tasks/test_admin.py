@@ -20,10 +20,10 @@ BANNER = "tasks are accepted unscreened"
 
 @pytest.fixture
 def viewer() -> User:
-    """Staff who may view tasks and results and nothing else."""
+    """Staff who may view tasks with their content and nothing else."""
     user = User.objects.create_user("viewer", is_staff=True)
     user.user_permissions.set(
-        Permission.objects.filter(codename__in=["view_task", "view_taskresult"])
+        Permission.objects.filter(codename__in=["view_task", "view_task_content"])
     )
     return user
 

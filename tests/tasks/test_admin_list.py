@@ -27,7 +27,7 @@ SCRIPT = "<script>alert(1)</script>"
 def console(client: Client) -> Client:
     user = User.objects.create_user("viewer", is_staff=True)
     user.user_permissions.set(
-        Permission.objects.filter(codename__in=["view_task", "view_taskresult"])
+        Permission.objects.filter(codename__in=["view_task", "view_task_content"])
     )
     client.force_login(user)
     return client
