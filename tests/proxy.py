@@ -45,7 +45,9 @@ class Proxy:
             # Another user could not enter pytest's folders.
             directives += " user root;"
         # nginx takes the socket over as from an earlier nginx; it listens before the process
-        # exists, and nothing here has to wait for a start.
+        # exists, and nothing here has to wait for a start. nginx relies on it not to block: else
+        # a worker that comes second to a connection waits for the next one, and for nothing else.
+        listener.setblocking(False)
         with listener:
             self.process = subprocess.Popen(
                 [*command, "-g", directives],
