@@ -12,8 +12,13 @@ from django.http import HttpRequest
 from safety.paginator import BoundedPaginator
 
 
-class ReadOnly:
+class ReadOnlyModelAdmin(admin.ModelAdmin):
     """Takes away everything but the view permission."""
+
+    # Both would count the whole table on every page.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
 
     def has_add_permission(self, *_: Any) -> bool:
         return False
@@ -23,13 +28,6 @@ class ReadOnly:
 
     def has_delete_permission(self, *_: Any) -> bool:
         return False
-
-
-class ReadOnlyModelAdmin(ReadOnly, admin.ModelAdmin):
-    # Both would count the whole table on every page.
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         with _planned_for_its_values():

@@ -2,65 +2,32 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.html import format_html
 
 from safety.filters import DayFilter
-from safety.models import Receipt
-from safety.read_only import ReadOnly, ReadOnlyModelAdmin
-from tasks.display import age, formatted_json, label, shortened, whole
+from safety.read_only import ReadOnlyModelAdmin
+from tasks.display import age, label, shortened
 from tasks.filters import ArmFilter, ResultFilter
-from tasks.models import Priority, Status, Task, TaskQuerySet, TaskResult, Verdict
+from tasks.models import Priority, Status, Task, TaskQuerySet, Verdict
+from tasks.permissions import may_view_content, may_view_receipt
 from tasks.search import SearchTerm
-
-
-class ResultInline(ReadOnly, admin.TabularInline):
-    model = TaskResult
-    extra = 0
-    fields = readonly_fields = ("created_at", "confidence", "data")
-    ordering = ("-created_at", "-id")
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("tasks.view_task_content")
-
-    @admin.display(description="result data")
-    def data(self, result: TaskResult) -> str:
-        return formatted_json(result.result_data)
+from tasks.task_page import described
 
 
 @admin.register(Task)
 class TaskAdmin(ReadOnlyModelAdmin):
-    list_display = (
-        "short_id",
-        "short_goal",
-        "status_label",
-        "priority_label",
-        "verdict_label",
-        "age",
-    )
     list_filter = ("status", "priority", "verdict", DayFilter, ResultFilter, ArmFilter)
     # Shows the box; `get_search_results` says what is searched.
     search_fields = ("goal",)
-    search_help_text = "An id or its first 8 characters, a request id, or words of the goal."
     ordering = ("-created_at",)
     # No index serves the others.
     sortable_by = ("age",)
-    inlines = (ResultInline,)
-    readonly_fields = (
-        "whole_goal",
-        "status_label",
-        "priority_label",
-        "verdict_label",
-        "receipt",
-        "formatted_constraints",
-        "formatted_acceptance_criteria",
-        "formatted_context",
-        "formatted_metadata",
-    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         """Leave out what is not shown: of the list, what may be a megabyte in each row."""
@@ -70,32 +37,53 @@ class TaskAdmin(ReadOnlyModelAdmin):
             return tasks.only("goal", "status", "priority", "verdict", "created_at")
         return tasks.defer("goal_words")
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        goal = ["short_goal"] if may_view_content(request) else []
+        return ("short_id", *goal, "status_label", "priority_label", "verdict_label", "age")
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist: ChangeList = super().get_changelist_instance(request)
+        means = ["an id or its first 8 characters"]
+        if may_view_receipt(request):
+            means.append("a request id")
+        if may_view_content(request):
+            means.append("words of the goal")
+        changelist.search_help_text = f"Finds {', or '.join(means)}."
+        return changelist
+
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Task], bool]:
+        """Search only in what is shown: who may not see a goal must not learn its words."""
         tasks: TaskQuerySet = queryset
         text = search_term.strip()
-        return (tasks.matching(SearchTerm(text)) if text else tasks), False
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (
-            "id",
-            "whole_goal",
-            "status_label",
-            "priority_label",
-            "verdict_label",
-            *(["receipt"] if request.user.has_perm("safety.view_receipt") else []),
-            "formatted_constraints",
-            "formatted_acceptance_criteria",
-            "formatted_context",
-            "formatted_metadata",
-            "max_cost_usd",
-            "max_time_seconds",
-            "max_tokens",
-            "assigned_arm",
-            "created_at",
-            "updated_at",
+        if not text:
+            return tasks, False
+        found = tasks.matching(
+            SearchTerm(text),
+            in_goals=may_view_content(request),
+            in_receipts=may_view_receipt(request),
         )
+        return found, False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a task on a page made for it, without Django's form."""
+        if not self.has_view_permission(request) or request.method == "POST":
+            raise PermissionDenied
+        task = self.get_object(request, object_id)
+        if task is None:
+            self.message_user(request, f"There is no task {object_id[:36]}.", messages.WARNING)
+            return redirect("admin:tasks_task_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            **described(task, request),
+            **(extra_context or {}),
+            "title": f"Task {str(task.pk)[:8]}",
+            "opts": self.opts,
+        }
+        return render(request, "admin/tasks/task/page.html", context)
 
     @admin.display(description="id")
     def short_id(self, task: Task) -> str:
@@ -104,10 +92,6 @@ class TaskAdmin(ReadOnlyModelAdmin):
     @admin.display(description="goal")
     def short_goal(self, task: Task) -> str:
         return shortened(task.goal)
-
-    @admin.display(description="goal")
-    def whole_goal(self, task: Task) -> str:
-        return whole(task.goal)
 
     @admin.display(description="status")
     def status_label(self, task: Task) -> str:
@@ -124,41 +108,3 @@ class TaskAdmin(ReadOnlyModelAdmin):
     @admin.display(description="age", ordering="created_at")
     def age(self, task: Task) -> str:
         return age(task.created_at, timezone.now())
-
-    @admin.display(description="constraints")
-    def formatted_constraints(self, task: Task) -> str:
-        return formatted_json(task.constraints)
-
-    @admin.display(description="acceptance criteria")
-    def formatted_acceptance_criteria(self, task: Task) -> str:
-        return formatted_json(task.acceptance_criteria)
-
-    @admin.display(description="context")
-    def formatted_context(self, task: Task) -> str:
-        return formatted_json(task.context)
-
-    @admin.display(description="metadata")
-    def formatted_metadata(self, task: Task) -> str:
-        return formatted_json(task.task_metadata)
-
-    @admin.display(description="safety receipt")
-    def receipt(self, task: Task) -> str:
-        # They have the same id.
-        receipt = Receipt.objects.filter(pk=task.pk).first()
-        if receipt is None:
-            return "none: it did not come by the gate"
-        return format_html(
-            '{}; {} <a href="{}">See the receipt</a>',
-            receipt.get_verdict_display(),
-            _findings_in_short(receipt),
-            reverse("admin:safety_receipt_change", args=[receipt.pk]),
-        )
-
-
-def _findings_in_short(receipt: Receipt) -> str:
-    if not receipt.types:
-        return "nothing found."
-    found = f"found: {', '.join(receipt.types)}"
-    if receipt.redacted_types:
-        found += f"; redacted: {', '.join(receipt.redacted_types)}"
-    return f"{found}."

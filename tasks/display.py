@@ -1,8 +1,7 @@
 """How the console shows the values of a task. What clients wrote is always escaped."""
 
-import json
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.utils.html import format_html
 
@@ -64,23 +63,3 @@ def shortened(goal: str) -> str:
         line = f"{line[: GOAL_CHARACTERS - 1]}…"
     # Text that runs from right to left would turn around what stands beside it.
     return format_html("<bdi>{}</bdi>", line)
-
-
-def whole(text: str) -> str:
-    return format_html('<div class="client-text">{}</div>', text)
-
-
-def formatted_json(value: Any) -> str:
-    """Return a JSON value with its size in entries, to be folded."""
-    if value in ([], {}):
-        return "none"
-    summary = _entries(len(value)) if isinstance(value, list | dict) else "1 value"
-    return format_html(
-        '<details open><summary>{}</summary><pre class="client-text">{}</pre></details>',
-        summary,
-        json.dumps(value, indent=2, ensure_ascii=False),
-    )
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"

@@ -88,14 +88,22 @@ class TaskQuerySet(models.QuerySet["Task"]):
                     counts[status] = max(count, estimates.get(status, 0))
         return counts
 
-    def matching(self, term: SearchTerm) -> "TaskQuerySet":
-        """Return the tasks that `term` may mean, each way by an index."""
-        found = Q(
-            goal_words=SearchQuery(term.words, config=SEARCH_CONFIGURATION, search_type="websearch")
-        )
+    def matching(
+        self, term: SearchTerm, *, in_goals: bool = True, in_receipts: bool = True
+    ) -> "TaskQuerySet":
+        """Return the tasks that `term` may mean, each way by an index.
+
+        Args:
+            in_goals: whether it may be words of the goal.
+            in_receipts: whether it may be a request id.
+        """
+        found = Q(pk__in=[])
+        if in_goals:
+            words = SearchQuery(term.words, config=SEARCH_CONFIGURATION, search_type="websearch")
+            found |= Q(goal_words=words)
         if term.id_range:
             found |= Q(pk__range=term.id_range)
-        if term.request_id:
+        if in_receipts and term.request_id:
             # First, and not as a part of the statement: PostgreSQL joins indexes by OR, but
             # none with what another SELECT finds.
             found |= Q(pk__in=list(Receipt.objects.ids_with_request_id(term.request_id)))
@@ -273,6 +281,11 @@ class Task(models.Model):
     @property
     def is_final(self) -> bool:
         return not TRANSITIONS[Status(self.status)]
+
+    @functools.cached_property
+    def receipt(self) -> Receipt | None:
+        """Its receipt, which has the same id; None where it did not come by the gate."""
+        return Receipt.objects.filter(pk=self.pk).first()
 
     def start(self) -> None:
         """Take a pending task into work."""

@@ -7,6 +7,9 @@ from typing import Any, Final
 from safety.models import Receipt
 from tasks.models import Task
 
+# A task may be put back, or get another priority, any number of times.
+MAX_EVENTS: Final = 500
+
 SUBMITTED: Final = "submitted"
 SCREENED: Final = "screened"
 
@@ -31,12 +34,11 @@ class Entry:
 
 
 def timeline(task: Task) -> list[Entry]:
-    """Return what happened to `task`, the oldest first.
+    """Return what happened to `task`, the oldest first; of its events, the last `MAX_EVENTS`.
 
     A task that did not come by the gate has no screening, and its submission no request id.
     """
-    # They have the same id.
-    receipt = Receipt.objects.filter(pk=task.pk).first()
+    receipt = task.receipt
     request_id = "" if receipt is None else receipt.request_id
     submitted = Entry(
         SUBMITTED, task.created_at, data={"request_id": request_id, "verdict": task.verdict}
@@ -44,7 +46,7 @@ def timeline(task: Task) -> list[Entry]:
     screened = [] if receipt is None else [_screened(receipt)]
     events = [
         Entry(event.kind, event.created_at, event.actor, event.reason, event.data)
-        for event in task.events.all()
+        for event in reversed(task.events.order_by("-id")[:MAX_EVENTS])
     ]
     return [submitted, *screened, *events]
 

@@ -18,17 +18,12 @@ from safety.findings import Finding, Kind
 from safety.gate import gate
 from safety.policy import PiiAction
 from tests.reflex_layer import ScriptedReflexLayer, answer, injection, pii, resets, says
+from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
 
 PAGE = "/admin/dry-run"
 SECRET = "zanzibar-7731"
-
-
-def staff(*codenames: str) -> User:
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    return user
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from safety.models import Receipt
 from tests.factories import TaskFactory
+from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -25,12 +25,6 @@ FINDING = {
     ],
 }
 SCRIPT = "<script>alert(1)</script>"
-
-
-def staff(*codenames: str) -> User:
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    return user
 
 
 @pytest.fixture
@@ -128,7 +122,7 @@ def test_list_shows_the_newest_first(console: Client) -> None:
 
 @pytest.mark.parametrize("verdict", ["safe", "flagged", "unscreened"])
 def test_who_may_view_tasks_finds_the_task_of_a_receipt(verdict: str, client: Client) -> None:
-    client.force_login(staff("view_receipt", "view_task"))
+    client.force_login(staff("view_receipt", "view_task", "view_task_content"))
     accepted = receipt(verdict=verdict)
     TaskFactory(id=accepted.pk, goal="the task of it")
     link = f"/admin/tasks/task/{accepted.pk}/change/"
@@ -145,7 +139,7 @@ def test_who_may_not_view_tasks_gets_no_link_to_one(console: Client) -> None:
 
 @pytest.mark.parametrize(("verdict", "reason"), [("blocked", ""), ("none", "no answer in time")])
 def test_receipt_of_a_refusal_has_no_task(verdict: str, reason: str, client: Client) -> None:
-    client.force_login(staff("view_receipt", "view_task"))
+    client.force_login(staff("view_receipt", "view_task", "view_task_content"))
     refused = receipt(verdict=verdict, reason=reason)
     assert column(client.get(RECEIPTS).content.decode(), "task_link") == ["-"]
     assert f"/admin/tasks/task/{refused.pk}" not in page(client, refused)

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 
-from safety.models import Receipt
 from tasks.models import Task, TaskResult
 from tests.factories import TaskFactory, TaskResultFactory
+from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -21,11 +21,7 @@ BANNER = "tasks are accepted unscreened"
 @pytest.fixture
 def viewer() -> User:
     """Staff who may view tasks with their content and nothing else."""
-    user = User.objects.create_user("viewer", is_staff=True)
-    user.user_permissions.set(
-        Permission.objects.filter(codename__in=["view_task", "view_task_content"])
-    )
-    return user
+    return staff("view_task", "view_task_content")
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def test_staff_log_in_with_their_password(client: Client, viewer: User) -> None:
     viewer.set_password("a-good-password")
     viewer.save()
     response = client.post(
-        f"/admin/login/?next={TASKS}", {"username": "viewer", "password": "a-good-password"}
+        f"/admin/login/?next={TASKS}", {"username": viewer.username, "password": "a-good-password"}
     )
     assert (response.status_code, response["Location"]) == (302, TASKS)
     assert client.get(TASKS).status_code == 200
@@ -54,7 +50,7 @@ def test_staff_log_in_with_their_password(client: Client, viewer: User) -> None:
 def test_wrong_password_is_refused(client: Client, viewer: User) -> None:
     viewer.set_password("a-good-password")
     viewer.save()
-    client.post(f"/admin/login/?next={TASKS}", {"username": "viewer", "password": "wrong"})
+    client.post(f"/admin/login/?next={TASKS}", {"username": viewer.username, "password": "wrong"})
     assert client.get(TASKS)["Location"] == f"/admin/login/?next={TASKS}"
 
 
@@ -71,7 +67,7 @@ def test_users_who_are_no_staff_are_sent_to_the_login(client: Client) -> None:
 
 def test_staff_without_the_permission_see_no_tasks(client: Client) -> None:
     task = TaskFactory()
-    client.force_login(User.objects.create_user("clerk", is_staff=True))
+    client.force_login(staff())
     assert client.get(TASKS).status_code == 403
     assert client.get(f"{TASKS}{task.pk}/change/").status_code == 403
 
@@ -128,40 +124,6 @@ def test_search_finds_a_task_by_words_of_its_goal(words: str, console: Client) -
     wanted = TaskFactory(goal="Analyze sentiment of user reviews, 100% of them")
     TaskFactory(goal="Something else with user of")
     assert listed(console, f"?q={words}") == {str(wanted.pk)}
-
-
-def test_task_is_shown_whole_with_its_results(console: Client) -> None:
-    task = TaskFactory(
-        completed=True,
-        goal="the whole goal " * 20,
-        constraints=["its constraint"],
-        acceptance_criteria=["its criterion"],
-        context={"its": "context"},
-        task_metadata={"its": "metadata"},
-    )
-    TaskResultFactory(task=task, result_data={"first": "result"}, confidence=0.125)
-    TaskResultFactory(task=task, result_data={"second": "result"})
-    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
-    for shown in (
-        str(task.pk),
-        "the whole goal " * 20,
-        "its constraint",
-        "its criterion",
-        "context",
-        "metadata",
-        "Completed",
-        "first",
-        "second",
-        "0.1250",
-    ):
-        assert shown in content
-
-
-def test_task_page_has_no_fields_and_no_buttons(console: Client) -> None:
-    result = TaskResultFactory()
-    content = console.get(f"{TASKS}{result.task.pk}/change/").content.decode()
-    assert not re.search(r"<textarea|<select|type=.submit.[^>]*name=._", content)
-    assert "deletelink" not in content
 
 
 # Also a superuser, who has every permission.
@@ -255,9 +217,10 @@ def test_filter_that_is_not_allowed_is_refused(query: str, console: Client) -> N
 
 
 @pytest.mark.parametrize("task_id", ["42", "_00", "00000000-0000-0000-0000-000000000000"])
-def test_unknown_task_leads_back_to_the_console(task_id: str, console: Client) -> None:
+def test_unknown_task_leads_back_to_the_list(task_id: str, console: Client) -> None:
     response = console.get(f"{TASKS}{task_id}/change/")
-    assert (response.status_code, response["Location"]) == (302, "/admin/")
+    assert (response.status_code, response["Location"]) == (302, TASKS)
+    assert f"There is no task {task_id}." in console.get(TASKS).content.decode()
 
 
 @pytest.mark.parametrize("path", ["/admin/", TASKS])
@@ -278,95 +241,3 @@ def test_list_takes_the_same_queries_for_many_tasks(
     # Session, user, permissions (2), count and the page itself.
     with django_assert_max_num_queries(6):
         console.get(TASKS)
-
-
-def receipt_of(task: Task, **fields: Any) -> str:
-    """Store the receipt of `task`; return where the console shows it."""
-    receipt = Receipt.objects.create(pk=task.pk, **{"verdict": task.verdict} | fields)
-    return f"/admin/safety/receipt/{receipt.pk}/change/"
-
-
-def test_who_may_view_receipts_sees_that_of_a_task(console: Client, viewer: User) -> None:
-    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
-    task = TaskFactory(verdict="flagged")
-    link = receipt_of(
-        task, types=["DataExfiltration", "Email"], findings_count=3, redacted_types=["Email"]
-    )
-    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
-    assert (
-        "Flagged; found: DataExfiltration, Email; redacted: Email. "
-        f'<a href="{link}">See the receipt</a>'
-    ) in content
-    assert console.get(link).status_code == 200
-
-
-def test_receipt_that_found_nothing_says_so(console: Client, viewer: User) -> None:
-    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
-    task = TaskFactory(verdict="safe")
-    receipt_of(task)
-    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
-    assert "Safe; nothing found. <a" in content
-
-
-def test_task_that_came_by_another_way_has_no_receipt(console: Client, viewer: User) -> None:
-    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
-    content = console.get(f"{TASKS}{TaskFactory().pk}/change/").content.decode()
-    assert "none: it did not come by the gate" in content
-    assert "See the receipt" not in content
-
-
-def test_who_may_not_view_receipts_sees_nothing_of_one(console: Client) -> None:
-    task = TaskFactory(verdict="flagged")
-    link = receipt_of(task, types=["DataExfiltration"])
-    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
-    assert "DataExfiltration" not in content
-    assert "receipt" not in content.lower()
-    assert console.get(link).status_code == 403
-
-
-def test_receipt_on_the_page_of_a_task_is_escaped(console: Client, viewer: User) -> None:
-    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
-    task = TaskFactory(verdict="flagged")
-    receipt_of(task, types=["<script>alert(1)"], redacted_types=["<script>alert(2)"])
-    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
-    assert "found: &lt;script&gt;alert(1); redacted: &lt;script&gt;alert(2)." in content
-    assert "<script>alert" not in content
-
-
-def test_page_of_a_task_takes_the_same_queries_for_many_results(
-    console: Client, viewer: User, django_assert_num_queries: Any
-) -> None:
-    viewer.user_permissions.add(Permission.objects.get(codename="view_receipt"))
-    task = TaskFactory(completed=True)
-    receipt_of(task)
-    for count in (1, 19):
-        TaskResultFactory.create_batch(count, task=task)
-        # Session, user, permissions (2), task, receipt, and its results.
-        with django_assert_num_queries(7):
-            console.get(f"{TASKS}{task.pk}/change/")
-
-
-def test_json_is_shown_formatted_as_text(console: Client) -> None:
-    script = "</pre><script>alert(1)</script>"
-    result = TaskResultFactory(
-        task__context={"key": [script, "größe"]}, result_data={"found": {"here": script}}
-    )
-    content = console.get(f"{TASKS}{result.task.pk}/change/").content.decode()
-    escaped = "&lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
-    for shown in (
-        f"{{\n  &quot;key&quot;: [\n    &quot;{escaped}&quot;,\n",
-        "&quot;größe&quot;\n  ]\n}</pre>",
-        f"{{\n  &quot;found&quot;: {{\n    &quot;here&quot;: &quot;{escaped}&quot;\n  }}\n}}",
-        "<summary>1 entry</summary>",
-    ):
-        assert shown in content
-    assert "<script>alert" not in content
-
-
-def test_results_are_shown_newest_first(console: Client) -> None:
-    task = TaskFactory(completed=True)
-    now = datetime.now(UTC)
-    for hours, name in ((2, "the older one"), (1, "the newer one")):
-        TaskResultFactory(task=task, result_data=name, created_at=now - timedelta(hours=hours))
-    content = console.get(f"{TASKS}{task.pk}/change/").content.decode()
-    assert 0 < content.index("the newer one") < content.index("the older one")

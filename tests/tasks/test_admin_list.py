@@ -6,16 +6,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from safety import paginator
+from safety.models import Receipt
 from tasks.models import Priority, Status, Task, Verdict
 from tests.factories import TaskFactory, TaskResultFactory
 from tests.load.databases import RESULTS
 from tests.load.databases import TASKS as BELIEVABLE_TASKS
+from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -25,11 +26,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 @pytest.fixture
 def console(client: Client) -> Client:
-    user = User.objects.create_user("viewer", is_staff=True)
-    user.user_permissions.set(
-        Permission.objects.filter(codename__in=["view_task", "view_task_content"])
-    )
-    client.force_login(user)
+    client.force_login(staff("view_task", "view_task_content", "view_receipt"))
     return client
 
 
@@ -107,6 +104,31 @@ def test_list_shows_the_age_with_the_exact_time(
 def test_goal_is_shown_on_one_line_as_text(goal: str, shown: str, console: Client) -> None:
     TaskFactory(goal=goal)
     assert column(page(console), "short_goal") == [f"<bdi>{shown}</bdi>"]
+
+
+@pytest.mark.parametrize(
+    ("codenames", "help_text", "finds"),
+    [
+        ([], "Finds an id or its first 8 characters.", {"id"}),
+        (["view_receipt"], "characters, or a request id.", {"id", "request id"}),
+        (["view_task_content"], "characters, or words of the goal.", {"id", "goal"}),
+    ],
+)
+def test_search_looks_only_where_the_user_may(
+    codenames: list[str], help_text: str, finds: set[str], client: Client
+) -> None:
+    client.force_login(staff("view_task", *codenames))
+    task = TaskFactory(goal="zanzibar")
+    Receipt.objects.create(pk=task.pk, verdict="unscreened", request_id="request-4711")
+    terms = {"id": str(task.pk)[:8], "request id": "request-4711", "goal": "zanzibar"}
+    assert {name for name, term in terms.items() if listed(client, q=term)} == finds
+    assert help_text in page(client)
+
+
+def test_list_without_the_permission_leaves_the_goal_out(client: Client) -> None:
+    client.force_login(staff("view_task"))
+    TaskFactory(goal="zanzibar")
+    assert "zanzibar" not in page(client)
 
 
 QUERIES = {

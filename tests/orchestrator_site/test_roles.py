@@ -1,0 +1,141 @@
+"""What each role may open and do in the console."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from django.urls import get_resolver, resolve
+
+from safety.models import Receipt
+from tests.factories import TaskFactory
+from tests.staff import member_of, staff
+
+pytestmark = pytest.mark.django_db
+
+VIEWER, OPERATOR, OFFICER, ADMIN = "Viewer", "Operator", "Safety officer", "Admin"
+ALL = {VIEWER, OPERATOR, OFFICER, ADMIN}
+
+# Who may open a page; the others get 403.
+PAGES = {
+    "/admin/": ALL,
+    "/admin/password_change/": ALL,
+    "/admin/tasks/": ALL,
+    "/admin/tasks/task/": ALL,
+    "/admin/tasks/task/{id}/change/": ALL,
+    "/admin/safety/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/safety/receipt/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/safety/receipt/{id}/change/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/dry-run": {OFFICER, ADMIN},
+    "/admin/auth/": {ADMIN},
+    "/admin/auth/user/": {ADMIN},
+    "/admin/auth/user/add/": {ADMIN},
+    "/admin/auth/user/{user}/change/": {ADMIN},
+    "/admin/auth/user/{user}/password/": {ADMIN},
+    "/admin/auth/user/{user}/delete/": {ADMIN},
+    "/admin/auth/group/": {ADMIN},
+    "/admin/auth/group/add/": {ADMIN},
+    "/admin/auth/group/{group}/change/": {ADMIN},
+    "/admin/auth/group/{group}/delete/": {ADMIN},
+    "/admin/tasks/task/{id}/history/": ALL,
+    "/admin/safety/receipt/{id}/history/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/auth/user/{user}/history/": {ADMIN},
+    "/admin/auth/group/{group}/history/": {ADMIN},
+    # Nobody adds, changes or deletes these by hand.
+    "/admin/tasks/task/add/": set(),
+    "/admin/tasks/task/{id}/delete/": set(),
+    "/admin/safety/receipt/add/": set(),
+    "/admin/safety/receipt/{id}/delete/": set(),
+}
+# Whether a page holds it, for whom.
+CONTENTS = {
+    ("/admin/tasks/task/", "its goal"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/?q=goal", "its goal"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "its goal"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "its context"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "its result"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "See the receipt"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "DataExfiltration"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/", "/admin/safety/receipt/"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/", "/admin/dry-run"): {OFFICER, ADMIN},
+    ("/admin/", "/admin/auth/user/"): {ADMIN},
+}
+
+
+@pytest.fixture
+def ids() -> dict[str, object]:
+    task = TaskFactory(goal="its goal", context={"its context": 1}, verdict="flagged")
+    task.start()
+    task.complete(result_data="its result", confidence=1)
+    Receipt.objects.create(pk=task.pk, verdict="flagged", types=["DataExfiltration"])
+    return {"id": task.pk, "user": staff().pk, "group": Group.objects.get(name=VIEWER).pk}
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_role_opens_its_pages_and_no_others(
+    role: str, ids: dict[str, object], client: Client
+) -> None:
+    client.force_login(member_of(role))
+    opened = {path: client.get(path.format(**ids)).status_code for path in PAGES}
+    # Django answers as if an application were not there, of which nothing may be seen.
+    refused = {path: 404 if path.count("/") == 3 and path != "/admin/" else 403 for path in PAGES}
+    assert opened == {
+        path: 200 if role in roles else refused[path] for path, roles in PAGES.items()
+    }
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_role_sees_what_it_may_and_no_more(
+    role: str, ids: dict[str, object], client: Client
+) -> None:
+    client.force_login(member_of(role))
+    shown = {
+        (path, part): part in client.get(path.format(**ids)).content.decode()
+        for path, part in CONTENTS
+    }
+    assert shown == {held: role in roles for held, roles in CONTENTS.items()}
+
+
+def names_of_pages(resolver: Any) -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from names_of_pages(pattern)
+        elif pattern.name:
+            yield pattern.name
+
+
+def test_every_page_of_the_console_is_walked(ids: dict[str, object]) -> None:
+    walked = {resolve(path.format(**ids)).url_name for path in PAGES}
+    [console] = [
+        pattern for pattern in get_resolver().url_patterns if "admin/" in str(pattern.pattern)
+    ]
+    assert {*names_of_pages(console)} - walked == {
+        # For everybody, and without anything of ours.
+        "login",
+        "logout",
+        "jsi18n",
+        "password_change_done",
+        # Of no model here.
+        "autocomplete",
+        "view_on_site",
+    }
+
+
+def test_there_are_no_permissions_that_nobody_uses() -> None:
+    ours = Permission.objects.filter(content_type__app_label__in=["tasks", "safety"])
+    assert {permission.codename for permission in ours} == {
+        "view_task",
+        "view_task_content",
+        "operate_task",
+        "view_receipt",
+        "dry_run",
+    }
+
+
+def test_nobody_without_a_role_opens_anything(ids: dict[str, object], client: Client) -> None:
+    client.force_login(staff())
+    for path in PAGES:
+        expected = 200 if path in ("/admin/", "/admin/password_change/") else None
+        status = client.get(path.format(**ids)).status_code
+        assert status == expected or (expected is None and status in (403, 404)), path
