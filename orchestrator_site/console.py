@@ -15,6 +15,8 @@ from orchestrator_site.reflex_state import reflex_state
 class ConsoleSite(AdminSite):
     site_title = site_header = "OctoLLM Orchestrator"
     index_title = "Console"
+    # The few sections there are stand in the header of every page.
+    enable_nav_sidebar = False
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Let every page say that nothing is screened."""

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import DataError, connection
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from safety.paginator import BoundedPaginator
 
@@ -31,7 +32,8 @@ class ReadOnlyModelAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         with _planned_for_its_values():
-            return super().changelist_view(request, extra_context)
+            title = capfirst(self.opts.verbose_name_plural)
+            return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Show all rows where a filter of the URL makes no sense, as Django does for most."""

@@ -31,7 +31,12 @@ class Row:
 def described(task: Task, request: HttpRequest) -> dict[str, Any]:
     """Return what the page shows of `task`, as far as the user of `request` may see it."""
     is_content_shown, is_receipt_shown = may_view_content(request), may_view_receipt(request)
-    entries = timeline(task)
+    rows = [
+        # What a reason of the service quotes, nobody knows.
+        _row(entry, is_reason_shown=is_content_shown or entry.actor != "")
+        for entry in timeline(task)
+        if is_receipt_shown or entry.kind != SCREENED
+    ]
     return {
         "task": task,
         "labels": [
@@ -41,12 +46,8 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
         ],
         "is_receipt_shown": is_receipt_shown,
         "content": _content(task) if is_content_shown else None,
-        # What a reason of the service quotes, nobody knows.
-        "timeline": [
-            _row(entry, is_reason_shown=is_content_shown or entry.actor != "")
-            for entry in entries
-            if is_receipt_shown or entry.kind != SCREENED
-        ],
+        "failure": rows[-1].reason if task.status == Status.FAILED else "",
+        "timeline": rows,
     }
 
 

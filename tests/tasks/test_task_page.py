@@ -153,6 +153,16 @@ def test_timeline_tells_what_happened_when_and_by_whom(show: Show) -> None:
     assert rows[-1][0] == f"{events[-1].created_at:%Y-%m-%d %H:%M:%S}"
 
 
+def test_failed_task_says_first_of_all_why(show: Show) -> None:
+    task = TaskFactory()
+    task.start()
+    task.fail(reason="executor: no answer in 30 s")
+    why = "Unscreened Why it failed: executor: no answer in 30 s Goal"
+    assert why in text_of(show(task))
+    task.requeue(actor="bob")
+    assert "Why it failed" not in show(task)
+
+
 def test_of_many_events_the_last_are_shown(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "MAX_EVENTS", 2)
     task = TaskFactory()
