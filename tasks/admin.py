@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from safety.filters import DayFilter
 from safety.read_only import ReadOnlyModelAdmin
+from tasks.action_pages import OffersActions
 from tasks.display import age, label, shortened
 from tasks.filters import ArmFilter, ResultFilter
 from tasks.models import Priority, Status, Task, TaskQuerySet, Verdict
@@ -21,7 +22,7 @@ from tasks.task_page import described
 
 
 @admin.register(Task)
-class TaskAdmin(ReadOnlyModelAdmin):
+class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
     list_filter = ("status", "priority", "verdict", DayFilter, ResultFilter, ArmFilter)
     # Shows the box; `get_search_results` says what is searched.
     search_fields = ("goal",)
@@ -79,6 +80,7 @@ class TaskAdmin(ReadOnlyModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             **described(task, request),
+            "verbs": self.verbs_for(request, task),
             **(extra_context or {}),
             "title": f"Task {str(task.pk)[:8]}",
             "opts": self.opts,

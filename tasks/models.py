@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from safety.models import Receipt
 from safety.policy import Verdict as GateVerdict
+from tasks.actions import Action  # noqa: F401 - Django looks for models here
 from tasks.changes import change
 from tasks.events import EventKind
 from tasks.exceptions import InvalidTransition, PriorityNotChanged

@@ -11,3 +11,8 @@ def may_view_content(request: HttpRequest) -> bool:
 def may_view_receipt(request: HttpRequest) -> bool:
     """Whether the user may see findings and request ids."""
     return request.user.has_perm("safety.view_receipt")
+
+
+def may_operate(request: HttpRequest) -> bool:
+    """Whether the user may act on tasks, and see what others did."""
+    return request.user.has_perm("tasks.operate_task")

@@ -1,0 +1,64 @@
+/* Takes the steps of an action one after the other, and shows how far it has come. Without this
+   script each press of "Go on" takes some steps. */
+"use strict";
+{
+  const PAUSE_MILLISECONDS = 2000;
+  const MAX_FAILURES = 5;
+
+  const form = document.getElementById("steps");
+  const progress = document.getElementById("progress");
+  let isLeaving = false;
+
+  const show = (id) => {
+    for (const note of form.querySelectorAll(":scope > [id]")) {
+      note.hidden = note.id !== id;
+    }
+  };
+
+  /* Take some steps; return what the page says then, or null where there is no such page. */
+  async function progressAfterSteps() {
+    const body = new FormData(form);
+    body.set("step", "go_on");
+    const response = await fetch(location.pathname + location.search, {method: "POST", body});
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    return page.getElementById("progress");
+  }
+
+  async function goOn(button) {
+    show("under-way");
+    button.disabled = true;
+    let failures = 0;
+    while (!isLeaving && progress.querySelector("progress")) {
+      const fresh = await progressAfterSteps().catch(() => null);
+      if (fresh) {
+        failures = 0;
+        progress.replaceChildren(...fresh.childNodes);
+      } else if (++failures === MAX_FAILURES) {
+        show("interrupted");
+        button.disabled = false;
+        return;
+      } else {
+        await new Promise((done) => setTimeout(done, PAUSE_MILLISECONDS));
+      }
+    }
+    if (!isLeaving) {
+      form.remove();
+    }
+  }
+
+  if (form) {
+    const button = form.querySelector("[value=go_on]");
+    form.addEventListener("submit", (event) => {
+      if (event.submitter === button) {
+        event.preventDefault();
+        goOn(button);
+      } else {
+        isLeaving = true;
+      }
+    });
+    // So it comes from where the action was confirmed; who only looks at it starts nothing.
+    if (location.hash === "#go-on") {
+      goOn(button);
+    }
+  }
+}

@@ -1,0 +1,138 @@
+"""The actions of staff: one verb, on the tasks that somebody chose, for a reason."""
+
+import uuid
+from datetime import timedelta
+from typing import Any, Final
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Now
+
+# Who looked at what an action would do and then left it comes back within this time or never.
+KEPT_UNCONFIRMED_FOR: Final = timedelta(days=1)
+
+
+class Verb(models.TextChoices):
+    CANCEL = "cancel", "Cancel"
+    REQUEUE = "requeue", "Put back to pending"
+    PRIORITY_LOW = "priority_low", "Change priority to low"
+    PRIORITY_MEDIUM = "priority_medium", "Change priority to medium"
+    PRIORITY_HIGH = "priority_high", "Change priority to high"
+    PRIORITY_CRITICAL = "priority_critical", "Change priority to critical"
+
+
+class ActionQuerySet(models.QuerySet["Action"]):
+    def confirmed(self) -> "ActionQuerySet":
+        return self.filter(confirmed_at__isnull=False)
+
+    def seen_by(self, actor: str) -> "ActionQuerySet":
+        """Return those that are confirmed, and those that `actor` may yet confirm."""
+        return self.filter(Q(confirmed_at__isnull=False) | Q(actor=actor))
+
+    def abandoned(self) -> "ActionQuerySet":
+        return self.filter(confirmed_at=None, created_at__lt=Now() - KEPT_UNCONFIRMED_FOR)
+
+
+_ActionQuerySetManager = models.Manager.from_queryset(ActionQuerySet)
+
+
+class ActionManager(_ActionQuerySetManager):
+    def get_queryset(self) -> Any:
+        # Up to a hundred thousand ids in each row, which are looked at in slices.
+        return super().get_queryset().defer("task_ids")
+
+
+class Action(models.Model):
+    """One verb, on the tasks that were chosen when somebody asked what it would do.
+
+    It does nothing before it is confirmed, then goes through its tasks step by step, and ends
+    behind the last one or where it is stopped. Both are final.
+
+    Attributes:
+        actor: the name of the member of staff who chose the tasks; only they may confirm it.
+        reason: in the words of the actor; empty until it is confirmed.
+        task_ids: they never change, whatever comes under the filter later.
+        chosen: how many they are.
+        position: how many of them it has gone through.
+        changed: how many of those it changed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    verb = models.TextField(choices=Verb)
+    actor = models.TextField()
+    reason = models.TextField(default="")
+    task_ids = ArrayField(models.UUIDField())
+    chosen = models.GeneratedField(
+        expression=Func(F("task_ids"), function="cardinality"),
+        output_field=models.IntegerField(),
+        db_persist=True,
+    )
+    position = models.IntegerField(default=0)
+    changed = models.IntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    confirmed_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = ActionManager()
+
+    class Meta:
+        db_table = "task_actions"
+        # Who may operate tasks sees what others did.
+        default_permissions = ()
+        ordering = ("-created_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(verb__in=Verb.values), name="task_actions_verb_known"
+            ),
+            models.CheckConstraint(condition=Q(chosen__gt=0), name="task_actions_chosen_some"),
+            models.CheckConstraint(
+                condition=Q(changed__gte=0, position__gte=F("changed"), chosen__gte=F("position")),
+                name="task_actions_counts_in_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmed_at__isnull=False, reason__gt="")
+                | Q(confirmed_at=None, ended_at=None, reason="", position=0),
+                name="task_actions_confirmed_for_a_reason",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_verb_display()}: {in_words(self.chosen)}"
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.confirmed_at is not None
+
+    @property
+    def is_ended(self) -> bool:
+        return self.ended_at is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.is_ended and self.position < self.chosen
+
+    def confirm(self, reason: str) -> None:
+        """Let it begin; of an action that is confirmed already nothing changes."""
+        waiting = Action.objects.filter(pk=self.pk, confirmed_at=None)
+        waiting.update(reason=reason, confirmed_at=Now())
+        self.refresh_from_db()
+
+    def stop(self) -> None:
+        """End it where it is; of one that has ended, or never begun, nothing changes."""
+        Action.objects.confirmed().filter(pk=self.pk, ended_at=None).update(ended_at=Now())
+        self.refresh_from_db()
+
+    def next_ids(self, count: int) -> list[uuid.UUID]:
+        """Return the ids of the `count` tasks that come next."""
+        ids = F("task_ids")[self.position : self.position + count]
+        return list(Action.objects.values_list(ids, flat=True).get(pk=self.pk))
+
+
+def in_words(tasks: int) -> str:
+    match tasks:
+        case 0:
+            return "no tasks"
+        case 1:
+            return "1 task"
+    return f"{tasks:,} tasks"

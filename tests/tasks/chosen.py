@@ -1,0 +1,34 @@
+"""Tasks that staff chose, and actions on them."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+from tasks.acting import choose
+from tasks.actions import Action, Verb
+from tests.factories import TaskFactory
+
+
+def tasks(*statuses: str, **fields: Any) -> list[uuid.UUID]:
+    return [TaskFactory(status=status, **fields).pk for status in statuses]
+
+
+def confirmed(task_ids: list[uuid.UUID], verb: Verb = Verb.CANCEL) -> Action:
+    action = choose(task_ids, verb, actor="ada")
+    action.confirm("the client asked for it")
+    return action
+
+
+def progress(action: Action) -> tuple[int, int, bool]:
+    action.refresh_from_db()
+    return action.position, action.changed, action.is_ended
+
+
+def alone(act: Callable[[], Any]) -> Any:
+    """Do `act` in a thread, whose connection is not needed afterwards."""
+    try:
+        return act()
+    finally:
+        connection.close()

@@ -1,0 +1,60 @@
+"""What staff see and post where they act on tasks in the console."""
+
+from typing import Any
+
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+
+from tasks.models import Task
+
+TASKS = "/admin/tasks/task/"
+ACTIONS = "/admin/tasks/action/"
+
+
+def staff(name: str, *permissions: str) -> User:
+    user = User.objects.create_user(name, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user
+
+
+def console_of(user: User, **options: Any) -> Client:
+    client = Client(**options)
+    client.force_login(user)
+    return client
+
+
+def choose(
+    client: Client, *tasks: Task, verb: str = "cancel", query: str = "", **post: Any
+) -> HttpResponse:
+    """Post what the list posts where rows were ticked and an action was picked."""
+    ticked = [str(task.pk) for task in tasks]
+    return client.post(
+        TASKS + query, {"action": verb, "_selected_action": ticked, "index": "0"} | post
+    )
+
+
+def chosen_page(client: Client, *tasks: Task, **how: Any) -> str:
+    """Return the address of the page where the action waits to be confirmed."""
+    response = choose(client, *tasks, **how)
+    assert response.status_code == 302
+    assert response["Location"].startswith(ACTIONS)
+    return response["Location"]
+
+
+def confirm(client: Client, page: str, reason: str = "the client asked for it") -> HttpResponse:
+    return client.post(page, {"step": "confirm", "reason": reason})
+
+
+def content(response: HttpResponse) -> str:
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def said(response: HttpResponse) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def statuses() -> list[str]:
+    return sorted(Task.objects.values_list("status", flat=True))
