@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -9,6 +10,8 @@ from django.test import Client
 from django.urls import get_resolver, resolve
 
 from safety.models import Receipt
+from tasks.acting import choose
+from tasks.actions import Action, Verb
 from tests.factories import TaskFactory
 from tests.staff import member_of, staff
 
@@ -24,6 +27,8 @@ PAGES = {
     "/admin/tasks/": ALL,
     "/admin/tasks/task/": ALL,
     "/admin/tasks/task/{id}/change/": ALL,
+    "/admin/tasks/action/": {OPERATOR, ADMIN},
+    "/admin/tasks/action/{action}/change/": {OPERATOR, ADMIN},
     "/admin/safety/": {OPERATOR, OFFICER, ADMIN},
     "/admin/safety/receipt/": {OPERATOR, OFFICER, ADMIN},
     "/admin/safety/receipt/{id}/change/": {OPERATOR, OFFICER, ADMIN},
@@ -39,12 +44,15 @@ PAGES = {
     "/admin/auth/group/{group}/change/": {ADMIN},
     "/admin/auth/group/{group}/delete/": {ADMIN},
     "/admin/tasks/task/{id}/history/": ALL,
+    "/admin/tasks/action/{action}/history/": {OPERATOR, ADMIN},
     "/admin/safety/receipt/{id}/history/": {OPERATOR, OFFICER, ADMIN},
     "/admin/auth/user/{user}/history/": {ADMIN},
     "/admin/auth/group/{group}/history/": {ADMIN},
     # Nobody adds, changes or deletes these by hand.
     "/admin/tasks/task/add/": set(),
     "/admin/tasks/task/{id}/delete/": set(),
+    "/admin/tasks/action/add/": set(),
+    "/admin/tasks/action/{action}/delete/": set(),
     "/admin/safety/receipt/add/": set(),
     "/admin/safety/receipt/{id}/delete/": set(),
 }
@@ -57,6 +65,8 @@ CONTENTS = {
     ("/admin/tasks/task/{id}/change/", "its result"): {OPERATOR, ADMIN},
     ("/admin/tasks/task/{id}/change/", "See the receipt"): {OPERATOR, OFFICER, ADMIN},
     ("/admin/tasks/task/{id}/change/", "DataExfiltration"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/tasks/task/{waiting}/change/", "Cancel…"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/", 'value="cancel"'): {OPERATOR, ADMIN},
     ("/admin/", "/admin/safety/receipt/"): {OPERATOR, OFFICER, ADMIN},
     ("/admin/", "/admin/dry-run"): {OFFICER, ADMIN},
     ("/admin/", "/admin/auth/user/"): {ADMIN},
@@ -69,7 +79,15 @@ def ids() -> dict[str, object]:
     task.start()
     task.complete(result_data="its result", confidence=1)
     Receipt.objects.create(pk=task.pk, verdict="flagged", types=["DataExfiltration"])
-    return {"id": task.pk, "user": staff().pk, "group": Group.objects.get(name=VIEWER).pk}
+    action = choose([task.pk], Verb.CANCEL, actor="somebody")
+    action.confirm("by mistake")
+    return {
+        "id": task.pk,
+        "waiting": TaskFactory().pk,
+        "action": action.pk,
+        "user": staff().pk,
+        "group": Group.objects.get(name=VIEWER).pk,
+    }
 
 
 @pytest.mark.parametrize("role", sorted(ALL))
@@ -95,6 +113,39 @@ def test_role_sees_what_it_may_and_no_more(
         for path, part in CONTENTS
     }
     assert shown == {held: role in roles for held, roles in CONTENTS.items()}
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+@pytest.mark.parametrize("verb", list(Verb))
+def test_role_acts_or_does_not(verb: Verb, role: str, client: Client) -> None:
+    client.force_login(member_of(role))
+    task = TaskFactory()
+    if verb == Verb.REQUEUE:
+        task.start()
+        task.fail()
+    before = (task.status, task.priority)
+    chosen = client.post("/admin/tasks/task/", {"action": verb, "_selected_action": task.pk})
+    page = chosen.get("Location", f"/admin/tasks/action/{uuid4()}/change/")
+    confirmed = client.post(page, {"step": "confirm", "reason": "by hand"})
+    task.refresh_from_db()
+    may_act = role in {OPERATOR, ADMIN}
+    assert (chosen.status_code, confirmed.status_code) == ((302, 302) if may_act else (403, 403))
+    # A task is of medium priority already.
+    is_changed = may_act and verb != Verb.PRIORITY_MEDIUM
+    assert ((task.status, task.priority) != before) == is_changed
+    assert Action.objects.exists() == may_act
+
+
+@pytest.mark.parametrize("role", [VIEWER, OFFICER])
+@pytest.mark.parametrize("step", ["confirm", "go_on", "stop"])
+def test_who_may_not_act_does_not_touch_an_action(
+    step: str, role: str, ids: dict[str, object], client: Client
+) -> None:
+    client.force_login(member_of(role))
+    before = Action.objects.values().get()
+    path = f"/admin/tasks/action/{ids['action']}/change/"
+    assert client.post(path, {"step": step, "reason": "tampered"}).status_code == 403
+    assert Action.objects.values().get() == before
 
 
 def names_of_pages(resolver: Any) -> Iterator[str]:
