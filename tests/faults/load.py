@@ -188,7 +188,7 @@ class Load:
         for turn in itertools.count():
             began_at = time.monotonic()
             if turn % 3 == 2 and self._stored:
-                task = random.choice(self._stored)  # noqa: S311
+                task = random.choice(self._stored)
                 self._note(client.read(task.marker, task.task_id))
             else:
                 self._note(client.submit(self._next_marker()))
