@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults bench check fix install migrate serve schema
+.PHONY: help run demo test faults bench check fix install migrate serve schema
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/development ## Run everything for development on 127.0.0.1:8000, until Ctrl-C
 	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py run
+
+demo: .venv/development ## Fill the console with a month of tasks; ARGS="--tasks 100000" for more
+	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/development ## Run the tests on a PostgreSQL of their own, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

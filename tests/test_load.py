@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,26 @@ def test_a_signal_stops_the_load_test_and_all_that_it_has_started(
     assert process.stderr.readline() == "Throughput, round 1 of 1 ...\n"
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 128 + signal.SIGTERM
+    assert remains(folder) == []
+
+
+def test_the_console_is_measured_page_by_page_and_nothing_is_left(
+    start: Start, folder: Path
+) -> None:
+    process = start(*"--only console --rows 300 --rounds 1".split())
+    output, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    lines = [line.strip("| ").split(" | ") for line in output.splitlines() if " | " in line]
+    assert lines[0] == ["page", "median ms", "slowest statement ms", "statements"]
+    pages = {page: [float(cell) for cell in cells] for page, *cells in lines[2:]}
+    known = {"dashboard", "tasks", "tasks, status failed, yesterday", "a task", "/metrics"}
+    assert known <= pages.keys()
+    # Each was answered with 200.
+    assert [page for page in pages if re.search(r": \d+$", page)] == []
+    for whole_ms, statement_ms, statements in pages.values():
+        assert 0 < statement_ms < whole_ms < 5_000
+        assert 1 <= statements <= 50
+    assert "Execution Time: " in output
     assert remains(folder) == []
 
 

@@ -11,14 +11,15 @@ import sys
 from types import FrameType
 
 from tests.environment import use_defaults
-from tests.load import memory, scale, tables, throughput
-from tests.load.options import parse
+from tests.load import console, memory, scale, tables, throughput
+from tests.load.options import DRIVEN_BY_WRK, parse
 from tests.load.parts import STOPPING_SIGNALS, running_parts
 
 MEASUREMENTS = {
     "throughput": throughput.measure,
     "scale": scale.measure,
     "memory": memory.measure,
+    "console": console.measure,
 }
 # Debian has nginx where only root looks.
 PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
@@ -27,8 +28,10 @@ PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr
 def main() -> None:
     use_defaults()
     options = parse(sys.argv[1:])
-    nginx = required("nginx")
-    required("wrk")
+    nginx = None
+    if {*options.only} & {*DRIVEN_BY_WRK}:
+        nginx = required("nginx")
+        required("wrk")
     for number in STOPPING_SIGNALS:
         signal.signal(number, stop)
     # Two services at most: those of an empty and of a full table.

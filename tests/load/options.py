@@ -4,7 +4,9 @@ import argparse
 import os
 from dataclasses import dataclass
 
-PARTS = ("throughput", "scale", "memory")
+# Those that drive a service with wrk; all of them unless others are asked for.
+DRIVEN_BY_WRK = ("throughput", "scale", "memory")
+PARTS = (*DRIVEN_BY_WRK, "console")
 QUICK = {"connections": [1, 8], "rounds": 1, "seconds": 1, "rows": 20_000, "minutes": 0.2}
 
 
@@ -39,7 +41,7 @@ def parse(arguments: list[str]) -> Options:
         parser.add_argument(name, help=meaning, default=default, type=positive, metavar="N")
 
     parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure"
+        "--only", nargs="+", choices=PARTS, default=list(DRIVEN_BY_WRK), help="parts to measure"
     )
     parser.add_argument(
         "--connections",

@@ -98,11 +98,11 @@ def is_ready(service: Service) -> bool:
 
 
 @contextlib.contextmanager
-def running_parts(nginx: str, services: int, workers: int, threads: int) -> Iterator[Parts]:
+def running_parts(nginx: str | None, services: int, workers: int, threads: int) -> Iterator[Parts]:
     """Start what all measurements share; in the end nothing is left of it.
 
     Args:
-        nginx: the program.
+        nginx: the program; None where no service will run.
         services: how many may run at once.
         workers, threads: of each of them.
     """
@@ -117,8 +117,10 @@ def running_parts(nginx: str, services: int, workers: int, threads: int) -> Iter
         with stopping_signals_later():
             server = stack.enter_context(Postgresql(folder / "postgresql"))
             allow_connections(server, services * workers * threads + SPARE_CONNECTIONS)
-        reflex_layer = stack.enter_context(ReflexStandIn(nginx, folder))
-        yield Parts(folder, server, reflex_layer.url)
+        reflex_url = ""
+        if nginx is not None:
+            reflex_url = stack.enter_context(ReflexStandIn(nginx, folder)).url
+        yield Parts(folder, server, reflex_url)
 
 
 @contextlib.contextmanager

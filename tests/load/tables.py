@@ -32,13 +32,19 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 
 def circumstances(options: Options, server_version: str) -> str:
-    """Say by which command, when and on what the figures were taken."""
+    """Say by which command, when and on what the figures of a running service were taken."""
+    return (
+        f"{machine(server_version)[:-1]}; {options.workers} processes of {options.threads} threads."
+    )
+
+
+def machine(server_version: str) -> str:
+    """Say by which command, when and on what figures were taken."""
     arguments = shlex.join(argument for argument in sys.argv[1:] if argument != "--write")
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
     return (
         f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({processor()}), "
-        f"Python {platform.python_version()}, PostgreSQL {server_version}; "
-        f"{options.workers} processes of {options.threads} threads."
+        f"Python {platform.python_version()}, PostgreSQL {server_version}."
     )
 
 

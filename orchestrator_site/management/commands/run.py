@@ -94,6 +94,7 @@ class Command(BaseCommand):
             f"  Documentation  {address}/docs",
             f"  Console        {address}/admin/",
             f"  Metrics        {address}/metrics",
+            "  Demo data      make demo, in another terminal",
         ]
         if password is not None:
             lines.append(f"  Log in as admin with the password {password} (shown only this once)")
