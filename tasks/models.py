@@ -10,7 +10,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.db import connections, models, transaction
-from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 
 from safety.models import Receipt
@@ -111,10 +111,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(found)
 
     def with_result(self) -> "TaskQuerySet":
-        return self.filter(Exists(TaskResult.objects.filter(task=OuterRef("pk"))))
+        return self.filter(has_result=True)
 
     def without_result(self) -> "TaskQuerySet":
-        return self.exclude(Exists(TaskResult.objects.filter(task=OuterRef("pk"))))
+        return self.filter(has_result=False)
 
     def _estimates_by_status(self) -> dict[str, int]:
         with connections[self.db].cursor() as cursor:
@@ -206,6 +206,9 @@ class Task(models.Model):
     verdict = models.TextField(
         choices=Verdict, default=Verdict.UNSCREENED, db_default=Verdict.UNSCREENED.value
     )
+    # Kept by a trigger on the results: to look for those of each task would take seconds where
+    # it is asked together with a status.
+    has_result = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     # A column of its own: were the words only in the index, each change of status would take
@@ -249,6 +252,11 @@ class Task(models.Model):
                 fields=["assigned_arm", "created_at"],
                 name="idx_tasks_arm",
                 condition=Q(assigned_arm__isnull=False),
+            ),
+            models.Index(
+                fields=["status", "created_at"],
+                name="idx_tasks_without_result",
+                condition=Q(has_result=False),
             ),
             # The console searches for words of the goal.
             GinIndex(fields=["goal_words"], name="idx_tasks_goal_words"),

@@ -104,6 +104,7 @@ class Life:
         context = self.words.fill(self._work.context | CONTEXT)
         cost, seconds, tokens = self._random.choice(BUDGETS)
         is_started = any(event.data["to"] == Status.PROCESSING for event in events)
+        results = self._results(events) if status is Status.COMPLETED else []
         task = TaskRow(
             id=self._id,
             goal=goal,
@@ -118,10 +119,10 @@ class Life:
             max_time_seconds=seconds,
             max_tokens=tokens,
             verdict=receipt.verdict,
+            has_result=bool(results),
             created_at=self._at,
             updated_at=events[-1].created_at if events else self._at,
         )
-        results = self._results(events) if status is Status.COMPLETED else []
         return Rows([task], [receipt], events, results)
 
     def _steps(self, priority: Priority) -> Iterator[Step]:

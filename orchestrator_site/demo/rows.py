@@ -22,6 +22,7 @@ class TaskRow(NamedTuple):
     max_time_seconds: int
     max_tokens: int
     verdict: str
+    has_result: bool
     created_at: datetime
     updated_at: datetime
 

@@ -289,8 +289,8 @@ def test_lists_are_read_by_an_index(console: Client) -> None:
         urlencode({"priority__exact": "critical"}): "idx_tasks_priority",
         urlencode(DAY): "idx_tasks_created_at",
         urlencode({"arm": "planner"}): "idx_tasks_arm",
-        urlencode({"result": "yes"}): "idx_task_results_task_id",
-        urlencode({"result": "no"}): "idx_task_results_task_id",
+        urlencode({"result": "yes"}): "idx_tasks_created_at",
+        urlencode({"result": "no"}): "idx_tasks_created_at",
         urlencode({"q": "4711"}): "idx_tasks_goal_words",
         urlencode({"q": "12345678"}): "tasks_pkey",
     }

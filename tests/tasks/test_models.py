@@ -131,7 +131,12 @@ def test_plain_insert_of_a_goal_gets_every_default() -> None:
     # Generous: the clocks are the same machine's.
     assert before - timedelta(minutes=1) < created_at < before + timedelta(minutes=1)
     assert updated_at == created_at
-    assert row == DEFAULTS | {"goal": "x", "verdict": "unscreened", "goal_words": "'x':1"}
+    assert row == DEFAULTS | {
+        "goal": "x",
+        "verdict": "unscreened",
+        "goal_words": "'x':1",
+        "has_result": False,
+    }
 
 
 @pytest.mark.parametrize("column", DEFAULTS)
@@ -274,3 +279,14 @@ def test_tasks_are_listed_newest_first() -> None:
 def test_task_and_result_are_named_by_their_ids() -> None:
     result = TaskResultFactory()
     assert (str(result), str(result.task)) == (str(result.pk), str(result.task.pk))
+
+
+def test_task_knows_whether_it_has_a_result() -> None:
+    task, other = TaskFactory.create_batch(2)
+    first, second = TaskResultFactory.create_batch(2, task=task)
+    assert set(Task.objects.with_result()) == {task}
+    assert set(Task.objects.without_result()) == {other}
+    first.delete()
+    assert set(Task.objects.with_result()) == {task}
+    second.delete()
+    assert set(Task.objects.without_result()) == {task, other}

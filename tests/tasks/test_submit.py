@@ -103,6 +103,7 @@ def test_example_is_stored_column_by_column(client: Client) -> None:
         "max_time_seconds": 300,
         "max_tokens": 2000,
         "verdict": "safe",
+        "has_result": False,
         "goal_words": "'analyze':1 'of':3 'reviews':5 'sentiment':2 'user':4",
     }
 
@@ -110,7 +111,12 @@ def test_example_is_stored_column_by_column(client: Client) -> None:
 def test_goal_alone_gets_the_specified_defaults(client: Client) -> None:
     row = stored({"goal": "x"}, client)
     del row["id"], row["created_at"], row["updated_at"]
-    assert row == DEFAULTS | {"goal": "x", "verdict": "safe", "goal_words": "'x':1"}
+    assert row == DEFAULTS | {
+        "goal": "x",
+        "verdict": "safe",
+        "goal_words": "'x':1",
+        "has_result": False,
+    }
 
 
 @pytest.mark.parametrize(

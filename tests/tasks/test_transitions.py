@@ -55,7 +55,11 @@ def test_verb_enters_its_status(status: Status, verb: str) -> None:
     enter(task)
     after = stored(task)
     assert after["updated_at"] > before["updated_at"]
-    assert after == before | {"status": wanted, "updated_at": after["updated_at"]}
+    assert after == before | {
+        "status": wanted,
+        "has_result": verb == "complete",
+        "updated_at": after["updated_at"],
+    }
     assert (task.status, task.updated_at) == (wanted, after["updated_at"])
 
 

@@ -19,7 +19,7 @@ IDS = {"id", "task_id"}
 
 
 def made(tasks: int, seed: int = 0) -> list[Rows]:
-    return list(submissions(tasks, NOW, Random(seed)))  # noqa: S311 - no secrets
+    return list(submissions(tasks, NOW, Random(seed)))
 
 
 def without_ids(several: list[Rows]) -> list[Any]:
@@ -90,7 +90,7 @@ def test_the_story_is_the_only_critical_failure_since_yesterday(seed: int) -> No
 
 
 def test_arrivals_are_in_order_and_spare_nights_and_weekends() -> None:
-    moments = list(arrivals(20_000, NOW, Random(0)))  # noqa: S311 - no secrets
+    moments = list(arrivals(20_000, NOW, Random(0)))
     assert moments == sorted(moments)
     assert NOW - timedelta(days=30) <= moments[0]
     assert moments[-1] <= NOW
