@@ -146,7 +146,7 @@ def test_a_worker_that_was_replaced_has_no_growth() -> None:
         memory.rows(pieces, 10, {2: 1.0})
 
 
-@pytest.mark.parametrize("part", ["throughput", "scale", "memory"])
+@pytest.mark.parametrize("part", ["throughput", "scale", "memory", "console"])
 def test_a_table_takes_the_place_of_the_last_one_in_the_document(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def measure(parts: Parts, options: Options) -> str:
     fill(database, options.rows)
     with database, logged_in(database.url) as client:
         visits = {}
-        for name, path in pages(options.rows):
+        for name, path in pages(client, options.rows):
             tell(name)
             visits[name] = visit(client, path, options.rounds * REQUESTS_A_ROUND)
         plans = [explained(name, statement) for name, statement in worth_a_plan(visits)]
@@ -112,7 +112,7 @@ def logged_in(url: str) -> Iterator[Client]:
         connection.close()
 
 
-def pages(rows: int) -> Iterator[tuple[str, str]]:
+def pages(client: Client, rows: int) -> Iterator[tuple[str, str]]:
     """Yield the name and the path of each page that staff may look at."""
     task = apps.get_model("tasks", "TaskResult").objects.first().task
     receipts = apps.get_model("safety", "Receipt").objects
@@ -125,6 +125,8 @@ def pages(rows: int) -> Iterator[tuple[str, str]]:
     for meaning, term in terms(str(task.pk), receipt.request_id):
         yield f"tasks, search for {meaning}", f"{TASKS}?{urlencode({'q': term})}"
     yield "a task", f"{TASKS}{task.pk}/change/"
+    yield "an action on yesterday's tasks, previewed", action_on(client, day, task.pk)
+    yield "actions", "/admin/tasks/action/"
     for choices in receipt_choices(day):
         yield listed("receipts", RECEIPTS, choices)
     request_id = urlencode({"q": blocked.request_id})
@@ -133,6 +135,12 @@ def pages(rows: int) -> Iterator[tuple[str, str]]:
     yield "users", "/admin/auth/user/"
     yield "dry run", "/admin/dry-run"
     yield "/metrics", "/metrics"
+
+
+def action_on(client: Client, day: dict[str, str], task_id: object) -> str:
+    """Choose all tasks of a day; return the page where the action on them would be confirmed."""
+    chosen = {"action": "cancel", "select_across": "1", "_selected_action": task_id}
+    return client.post(f"{TASKS}?{urlencode(day)}", chosen)["Location"]
 
 
 def task_choices(day: dict[str, str]) -> Iterator[dict[str, str]]:
