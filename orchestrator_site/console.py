@@ -4,12 +4,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
+from orchestrator_site.dashboard.page import dashboard
 from orchestrator_site.dry_run import dry_run
-from orchestrator_site.reflex_state import reflex_state
 
 
 class ConsoleSite(AdminSite):
@@ -29,12 +28,7 @@ class ConsoleSite(AdminSite):
         return [path("dry-run", self.admin_view(self.dry_run), name="dry_run"), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Show how each process sees the Reflex Layer, beside what Django shows."""
-        return super().index(request, {**(extra_context or {}), "processes": reflex_state()})
+        return super().index(request, {**(extra_context or {}), **dashboard(request)})
 
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         return dry_run(request, self.each_context(request))
-
-
-class ConsoleConfig(AdminConfig):
-    default_site = "orchestrator_site.console.ConsoleSite"

@@ -62,7 +62,7 @@ def _database_state() -> str:
     try:
         # A little less than the deadline, so that the reason gets into the log.
         with database_allowance(DEADLINE_SECONDS * 0.9):
-            missing = _on_disk() - set(MigrationRecorder(connection).applied_migrations())
+            missing = missing_migrations()
     except DatabaseError as error:
         logger.warning("Not ready: no database", extra={"reason": database_reason(error)})
         return "disconnected"
@@ -76,6 +76,11 @@ def _database_state() -> str:
         )
         return "disconnected"
     return "connected"
+
+
+def missing_migrations() -> frozenset[tuple[str, str]]:
+    """Return the applications and names of the migrations that have not run."""
+    return _on_disk() - set(MigrationRecorder(connection).applied_migrations())
 
 
 @functools.cache

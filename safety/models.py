@@ -1,11 +1,12 @@
 """Receipts: the stored record of each screening, without any text of it."""
 
 import uuid
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,6 +21,10 @@ from safety.policy import Verdict as GateVerdict
 MAX_FINDINGS: Final = 100
 # Clients choose request ids, and one may send the same with every request.
 MAX_SAME_REQUEST_ID: Final = 1_000
+# So many receipts, and so many with findings, are counted for a figure: what a busy week makes,
+# in less than a tenth of a second.
+MAX_RECENT: Final = 300_000
+MAX_RECENT_FOUND: Final = 50_000
 
 
 class Verdict(models.TextChoices):
@@ -39,6 +44,44 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
 
     def with_finding_of_type(self, name: str) -> "ReceiptQuerySet":
         return self.filter(types__contains=[name])
+
+    def count_by_hour(self, *, since: datetime) -> dict[tuple[datetime, "Verdict"], int]:
+        """Return how many receipts each hour (UTC) has of each verdict, where it has some.
+
+        The newest `MAX_RECENT` are counted at most.
+        """
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT date_bin('1 hour', created_at, 'epoch'), verdict, count(*)
+                FROM (
+                    SELECT created_at, verdict FROM receipts WHERE created_at >= %s
+                    ORDER BY created_at DESC LIMIT %s
+                ) AS newest
+                GROUP BY 1, 2
+                """,
+                [since, MAX_RECENT],
+            )
+            return {(hour, Verdict(verdict)): count for hour, verdict, count in cursor.fetchall()}
+
+    def count_by_type(self, *, since: datetime, limit: int) -> dict[str, int]:
+        """Return how many receipts have findings of each type, the most frequent types first.
+
+        The newest `MAX_RECENT_FOUND` with findings are counted at most.
+        """
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT type, count(*)
+                FROM (
+                    SELECT types FROM receipts WHERE types <> '[]' AND created_at >= %s
+                    ORDER BY created_at DESC LIMIT %s
+                ) AS newest, jsonb_array_elements_text(types) AS type
+                GROUP BY type ORDER BY count(*) DESC, type LIMIT %s
+                """,
+                [since, MAX_RECENT_FOUND, limit],
+            )
+            return dict(cursor.fetchall())
 
 
 class Receipt(models.Model):
@@ -80,12 +123,22 @@ class Receipt(models.Model):
         default_permissions = ("view",)
         permissions = (("dry_run", "Can try texts against the Reflex Layer"),)
         indexes = (
-            # The console lists the newest first, and by day.
-            models.Index(fields=["created_at"], name="idx_receipts_created_at"),
+            # The console lists the newest first, and by day; its dashboard counts the verdicts
+            # of a week without a look at the table.
+            models.Index(
+                fields=["created_at"], include=["verdict"], name="idx_receipts_created_at"
+            ),
             # The console filters by verdict.
             models.Index(fields=["verdict", "created_at"], name="idx_receipts_verdict"),
             # The console searches receipts and tasks by request id.
             models.Index(fields=["request_id", "created_at"], name="idx_receipts_request_id"),
+            # The dashboard counts the types of a week, in the few receipts that have some.
+            models.Index(
+                fields=["created_at"],
+                include=["types"],
+                condition=~Q(types=[]),
+                name="idx_receipts_found",
+            ),
             # The console filters by type of finding.
             GinIndex(fields=["types"], name="idx_receipts_types", opclasses=["jsonb_path_ops"]),
         )

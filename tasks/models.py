@@ -89,6 +89,21 @@ class TaskQuerySet(models.QuerySet["Task"]):
                     counts[status] = max(count, estimates.get(status, 0))
         return counts
 
+    def newest_in(self, status: Status) -> "TaskQuerySet":
+        return self._between(status).order_by("-status", "-created_at")
+
+    def longest_in(self, status: Status) -> "TaskQuerySet":
+        """Return the tasks in `status`, those submitted first at the head."""
+        return self._between(status).order_by("status", "created_at")
+
+    def _between(self, status: Status) -> "TaskQuerySet":
+        """Return the tasks in `status`, in a way that leaves one index to read them in order.
+
+        Told that the status is equal to one, PostgreSQL may as well walk the index on the time
+        alone, through a million tasks that have ended to the few that are pending.
+        """
+        return self.filter(status__gte=status, status__lte=status)
+
     def matching(
         self, term: SearchTerm, *, in_goals: bool = True, in_receipts: bool = True
     ) -> "TaskQuerySet":

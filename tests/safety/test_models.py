@@ -289,7 +289,11 @@ def test_the_database_refuses(constraint: str, fields: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("idx_receipts_created_at", "btree (created_at)"),
+        ("idx_receipts_created_at", "btree (created_at) INCLUDE (verdict)"),
+        (
+            "idx_receipts_found",
+            "btree (created_at) INCLUDE (types) WHERE (NOT (types = '[]'::jsonb))",
+        ),
         ("idx_receipts_verdict", "btree (verdict, created_at)"),
         ("idx_receipts_request_id", "btree (request_id, created_at)"),
         ("idx_receipts_types", "gin (types jsonb_path_ops)"),

@@ -1,0 +1,1 @@
+"""The console's first page: how things stand, from what indexes give quickly."""
