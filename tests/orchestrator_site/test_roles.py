@@ -69,7 +69,8 @@ CONTENTS = {
     ("/admin/tasks/task/", 'value="cancel"'): {OPERATOR, ADMIN},
     ("/admin/", "/admin/safety/receipt/"): {OPERATOR, OFFICER, ADMIN},
     ("/admin/", "/admin/dry-run"): {OFFICER, ADMIN},
-    ("/admin/", "/admin/auth/user/"): {ADMIN},
+    ("/admin/", "/admin/auth/"): {ADMIN},
+    ("/admin/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
 }
 
 
