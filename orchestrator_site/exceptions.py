@@ -171,6 +171,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return to_response(request, Problem(404, "Not found. The API is described at /docs."))
 
 
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403: staff who lack the permission."""
+    return to_response(request, Problem(403, "Your account may not do this."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form that did not come from our own page, or from an old one."""
+    return to_response(request, Problem(403, "This form is out of date. Open its page again."))
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
     if isinstance(exception, DisallowedHost):

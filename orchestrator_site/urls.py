@@ -17,5 +17,6 @@ urlpatterns = [
 ]
 
 handler400 = "orchestrator_site.exceptions.bad_request"
+handler403 = "orchestrator_site.exceptions.forbidden"
 handler404 = "orchestrator_site.exceptions.not_found"
 handler500 = "orchestrator_site.exceptions.server_error"
