@@ -70,6 +70,9 @@ CONTENTS = {
     ("/admin/", "/admin/safety/receipt/"): {OPERATOR, OFFICER, ADMIN},
     ("/admin/", "/admin/dry-run"): {OFFICER, ADMIN},
     ("/admin/", "/admin/auth/"): {ADMIN},
+    ("/admin/tasks/", "/admin/tasks/task/"): ALL,
+    ("/admin/tasks/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
+    ("/admin/auth/", "/admin/auth/group/"): {ADMIN},
     ("/admin/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
 }
 

@@ -1,0 +1,101 @@
+"""Every page in light and dark: nothing that the browser or a screen reader has trouble with."""
+
+import psycopg
+import pytest
+
+from tests.browser.console import Console
+
+PAGES = {
+    "dashboard": "/admin/",
+    "tasks": "/admin/tasks/task/",
+    "tasks of a filter": "/admin/tasks/task/?status__exact=failed&from=2020-01-01&arm=coder&q=the",
+    "no tasks": "/admin/tasks/task/?q=abracadabra",
+    "a task that failed": "/admin/tasks/task/{failed}/change/",
+    "a task that completed": "/admin/tasks/task/{completed}/change/",
+    "actions": "/admin/tasks/action/",
+    "an action to confirm": "/admin/tasks/action/{action}/change/",
+    "an action at rest": "/admin/tasks/action/{resting}/change/",
+    "receipts": "/admin/safety/receipt/",
+    "a receipt": "/admin/safety/receipt/{blocked}/change/",
+    "dry run": "/admin/dry-run",
+    "staff": "/admin/auth/",
+    "users": "/admin/auth/user/",
+    "a new user": "/admin/auth/user/add/",
+    "a user": "/admin/auth/user/1/change/",
+    "a user's history": "/admin/auth/user/1/history/",
+    "a user to delete": "/admin/auth/user/1/delete/",
+    "groups": "/admin/auth/group/",
+    "a group": "/admin/auth/group/1/change/",
+    "password": "/admin/password_change/",
+    "no such page": "/admin/nothing-here/",
+    "browsable root": "/",
+    "browsable submit": "/submit",
+    "browsable task": "/tasks/{completed}",
+    "documentation": "/docs",
+}
+
+
+@pytest.fixture
+def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
+    """Ids that the paths name; of tasks with results and findings where there are."""
+    found = {}
+    for name, statement in {
+        "failed": "SELECT id FROM tasks WHERE status = 'failed' LIMIT 1",
+        "completed": "SELECT id FROM tasks WHERE status = 'completed' LIMIT 1",
+        "blocked": "SELECT id FROM receipts WHERE verdict = 'blocked' LIMIT 1",
+        "action": "INSERT INTO task_actions (id, verb, actor, reason, task_ids, position, changed)"
+        " SELECT gen_random_uuid(), 'cancel', 'admin', '', array_agg(id), 0, 0 FROM tasks"
+        " RETURNING id",
+        "resting": "INSERT INTO task_actions"
+        " (id, verb, actor, reason, task_ids, position, changed, confirmed_at)"
+        " SELECT gen_random_uuid(), 'requeue', 'admin', 'why', array_agg(id), 1, 0, now()"
+        " FROM tasks RETURNING id",
+    }.items():
+        [(found[name],)] = database.execute(statement).fetchall()
+    return found
+
+
+def violations(console: Console, axe: str) -> list[str]:
+    """Return the serious and critical faults that axe finds, and where."""
+    # Not as a script of the page, which its policy would refuse.
+    console.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
+    found = console.driver.execute_async_script(
+        "axe.run(document, {resultTypes: ['violations'], preload: false}).then(arguments[0])"
+    )
+    return [
+        f"{fault['impact']} {fault['id']}: {node['html'][:200]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_page_has_no_serious_fault(
+    colours: str, console: Console, axe: str, ids: dict[str, object]
+) -> None:
+    console.in_colours(colours)
+    console.open("/admin/login/")
+    console.driver.delete_all_cookies()
+    console.open("/admin/login/")
+    found = {"login": violations(console, axe)}
+    console.sign_in("admin")
+    for name, path in PAGES.items():
+        console.open(path.format(**ids))
+        if name == "documentation":
+            console.wait_for(".swagger-ui .opblock")
+        found[name] = [*console.complaints(), *violations(console, axe)]
+    console.driver.execute_script("document.getElementById('logout-form')?.submit()")
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_page_of_a_narrow_screen_does_not_scroll_sideways(
+    console: Console, ids: dict[str, object]
+) -> None:
+    console.of_width(400, 800)
+    console.sign_in("admin")
+    wide = {}
+    for name in ("dashboard", "a task that failed", "an action to confirm", "dry run"):
+        console.open(PAGES[name].format(**ids))
+        wide[name] = console.driver.execute_script("return document.documentElement.scrollWidth")
+    assert {name: width for name, width in wide.items() if width > 400} == {}
