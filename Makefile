@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults bench check fix install migrate serve schema
+.PHONY: help run demo test browser pictures faults bench check fix install migrate serve schema
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,13 @@ demo: .venv/development ## Fill the console with a month of tasks; ARGS="--tasks
 
 test: .venv/development ## Run the tests on a PostgreSQL of their own, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+browser: .venv/development ## Use the console in a headless Chromium (needs chromium, chromedriver, npm)
+	@if command -v npm >/dev/null; then npm ci --silent --prefix tests/browser; fi
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+pictures: .venv/development ## Take the pictures of the documents anew (needs chromium)
+	@$(BIN)/python -m tests.browser.pictures
 
 faults: .venv/development ## Break everything around the service, and count what clients were told
 	@$(BIN)/python -m pytest tests/faults $(ARGS)

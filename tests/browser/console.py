@@ -30,13 +30,13 @@ class Console:
     def open(self, path: str) -> None:
         self.driver.get(self.url + path)
 
-    def sign_in(self, name: str) -> None:
+    def sign_in(self, name: str, password: str = PASSWORD) -> None:
         """Start anew, as this member of staff."""
         self.open("/admin/login/")
         self.driver.delete_all_cookies()
         self.open("/admin/login/")
         self.find("#id_username").send_keys(name)
-        self.find("#id_password").send_keys(PASSWORD, Keys.ENTER)
+        self.find("#id_password").send_keys(password, Keys.ENTER)
         self.wait_for("#user-tools")
 
     def in_colours(self, scheme: str) -> None:
