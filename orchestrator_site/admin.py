@@ -1,8 +1,10 @@
-"""The console's view of receipts: what was found, and never in what."""
+"""The console's view of receipts, what was found and never in what, and of its staff."""
 
 from typing import Any, Final
 
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,7 +14,7 @@ from django.utils.safestring import SafeString
 from safety.filters import DayFilter
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
 from safety.models import Receipt, ReceiptQuerySet, Verdict
-from safety.read_only import ReadOnlyModelAdmin
+from safety.read_only import OddFilters, ReadOnlyModelAdmin
 
 NOTHING: Final = "-"
 TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
@@ -37,11 +39,37 @@ class TypeFilter(admin.SimpleListFilter):
         return receipts.with_finding_of_type(name)
 
 
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class StaffAdmin(OddFilters, UserAdmin):
+    pass
+
+
+@admin.register(Group)
+class RoleAdmin(OddFilters, GroupAdmin):
+    pass
+
+
 @admin.register(Receipt)
 class ReceiptAdmin(ReadOnlyModelAdmin):
     list_filter = ("verdict", DayFilter, TypeFilter)
     search_fields = ("request_id__exact",)
     search_help_text = "A request id, in full."
+    # The dashboard links to hours, and to several verdicts.
+    lookups = frozenset(
+        {
+            "verdict__exact",
+            "verdict__in",
+            "created_at__gte",
+            "created_at__lt",
+            "from",
+            "to",
+            "type",
+        }
+    )
     ordering = ("-created_at",)
     # No index serves the others.
     sortable_by = ("time",)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
 from orchestrator_site.dashboard.page import dashboard
@@ -29,6 +29,10 @@ class ConsoleSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
         return super().index(request, {**(extra_context or {}), **dashboard(request)})
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """Be absent: no form of ours completes anything."""
+        raise Http404
 
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         return dry_run(request, self.each_context(request))

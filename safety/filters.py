@@ -75,7 +75,7 @@ class DayFilter(FormFilter):
         first, last = self._day("from"), self._day("to")
         if first:
             queryset = queryset.filter(created_at__gte=first)
-        if last:
+        if last and last.date() < date.max:
             queryset = queryset.filter(created_at__lt=last + timedelta(days=1))
         return queryset
 

@@ -2,24 +2,56 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import DataError, connection
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.utils.text import capfirst
 
 from safety.paginator import BoundedPaginator
 
+# Whoever acts on all rows has to know that they are all.
+LEFT_OUT: Final = "A filter made no sense and was left out: the list shows everything."
 
-class ReadOnlyModelAdmin(admin.ModelAdmin):
+
+class SortedByIndex(ChangeList):
+    """Sorts by nothing but what the list offers; Django takes any column from a URL."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        offered = self.model_admin.sortable_by or ()
+        return super().get_ordering_field(field_name) if field_name in offered else None
+
+
+class OddFilters(admin.ModelAdmin):
+    """Shows all rows where a filter of the URL makes no sense, as Django does for most."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters from error
+
+
+class ReadOnlyModelAdmin(OddFilters):
     """Takes away everything but the view permission."""
 
     # Both would count the whole table on every page.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
+    # What a URL may filter by. Django would allow every field: also what the user may not see,
+    # to be read letter by letter, and what has no index.
+    lookups: frozenset[str] = frozenset()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup in self.lookups
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SortedByIndex
 
     def has_add_permission(self, *_: Any) -> bool:
         return False
@@ -31,16 +63,13 @@ class ReadOnlyModelAdmin(admin.ModelAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if ERROR_FLAG in request.GET:
+            if len(request.GET) > 1:
+                return redirect(f"{request.path}?{ERROR_FLAG}=1")
+            self.message_user(request, LEFT_OUT, messages.WARNING)
         with _planned_for_its_values():
             title = capfirst(self.opts.verbose_name_plural)
             return super().changelist_view(request, {"title": title, **(extra_context or {})})
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Show all rows where a filter of the URL makes no sense, as Django does for most."""
-        try:
-            return super().get_changelist_instance(request)
-        except (DataError, ValueError, OverflowError) as error:
-            raise IncorrectLookupParameters from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The console's actions: offered with the tasks, previewed, confirmed, and followed on a page."""
 
+import contextlib
 from functools import partial
 from typing import Any, Final
 
@@ -123,10 +124,15 @@ class ActionAdmin(ReadOnlyModelAdmin):
         if not may_operate(request):
             raise PermissionDenied
         action = self.get_object(request, unquote(object_id))
-        if action is None:
-            text = "There is no such action. What nobody confirmed is forgotten after a day."
-            self.message_user(request, text, messages.WARNING)
-            return HttpResponseRedirect(reverse("admin:tasks_action_changelist"))
+        # One that was not confirmed in a day may be deleted at any moment.
+        with contextlib.suppress(Action.DoesNotExist):
+            if action is not None:
+                return self._answer(request, action)
+        text = "There is no such action. What nobody confirmed is forgotten after a day."
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:tasks_action_changelist"))
+
+    def _answer(self, request: HttpRequest, action: Action) -> HttpResponse:
         if request.method != "POST":
             return self._page(request, action, ReasonForm())
         match request.POST.get("step"):

@@ -26,6 +26,9 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
     list_filter = ("status", "priority", "verdict", DayFilter, ResultFilter, ArmFilter)
     # Shows the box; `get_search_results` says what is searched.
     search_fields = ("goal",)
+    lookups = frozenset(
+        {"status__exact", "priority__exact", "verdict__exact", "from", "to", "result", "arm"}
+    )
     ordering = ("-created_at",)
     # No index serves the others.
     sortable_by = ("age",)
@@ -84,6 +87,7 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
             **(extra_context or {}),
             "title": f"Task {str(task.pk)[:8]}",
             "opts": self.opts,
+            "preserved_filters": self.get_preserved_filters(request),
         }
         return render(request, "admin/tasks/task/page.html", context)
 

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 # Deeper values, and those in larger documents, are text without folds.
 MAX_DEPTH: Final = 20
-MAX_FOLDED_BYTES: Final = 100_000
+MAX_FOLDED_CHARACTERS: Final = 100_000
 # Longer lists and objects inside of others are folded at first.
 MAX_OPEN_ENTRIES: Final = 20
 
@@ -16,7 +16,7 @@ MAX_OPEN_ENTRIES: Final = 20
 def json_html(value: Any) -> str:
     """Return `value` on lines of its own; each list and object can be folded."""
     text = _text(value)
-    if len(text) > MAX_FOLDED_BYTES:
+    if len(text) > MAX_FOLDED_CHARACTERS:
         return format_html(
             '<details class="json"><summary>{} characters</summary><pre>{}</pre></details>',
             f"{len(text):,}",

@@ -221,8 +221,8 @@ class Task(models.Model):
     verdict = models.TextField(
         choices=Verdict, default=Verdict.UNSCREENED, db_default=Verdict.UNSCREENED.value
     )
-    # Kept by a trigger on the results: to look for those of each task would take seconds where
-    # it is asked together with a status.
+    # Kept by triggers on INSERT and DELETE of results: to look for those of each task would take
+    # seconds where it is asked together with a status.
     has_result = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())

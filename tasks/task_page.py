@@ -31,12 +31,7 @@ class Row:
 def described(task: Task, request: HttpRequest) -> dict[str, Any]:
     """Return what the page shows of `task`, as far as the user of `request` may see it."""
     is_content_shown, is_receipt_shown = may_view_content(request), may_view_receipt(request)
-    rows = [
-        # What a reason of the service quotes, nobody knows.
-        _row(entry, is_reason_shown=is_content_shown or entry.actor != "")
-        for entry in timeline(task)
-        if is_receipt_shown or entry.kind != SCREENED
-    ]
+    entries = timeline(task)
     return {
         "task": task,
         "labels": [
@@ -46,8 +41,13 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
         ],
         "is_receipt_shown": is_receipt_shown,
         "content": _content(task) if is_content_shown else None,
-        "failure": rows[-1].reason if task.status == Status.FAILED else "",
-        "timeline": rows,
+        "failure": _failure(task, entries) if is_content_shown else "",
+        "timeline": [
+            # What a reason of the service quotes, nobody knows.
+            _row(entry, is_reason_shown=is_content_shown or entry.actor != "")
+            for entry in entries
+            if is_receipt_shown or entry.kind != SCREENED
+        ],
     }
 
 
@@ -69,6 +69,15 @@ def _content(task: Task) -> dict[str, Any]:
 def _as_list(value: Any) -> list[Any]:
     """Return a list as it is; SQL can store other values than the API."""
     return value if isinstance(value, list) else [value]
+
+
+def _failure(task: Task, entries: list[Entry]) -> str:
+    """Return why a failed task has failed, as far as anybody said."""
+    if task.status != Status.FAILED:
+        return ""
+    # It may have been put back since it was read.
+    failures = (entry.reason for entry in reversed(entries) if entry.data.get("to") == task.status)
+    return next(failures, "")
 
 
 def _row(entry: Entry, *, is_reason_shown: bool) -> Row:

@@ -3,9 +3,9 @@
 from django.contrib.auth.models import Group, Permission, User
 
 
-def staff(*codenames: str) -> User:
+def staff(*codenames: str, name: str = "") -> User:
     """Make a member of staff who has these permissions and no others."""
-    user = User.objects.create_user(f"staff-{User.objects.count()}", is_staff=True)
+    user = User.objects.create_user(name or f"staff-{User.objects.count()}", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return user
 

@@ -12,6 +12,7 @@ from django.urls import get_resolver, resolve
 from safety.models import Receipt
 from tasks.acting import choose
 from tasks.actions import Action, Verb
+from tasks.models import Task
 from tests.factories import TaskFactory
 from tests.staff import member_of, staff
 
@@ -171,10 +172,33 @@ def test_every_page_of_the_console_is_walked(ids: dict[str, object]) -> None:
         "logout",
         "jsi18n",
         "password_change_done",
-        # Of no model here.
+        # Absent.
         "autocomplete",
+        # Of no model here.
         "view_on_site",
     }
+
+
+@pytest.mark.parametrize("role", [VIEWER, OFFICER])
+def test_no_filter_of_a_url_tells_what_the_role_may_not_see(role: str, client: Client) -> None:
+    """Else a text could be read letter by letter, by what is listed."""
+    client.force_login(member_of(role))
+    TaskFactory(goal="zanzibar", context={"key": "zanzibar"}, constraints=["zanzibar"])
+    for field in Task._meta.get_fields():
+        for lookup in ("", "__startswith", "__contains", "__isnull", "__0", "__key__startswith"):
+            response = client.get("/admin/tasks/task/", {f"{field.name}{lookup}": "z"})
+            assert response.status_code == 400, f"{field.name}{lookup}"
+
+
+def test_there_is_no_completion_that_would_list_tasks(admin_client: Client) -> None:
+    query = {"app_label": "tasks", "model_name": "taskresult", "field_name": "task", "term": "\0"}
+    assert admin_client.get("/admin/autocomplete/", query).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["username__contains=%00", "date_joined__year=99999", "q=%00"])
+def test_odd_filter_of_staff_is_dropped(query: str, admin_client: Client) -> None:
+    response = admin_client.get(f"/admin/auth/user/?{query}", follow=True)
+    assert response.status_code == 200
 
 
 def test_there_are_no_permissions_that_nobody_uses() -> None:

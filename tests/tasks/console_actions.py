@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
 from django.test import Client
@@ -11,12 +11,6 @@ from tasks.models import Task
 
 TASKS = "/admin/tasks/task/"
 ACTIONS = "/admin/tasks/action/"
-
-
-def staff(name: str, *permissions: str) -> User:
-    user = User.objects.create_user(name, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return user
 
 
 def console_of(user: User, **options: Any) -> Client:

@@ -13,6 +13,7 @@ from tasks.actions import Action, Verb
 from tasks.events import Event
 from tasks.models import Task
 from tests.factories import TaskFactory
+from tests.staff import staff
 from tests.tasks.console_actions import (
     ACTIONS,
     TASKS,
@@ -22,7 +23,6 @@ from tests.tasks.console_actions import (
     console_of,
     content,
     said,
-    staff,
     statuses,
 )
 
@@ -40,7 +40,7 @@ VERBS = [
 
 @pytest.fixture
 def operator() -> User:
-    return staff("ada", "view_task", "view_task_content", "operate_task")
+    return staff("view_task", "view_task_content", "operate_task", name="ada")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def console(operator: User) -> Client:
 
 @pytest.fixture
 def viewer_console() -> Client:
-    return console_of(staff("viewer", "view_task", "view_task_content"))
+    return console_of(staff("view_task", "view_task_content", name="viewer"))
 
 
 def test_actions_are_offered_to_who_may_operate(console: Client) -> None:
@@ -275,7 +275,7 @@ def test_long_action_can_be_stopped(console: Client) -> None:
 def test_another_operator_may_go_on_in_the_name_of_the_first(console: Client) -> None:
     page = chosen_page(console, *TaskFactory.create_batch(2))
     confirm(console, page)
-    other = console_of(staff("eve", "operate_task"))
+    other = console_of(staff("operate_task", name="eve"))
     other.post(page, {"step": "go_on"})
     assert statuses() == ["cancelled", "cancelled"]
     assert set(Event.objects.values_list("actor", flat=True)) == {"ada"}

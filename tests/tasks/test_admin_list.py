@@ -188,7 +188,7 @@ def test_forms_take_the_other_filters_along(name: str, console: Client) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "query",
-    ["result=nonsense", "result=%00", "arm=%00", "from=yesterday", "to=9999-12-31", "to=%00"],
+    ["result=nonsense", "result=%00", "arm=%00", "from=yesterday", "to=%00"],
 )
 def test_odd_filter_is_dropped(query: str, console: Client) -> None:
     response = console.get(f"{TASKS}?{query}")

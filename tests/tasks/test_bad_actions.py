@@ -10,6 +10,7 @@ from django.test import Client
 from tasks.actions import Action
 from tasks.events import Event
 from tests.factories import TaskFactory
+from tests.staff import staff
 from tests.tasks.console_actions import (
     ACTIONS,
     TASKS,
@@ -19,7 +20,6 @@ from tests.tasks.console_actions import (
     console_of,
     content,
     said,
-    staff,
     statuses,
 )
 
@@ -30,7 +30,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 @pytest.fixture
 def operator() -> User:
-    return staff("ada", "view_task", "view_task_content", "operate_task")
+    return staff("view_task", "view_task_content", "operate_task", name="ada")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def console(operator: User) -> Client:
 
 @pytest.fixture
 def viewer_console() -> Client:
-    return console_of(staff("viewer", "view_task", "view_task_content"))
+    return console_of(staff("view_task", "view_task_content", name="viewer"))
 
 
 @pytest.mark.parametrize("filters", ["//evil.example", "\r\nX: y", "x=1#", "\0", "p=x&p=y"])
@@ -209,7 +209,7 @@ def test_anonymous_are_sent_to_the_login(client: Client, console: Client) -> Non
 
 def test_only_who_chose_the_tasks_may_confirm(console: Client) -> None:
     page = chosen_page(console, TaskFactory())
-    other = console_of(staff("eve", "view_task", "operate_task"))
+    other = console_of(staff("view_task", "operate_task", name="eve"))
     assert confirm(other, page)["Location"] == ACTIONS
     assert other.get(page)["Location"] == ACTIONS
     assert statuses() == ["pending"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.json_html import MAX_DEPTH, MAX_FOLDED_BYTES, MAX_OPEN_ENTRIES, json_html
+from tasks.json_html import MAX_DEPTH, MAX_FOLDED_CHARACTERS, MAX_OPEN_ENTRIES, json_html
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -63,7 +63,7 @@ def test_values_deep_inside_are_text() -> None:
 
 
 def test_large_values_are_one_folded_text() -> None:
-    value = ["x" * 10] * (MAX_FOLDED_BYTES // 10)
+    value = ["x" * 10] * (MAX_FOLDED_CHARACTERS // 10)
     html = json_html(value)
     assert html.count("<details") == 1
     assert "open" not in html

@@ -163,6 +163,13 @@ def test_failed_task_says_first_of_all_why(show: Show) -> None:
     assert "Why it failed" not in show(task)
 
 
+def test_page_leads_back_to_the_list_with_its_filters(client: Client) -> None:
+    client.force_login(staff(*ALL))
+    filters = "_changelist_filters=status__exact%3Dfailed"
+    content = client.get(f"{url(TaskFactory())}?{filters}").content.decode()
+    assert 'href="/admin/tasks/task/?status__exact=failed"' in content
+
+
 def test_of_many_events_the_last_are_shown(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "MAX_EVENTS", 2)
     task = TaskFactory()
