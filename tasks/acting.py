@@ -87,7 +87,9 @@ def preview(action: Action) -> Preview:
     groups: QuerySet = (
         Task.objects.filter(pk__in=Action.objects.filter(pk=action.pk).values(chosen_id=ids))
         .order_by()
-        .values_list("status", "priority", Count("pk"))
+        .values("status", "priority")
+        .annotate(tasks=Count("pk"))
+        .values_list("status", "priority", "tasks")
     )
     counts: Counter[str] = Counter()
     for status, priority, count in groups:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
 
 from tasks import acting
 from tasks.acting import choose, go_on, obstacle, preview, promise, report, take_step
@@ -325,3 +326,11 @@ def test_a_step_takes_few_queries(django_assert_num_queries: Any) -> None:
     # Savepoint, the action, its next ids, the verb, the action again, and the savepoint's end.
     with django_assert_num_queries(6):
         take_step(action.pk)
+
+
+def test_preview_is_counted_by_the_database() -> None:
+    tasks = [*TaskFactory.create_batch(3), *TaskFactory.create_batch(2, completed=True)]
+    action = choose([task.pk for task in tasks], Verb.CANCEL, actor="ada")
+    with CaptureQueriesContext(connection) as queries:
+        preview(action)
+    assert [query["sql"].partition(" GROUP BY ")[2] for query in queries] == ["1, 2"]
