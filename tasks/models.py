@@ -20,6 +20,7 @@ from tasks.changes import change
 from tasks.events import EventKind
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
 from tasks.metrics import TASKS
+from tasks.results import TaskResult
 from tasks.search import SEPARATORS, SearchTerm
 
 DEFAULT_MAX_COST_USD: Final = Decimal("1.0")
@@ -315,7 +316,7 @@ class Task(models.Model):
         """Take a pending task into work."""
         self._enter(Status.PROCESSING)
 
-    def complete(self, *, result_data: Any, confidence: float) -> "TaskResult":
+    def complete(self, *, result_data: Any, confidence: float) -> TaskResult:
         """Store the result of a task in work and complete it, both or neither.
 
         Args:
@@ -352,41 +353,6 @@ class Task(models.Model):
         if not _enter_many(wanted, [self.pk], actor=actor, reason=reason):
             raise InvalidTransition(self.pk, wanted)
         self.refresh_from_db(fields=["status", "updated_at"])
-
-
-class TaskResult(models.Model):
-    """What came out of a task."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
-    task = models.ForeignKey(
-        Task,
-        # Nothing deletes tasks today; who does one day has to decide about the results.
-        on_delete=models.PROTECT,
-        related_name="results",
-        # The index below stands in for the one that Django would name itself.
-        db_index=False,
-    )
-    result_data = models.JSONField()
-    confidence = models.DecimalField(max_digits=5, decimal_places=4)
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        db_table = "task_results"
-        ordering = ("-created_at",)
-        # Who may see a task's content sees its results.
-        default_permissions = ()
-        indexes = (
-            # Reading a task looks for its newest result.
-            models.Index(fields=["task"], name="idx_task_results_task_id"),
-        )
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(confidence__range=(0, 1)), name="task_results_confidence_in_range"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return str(self.pk)
 
 
 def _enter_many(

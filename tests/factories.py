@@ -2,7 +2,8 @@
 
 import factory
 
-from tasks.models import Priority, Status, Task, TaskResult
+from tasks.models import Priority, Status, Task
+from tasks.results import TaskResult
 
 
 class TaskFactory(factory.django.DjangoModelFactory[Task]):

@@ -11,7 +11,8 @@ from django.db import connection, models, transaction
 from orchestrator_site.demo.rows import EventRow, ReceiptRow, ResultRow, Rows, TaskRow
 from safety.models import Receipt
 from tasks.events import Event
-from tasks.models import Task, TaskResult
+from tasks.models import Task
+from tasks.results import TaskResult
 
 # In one transaction: enough that committing costs little, few enough to watch them come.
 BATCH: Final = 1_000

@@ -8,7 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tasks.models import Task, TaskResult
+from tasks.models import Task
+from tasks.results import TaskResult
 from tests.factories import TaskFactory, TaskResultFactory
 from tests.staff import staff
 

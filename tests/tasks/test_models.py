@@ -10,7 +10,8 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 from tasks import models
-from tasks.models import Priority, Status, Task, TaskResult, Verdict
+from tasks.models import Priority, Status, Task, Verdict
+from tasks.results import TaskResult
 from tests.factories import TaskFactory, TaskResultFactory
 from tests.tasks.specified import DEFAULTS
 

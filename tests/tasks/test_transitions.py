@@ -11,7 +11,8 @@ from prometheus_client import REGISTRY
 
 from tasks.events import Event
 from tasks.exceptions import InvalidTransition
-from tasks.models import TRANSITIONS, Status, Task, TaskResult
+from tasks.models import TRANSITIONS, Status, Task
+from tasks.results import TaskResult
 from tests.factories import TaskFactory
 
 RACERS = 8
