@@ -55,6 +55,7 @@ threads = settings.THREADS
 reload = settings.DEVELOPMENT
 preload_app = not settings.DEVELOPMENT
 logconfig_dict = settings.LOGGING
+logger_class = "orchestrator_site.gunicorn_log.Logger"
 # A reverse proxy keeps its connections for about as long as it likes.
 keepalive = 75
 graceful_timeout = 30

@@ -3,7 +3,10 @@
 import re
 
 import pytest
+from django.conf import settings
+from gunicorn.config import Config
 
+from orchestrator_site.gunicorn_log import Logger
 from tests.service import Service
 
 KEYS = ("timestamp", "level", "message", "logger", "request_id")
@@ -50,6 +53,13 @@ def test_a_request_is_logged_by_its_endpoint(service: Service) -> None:
     assert lines[0]["status"] == 404
     assert lines[0]["client_address"] == "127.0.0.1"
     assert 0 < lines[0]["duration_seconds"] < 5
+
+
+def test_gunicorn_gathers_nothing_for_a_log_of_its_own_requests() -> None:
+    config = Config()
+    config.set("logconfig_dict", settings.LOGGING)
+    # Whoever looked at the request would find none.
+    Logger(config).access(None, None, None, None)
 
 
 def test_lines_of_gunicorn_are_json_too(service: Service) -> None:
