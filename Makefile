@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test browser pictures faults bench check fix install migrate serve schema
+.PHONY: help run demo test coverage browser pictures faults bench check fix install migrate serve schema
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,10 @@ run: .venv/development ## Run everything for development on 127.0.0.1:8000, unti
 demo: .venv/development ## Fill the console with a month of tasks; ARGS="--tasks 100000" for more
 	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py demo $(ARGS)
 
-test: .venv/development ## Run the tests on a PostgreSQL of their own, with coverage
+test: .venv/development ## Run the tests on a PostgreSQL of their own
+	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: .venv/development ## Run the tests, and say which lines none of them reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 browser: .venv/development ## Use the console in a headless Chromium (needs chromium, chromedriver, npm)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from django.test import override_settings
 
 from safety.gate import gate
 from tests.environment import ROOT
@@ -19,6 +20,13 @@ from tests.reflex_layer import ScriptedReflexLayer
 from tests.service import Service
 
 StartService = Callable[..., Service]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """A hash that is slow on purpose would be made for each member of staff."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture(scope="session")
