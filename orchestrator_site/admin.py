@@ -18,6 +18,11 @@ from safety.read_only import OddFilters, ReadOnlyModelAdmin
 
 NOTHING: Final = "-"
 TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
+ROLES_IN_WORDS: Final = (
+    "Who is to use this console needs the staff status and one of the groups. Viewer: tasks, "
+    "without goals, contexts and results. Operator: all of the tasks, and the actions on them. "
+    "Safety officer: receipts, refusals and the dry run. Admin: all of that, and the users."
+)
 # Of these verdicts came a task, under the id of the receipt.
 _ACCEPTED: Final = frozenset({Verdict.SAFE, Verdict.FLAGGED, Verdict.UNSCREENED})
 
@@ -45,7 +50,13 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class StaffAdmin(OddFilters, UserAdmin):
-    pass
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Say beside the permissions what it takes to enter, and what the roles are for."""
+        return [
+            (name, {**options, "description": ROLES_IN_WORDS} if "groups" in fields else options)
+            for name, options in super().get_fieldsets(request, obj)
+            for fields in [options["fields"]]
+        ]
 
 
 @admin.register(Group)

@@ -10,11 +10,16 @@ from django.utils.functional import cached_property
 COUNT_LIMIT: Final = 10_000
 
 
-class AtLeast(int):
+class Count(int):
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+
+class AtLeast(Count):
     """A count that was given up: so many, and more."""
 
     def __str__(self) -> str:
-        return f"{int(self):,}+"
+        return f"{super().__str__()}+"
 
 
 class BoundedPaginator(Paginator):
@@ -26,4 +31,4 @@ class BoundedPaginator(Paginator):
     def count(self) -> int:
         # In no order: any rows are enough to be counted.
         count = self.object_list.order_by()[: COUNT_LIMIT + 1].count()
-        return count if count <= COUNT_LIMIT else AtLeast(COUNT_LIMIT)
+        return Count(count) if count <= COUNT_LIMIT else AtLeast(COUNT_LIMIT)

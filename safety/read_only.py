@@ -18,12 +18,24 @@ from safety.paginator import BoundedPaginator
 LEFT_OUT: Final = "A filter made no sense and was left out: the list shows everything."
 
 
-class SortedByIndex(ChangeList):
-    """Sorts by nothing but what the list offers; Django takes any column from a URL."""
+class BoundedChangeList(ChangeList):
+    """Sorts by nothing but what the list offers, and turns no page beyond the last.
+
+    Django takes any column from a URL; and where rows have left the filter, so that the page
+    they were on is gone, it would take the filter away.
+    """
 
     def get_ordering_field(self, field_name: Any) -> Any:
         offered = self.model_admin.sortable_by or ()
         return super().get_ordering_field(field_name) if field_name in offered else None
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            super().get_results(request)
+        except IncorrectLookupParameters:
+            paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+            self.page_num = paginator.num_pages
+            super().get_results(request)
 
 
 class OddFilters(admin.ModelAdmin):
@@ -51,7 +63,7 @@ class ReadOnlyModelAdmin(OddFilters):
         return lookup in self.lookups
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return SortedByIndex
+        return BoundedChangeList
 
     def has_add_permission(self, *_: Any) -> bool:
         return False

@@ -117,7 +117,7 @@ def take_step(action_id: uuid.UUID) -> bool:
         action = Action.objects.select_for_update().get(pk=action_id)
         if not action.is_confirmed or action.is_ended:
             return False
-        task_ids = action.next_ids(TASKS_PER_STEP)
+        task_ids = action.ids(action.position, TASKS_PER_STEP)
         action.changed += len(_do(action, task_ids))
         action.position += len(task_ids)
         if action.position == action.chosen:
@@ -154,4 +154,5 @@ def report(action: Action) -> str:
     if action.changed == action.chosen:
         return f"{chosen} {DONE[verb]}.".capitalize()
     left_alone = in_words(action.chosen - action.changed)
-    return f"{changed.capitalize()}; {left_alone} left alone: {rule(verb)}."
+    changed = f"{in_words(action.changed)} {DONE[verb]}".capitalize()
+    return f"{changed}; {left_alone} left alone: {rule(verb)}."

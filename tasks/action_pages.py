@@ -18,10 +18,13 @@ from django.utils.html import format_html
 from safety.read_only import ReadOnlyModelAdmin
 from tasks import acting
 from tasks.actions import Action, Verb, in_words
+from tasks.display import label, shortened
 from tasks.models import Priority, Status, Task
-from tasks.permissions import may_operate
+from tasks.permissions import may_operate, may_view_content
 
 MAX_REASON_CHARACTERS: Final = 500
+# Of the tasks of an action; the others are as many as it says.
+MAX_TASKS_SHOWN: Final = 20
 
 
 class OffersActions(admin.ModelAdmin):
@@ -151,14 +154,17 @@ class ActionAdmin(ReadOnlyModelAdmin):
         form = ReasonForm(request.POST)
         if not form.is_valid():
             return self._page(request, action, form)
-        action.confirm(form.cleaned_data["reason"])
+        if not action.confirm(form.cleaned_data["reason"]):
+            text = "This was confirmed already, and nothing was done twice."
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
         acting.go_on(action)
         if not action.is_ended:
             # Where the script of the page sees that it shall go on by itself.
             return HttpResponseRedirect(f"{request.get_full_path()}#go-on")
         is_whole = action.changed == action.chosen
         self.message_user(
-            request, acting.report(action), messages.SUCCESS if is_whole else messages.WARNING
+            request, _report_with_link(action), messages.SUCCESS if is_whole else messages.WARNING
         )
         return HttpResponseRedirect(_came_from(request, action))
 
@@ -169,6 +175,7 @@ class ActionAdmin(ReadOnlyModelAdmin):
             "opts": self.opts,
             "action": action,
             "came_from": _came_from(request, action),
+            "tasks": _first_tasks(action, with_goals=may_view_content(request)),
         }
         if action.is_confirmed:
             context["report"] = acting.report(action)
@@ -181,6 +188,32 @@ class ActionAdmin(ReadOnlyModelAdmin):
                 "left_alone": [(in_words(count), why) for why, count in preview.obstacles.items()],
             }
         return TemplateResponse(request, "admin/tasks/action/page.html", context)
+
+
+def _report_with_link(action: Action) -> str:
+    """Return the report, with a link to where many tasks are named: they may have left the list."""
+    report = acting.report(action)
+    if action.chosen == 1:
+        return report
+    page = reverse("admin:tasks_action_change", args=[action.pk])
+    return format_html('{} <a href="{}">See which</a>', report, page)
+
+
+def _first_tasks(action: Action, *, with_goals: bool) -> list[dict[str, Any]]:
+    """Return some of the action's tasks as they are now, for staff to recognise them."""
+    ids = action.ids(0, MAX_TASKS_SHOWN)
+    tasks = Task.objects.only("status", "priority", *(["goal"] if with_goals else []))
+    found = tasks.in_bulk(ids)
+    return [
+        {
+            "id": task_id,
+            "status": label(Status(found[task_id].status)),
+            "priority": label(Priority(found[task_id].priority)),
+            "goal": shortened(found[task_id].goal) if with_goals else "",
+        }
+        for task_id in ids
+        if task_id in found
+    ]
 
 
 def _came_from(request: HttpRequest, action: Action) -> str:

@@ -112,20 +112,21 @@ class Action(models.Model):
     def is_stopped(self) -> bool:
         return self.is_ended and self.position < self.chosen
 
-    def confirm(self, reason: str) -> None:
-        """Let it begin; of an action that is confirmed already nothing changes."""
+    def confirm(self, reason: str) -> bool:
+        """Let it begin; return whether this did it. Of one that is confirmed nothing changes."""
         waiting = Action.objects.filter(pk=self.pk, confirmed_at=None)
-        waiting.update(reason=reason, confirmed_at=Now())
+        is_first = waiting.update(reason=reason, confirmed_at=Now()) == 1
         self.refresh_from_db()
+        return is_first
 
     def stop(self) -> None:
         """End it where it is; of one that has ended, or never begun, nothing changes."""
         Action.objects.confirmed().filter(pk=self.pk, ended_at=None).update(ended_at=Now())
         self.refresh_from_db()
 
-    def next_ids(self, count: int) -> list[uuid.UUID]:
-        """Return the ids of the `count` tasks that come next."""
-        ids = F("task_ids")[self.position : self.position + count]
+    def ids(self, first: int, count: int) -> list[uuid.UUID]:
+        """Return the ids of `count` of its tasks, from the one with number `first` on."""
+        ids = F("task_ids")[first : first + count]
         return list(Action.objects.values_list(ids, flat=True).get(pk=self.pk))
 
 

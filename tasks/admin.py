@@ -51,7 +51,7 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
         if may_view_receipt(request):
             means.append("a request id")
         if may_view_content(request):
-            means.append("words of the goal")
+            means.append("whole words of the goal")
         changelist.search_help_text = f"Finds {', or '.join(means)}."
         return changelist
 

@@ -18,18 +18,21 @@ from orchestrator_site.reflex_state import reflex_state
 
 
 def dashboard(request: HttpRequest) -> dict[str, Any]:
-    """Return what the first page shows to this member of staff; the rest is not even read."""
+    """Return what the first page shows to this member of staff.
+
+    Whether all is well, everybody learns, also of what they may not look at.
+    """
     now = timezone.now()
     may = request.user.has_perm
     is_screening_off = not settings.ENABLE_REFLEX_INTEGRATION
     processes, database = reflex_state(), database_state()
     found = concerns(processes, database, is_screening_off=is_screening_off)
-    receipts = receipt_section(now) if may("safety.view_receipt") else None
-    if receipts and receipts.undecided.count:
+    receipts, may_view_receipts = receipt_section(now), may("safety.view_receipt")
+    if undecided := receipts.undecided.count:
         found.append(
             Concern(
-                f"Submissions without a verdict in this hour and the last: {receipts.undecided}.",
-                receipts.undecided.url,
+                f"Submissions without a verdict in this hour and the last: {undecided:,}.",
+                receipts.undecided.url if may_view_receipts else "",
             )
         )
     return {
@@ -44,5 +47,5 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
             if may("tasks.view_task")
             else None
         ),
-        "receipts": receipts,
+        "receipts": receipts if may_view_receipts else None,
     }

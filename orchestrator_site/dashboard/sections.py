@@ -98,7 +98,7 @@ class Quantiles:
     name: str
     label: str
     url: str
-    sample: int
+    sample: str
     median: str
     ninth_decile: str
 
@@ -238,7 +238,7 @@ def _quantiles(status: Status, lifetimes: Lifetimes) -> Quantiles:
         name=status.label,
         label=label(status),
         url=lists.tasks_in(status),
-        sample=len(lifetimes.seconds),
+        sample=f"{len(lifetimes.seconds):,}",
         median=_duration(lifetimes.quantile(0.5)),
         ninth_decile=_duration(lifetimes.quantile(0.9)),
     )

@@ -46,6 +46,11 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
         "action": "INSERT INTO task_actions (id, verb, actor, reason, task_ids, position, changed)"
         " SELECT gen_random_uuid(), 'cancel', 'admin', '', array_agg(id), 0, 0 FROM tasks"
         " RETURNING id",
+        "small": "INSERT INTO task_actions (id, verb, actor, reason, task_ids, position, changed)"
+        " SELECT gen_random_uuid(),"
+        " CASE priority WHEN 'low' THEN 'priority_high' ELSE 'priority_low' END,"
+        " 'admin', '', ARRAY[id, gen_random_uuid()], 0, 0"
+        " FROM tasks WHERE status = 'pending' LIMIT 1 RETURNING id",
         "resting": "INSERT INTO task_actions"
         " (id, verb, actor, reason, task_ids, position, changed, confirmed_at)"
         " SELECT gen_random_uuid(), 'requeue', 'admin', 'why', array_agg(id), 1, 0, now()"
@@ -85,6 +90,11 @@ def test_page_has_no_serious_fault(
         if name == "documentation":
             console.wait_for(".swagger-ui .opblock")
         found[name] = [*console.complaints(), *violations(console, axe)]
+    console.open(f"/admin/tasks/action/{ids['small']}/change/")
+    console.labelled("Reason:").send_keys("as agreed")
+    console.press("Confirm")
+    console.wait_for(".messagelist", "See which")
+    found["a report"] = violations(console, axe)
     console.driver.execute_script("document.getElementById('logout-form')?.submit()")
     assert {name: faults for name, faults in found.items() if faults} == {}
 

@@ -169,11 +169,8 @@ def test_staff_see_what_their_permissions_say(
         for table in ("tasks", "receipts")
         if re.search(rf'FROM "?{table}"?\b', str(queries.captured_queries))
     }
-    assert read == {
-        table
-        for table, codename in (("tasks", "view_task"), ("receipts", "view_receipt"))
-        if codename in codenames
-    }
+    # Everybody learns whether submissions get their verdicts.
+    assert read == {"receipts"} | ({"tasks"} if "view_task" in codenames else set())
     assert ("You may see neither" in content) == (not codenames)
 
 
@@ -284,13 +281,20 @@ def test_concerns(
         assert text in concern.text
 
 
-def test_submissions_without_a_verdict_are_a_concern(client: Client) -> None:
-    console = staff(client, "view_receipt")
+@pytest.mark.parametrize(
+    ("codenames", "is_link"), [(["view_receipt"], True), (["view_task"], False)]
+)
+def test_submissions_without_a_verdict_are_a_concern(
+    codenames: list[str], is_link: bool, client: Client
+) -> None:
+    console = staff(client, *codenames)
     assert "All is well." in page(console)
     receipt("none", timezone.now())
     content = page(console)
     assert "All is well." not in content
-    assert "Submissions without a verdict in this hour and the last: 1." in content
+    text = "Submissions without a verdict in this hour and the last: 1."
+    assert text in content
+    assert (f">{text}</a>" in content) is is_link
 
 
 def test_page_takes_few_queries(client: Client, django_assert_num_queries: Any) -> None:

@@ -321,3 +321,7 @@ def test_list_is_sorted_by_nothing_but_the_time(column: int, console: Client) ->
         assert console.get(RECEIPTS, {"o": str(column)}).status_code == 200
     by = 'ORDER BY "receipts"."created_at" '
     assert by in queries[-1]["sql"]
+
+
+def test_page_leads_to_no_history_that_nobody_writes(console: Client) -> None:
+    assert "history" not in page(console, receipt())

@@ -218,3 +218,10 @@ def test_nobody_without_a_role_opens_anything(ids: dict[str, object], client: Cl
         expected = 200 if path in ("/admin/", "/admin/password_change/") else None
         status = client.get(path.format(**ids)).status_code
         assert status == expected or (expected is None and status in (403, 404)), path
+
+
+def test_page_of_a_user_says_what_the_roles_are_for(client: Client) -> None:
+    client.force_login(member_of(ADMIN))
+    content = client.get(f"/admin/auth/user/{staff().pk}/change/").content.decode()
+    assert "needs the staff status" in content
+    assert all(f"{role}: " in content for role in Group.objects.values_list("name", flat=True))

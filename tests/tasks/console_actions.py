@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.http import HttpResponse
 from django.test import Client
+from django.utils.html import strip_tags
 
 from tasks.models import Task
 
@@ -47,7 +48,7 @@ def content(response: HttpResponse) -> str:
 
 
 def said(response: HttpResponse) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
+    return [strip_tags(str(message)) for message in get_messages(response.wsgi_request)]
 
 
 def statuses() -> list[str]:

@@ -161,7 +161,7 @@ def test_task_that_changed_meanwhile_is_left_alone() -> None:
         (chosen[1], "ada"),
     ]
     assert report(action) == (
-        "1 cancelled; 1 task left alone: only pending or processing tasks can be cancelled."
+        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled."
     )
 
 
@@ -219,14 +219,14 @@ def test_stopped_action_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -
         (
             ["failed", "pending", "completed"],
             "requeue",
-            "1 put back to pending; 2 tasks left alone: only failed tasks can be put back to "
+            "1 task put back to pending; 2 tasks left alone: only failed tasks can be put back to "
             "pending.",
         ),
         (
             ["completed"],
             "priority_low",
-            "0 given low priority; 1 task left alone: only pending tasks of another priority can "
-            "be given low priority.",
+            "No tasks given low priority; 1 task left alone: only pending tasks of another "
+            "priority can be given low priority.",
         ),
     ],
 )

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
 from django.test import Client
 
 from tasks import acting
+from tasks.action_pages import MAX_TASKS_SHOWN
 from tasks.actions import Action, Verb
 from tasks.events import Event
 from tasks.models import Task
@@ -104,13 +106,47 @@ def test_preview_shows_what_will_be_changed_and_why_not(console: Client) -> None
     page = content(console.get(chosen_page(console, *chosen)))
     assert "<h1>Cancel: 3 tasks</h1>" in page
     assert "1 task will be cancelled." in page
-    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td></tr>', page)
+    rows = re.findall(r'<tr><th scope="row">([^<]*)</th><td>(.*?)</td></tr>', page)
     assert rows == [("1 task", "Cancelled already"), ("1 task", "Completed, which is final")]
 
 
-def test_preview_shows_no_goals(console: Client) -> None:
-    task = TaskFactory(goal="hunter2")
-    assert "hunter2" not in content(console.get(chosen_page(console, task)))
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_page_of_an_action_names_its_tasks(is_confirmed: bool, console: Client) -> None:
+    chosen = TaskFactory.create_batch(MAX_TASKS_SHOWN + 2)
+    page = chosen_page(console, *chosen)
+    if is_confirmed:
+        confirm(console, page)
+    answer = content(console.get(page))
+    named = re.findall(rf'<a href="{TASKS}(.*?)/change/">', answer)
+    assert len(named) == len({*named} & {str(task.pk) for task in chosen}) == MAX_TASKS_SHOWN
+    assert f"The first {MAX_TASKS_SHOWN} of the chosen tasks" in answer
+
+
+def test_page_of_an_action_names_what_is_left_of_its_tasks(console: Client) -> None:
+    chosen = TaskFactory.create_batch(2)
+    page = chosen_page(console, *chosen)
+    Task.objects.filter(pk=chosen[0].pk).delete()
+    answer = content(console.get(page))
+    assert str(chosen[1].pk) in answer
+    assert f"{TASKS}{chosen[0].pk}" not in answer
+
+
+@pytest.mark.parametrize(
+    ("codenames", "is_shown"),
+    [(["operate_task"], False), (["operate_task", "view_task_content"], True)],
+)
+def test_goals_of_an_action_are_shown_to_who_may_see_them(
+    codenames: list[str], is_shown: bool
+) -> None:
+    console = console_of(staff("view_task", *codenames))
+    page = chosen_page(console, TaskFactory(goal="hunter2"))
+    assert ("hunter2" in content(console.get(page))) is is_shown
+
+
+def test_report_on_many_tasks_leads_to_which_they_are(console: Client) -> None:
+    page = chosen_page(console, *TaskFactory.create_batch(2))
+    (message,) = get_messages(confirm(console, page).wsgi_request)
+    assert f'<a href="{page.split("?")[0]}">' in str(message)
 
 
 def test_preview_changes_nothing(console: Client) -> None:
@@ -154,7 +190,8 @@ def test_confirmed_action_leads_back_to_the_filtered_list(console: Client) -> No
     response = confirm(console, page)
     assert response["Location"] == f"{TASKS}?priority__exact=high&q=goal"
     assert said(response) == [
-        "1 cancelled; 1 task left alone: only pending or processing tasks can be cancelled."
+        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled. "
+        "See which"
     ]
     assert statuses() == ["cancelled", "completed", "pending"]
 
@@ -167,8 +204,9 @@ def test_second_confirmation_does_nothing_twice(console: Client) -> None:
     for change in (Task.start, Task.fail):
         change(Task.objects.get())
     second = confirm(console, page, "another reason")
-    assert said(first)[-1] == said(second)[-1] == "1 task put back to pending."
-    assert second["Location"] == first["Location"]
+    assert said(first) == ["1 task put back to pending."]
+    assert said(second)[-1] == "This was confirmed already, and nothing was done twice."
+    assert second["Location"] == page
     assert statuses() == ["failed"]
     assert list(Event.objects.exclude(actor="").values_list("reason", flat=True)) == [
         "the client asked for it"
@@ -182,7 +220,8 @@ def test_task_that_changed_after_the_preview_is_left_alone(console: Client) -> N
     chosen[0].cancel(actor="eve", reason="was faster")
     response = confirm(console, page)
     assert said(response) == [
-        "1 cancelled; 1 task left alone: only pending or processing tasks can be cancelled."
+        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled. "
+        "See which"
     ]
     assert set(Event.objects.values_list("task", "actor")) == {
         (chosen[0].pk, "eve"),
@@ -308,8 +347,8 @@ def test_pages_of_an_action_take_the_same_queries_for_many_tasks(
     # Session, user, permissions (2), count of the list, ids, abandoned actions, and the new one.
     with django_assert_num_queries(8):
         response = choose(console, *tasks)
-    # Session, user, permissions (2), action and preview.
-    with django_assert_num_queries(6):
+    # Session, user, permissions (2), action, ids and tasks to be shown, and preview.
+    with django_assert_num_queries(8):
         console.get(response["Location"])
 
 

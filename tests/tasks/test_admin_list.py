@@ -16,6 +16,7 @@ from tasks.models import Priority, Status, Task, Verdict
 from tests.factories import TaskFactory, TaskResultFactory
 from tests.load.databases import RESULTS
 from tests.load.databases import TASKS as BELIEVABLE_TASKS
+from tests.service import Service
 from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +112,7 @@ def test_goal_is_shown_on_one_line_as_text(goal: str, shown: str, console: Clien
     [
         ([], "Finds an id or its first 8 characters.", {"id"}),
         (["view_receipt"], "characters, or a request id.", {"id", "request id"}),
-        (["view_task_content"], "characters, or words of the goal.", {"id", "goal"}),
+        (["view_task_content"], "characters, or whole words of the goal.", {"id", "goal"}),
     ],
 )
 def test_search_looks_only_where_the_user_may(
@@ -236,11 +237,23 @@ def test_list_counts_up_to_a_limit(console: Client, monkeypatch: pytest.MonkeyPa
     assert "3+ tasks" in content
 
 
-def test_page_beyond_the_limit_leads_back(console: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_longest_search_term_fits_into_a_url(console: Client, service: Service) -> None:
+    (length,) = re.findall(r'id="searchbar" maxlength="(\d+)"', page(console))
+    # Three bytes in UTF-8, and nine characters in a URL.
+    term = urlencode({"q": "語" * int(length), "status__exact": "processing", "from": "2025-11-15"})
+    assert service.get(f"{TASKS}?{term}").status_code == 302
+
+
+@pytest.mark.parametrize("number", ["3", "999", "0", "-1"])
+def test_page_that_is_not_there_is_the_last_one_of_the_same_filter(
+    number: str, console: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(paginator, "COUNT_LIMIT", 101)
-    TaskFactory.create_batch(102)
-    assert len(listed(console, p="2")) == 1
-    assert console.get(TASKS, {"p": "3"})["Location"] == f"{TASKS}?e=1"
+    Task.objects.bulk_create(Task(goal="x") for _ in range(102))
+    TaskFactory(completed=True)
+    last = listed(console, p="2", status__exact="pending")
+    assert len(last) == 1
+    assert listed(console, p=number, status__exact="pending") == last
 
 
 @pytest.mark.parametrize(
