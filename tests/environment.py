@@ -4,6 +4,7 @@ import atexit
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def use_defaults() -> None:
 def pytest_load_initial_conftests() -> None:
     """Prepare the environment before pytest-django has the settings read."""
     use_defaults()
+    # A shell starts what it runs in the background with Ctrl-C ignored, and all that tests start
+    # would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
     # Registered first, so that it runs after PostgreSQL has stopped.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
