@@ -7,7 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from orchestrator_site import VERSION
-from orchestrator_site.dashboard.sections import receipt_section, task_section
+from orchestrator_site.dashboard.figures import submissions
+from orchestrator_site.dashboard.sections import receipt_section, task_section, undecided
 from orchestrator_site.dashboard.state import (
     Concern,
     concerns,
@@ -20,19 +21,22 @@ from orchestrator_site.reflex_state import reflex_state
 def dashboard(request: HttpRequest) -> dict[str, Any]:
     """Return what the first page shows to this member of staff.
 
-    Whether all is well, everybody learns, also of what they may not look at.
+    Whether all is well, everybody learns, also of what they may not look at; the rest of that is
+    not even read.
     """
     now = timezone.now()
     may = request.user.has_perm
     is_screening_off = not settings.ENABLE_REFLEX_INTEGRATION
     processes, database = reflex_state(), database_state()
     found = concerns(processes, database, is_screening_off=is_screening_off)
-    receipts, may_view_receipts = receipt_section(now), may("safety.view_receipt")
-    if undecided := receipts.undecided.count:
+    may_view_receipts = may("safety.view_receipt")
+    submitted = submissions(now)
+    without_verdict = undecided(submitted)
+    if without_verdict.count:
         found.append(
             Concern(
-                f"Submissions without a verdict in this hour and the last: {undecided:,}.",
-                receipts.undecided.url if may_view_receipts else "",
+                f"Submissions without a verdict in this hour and the last: {without_verdict}.",
+                without_verdict.url if may_view_receipts else "",
             )
         )
     return {
@@ -47,5 +51,5 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
             if may("tasks.view_task")
             else None
         ),
-        "receipts": receipts if may_view_receipts else None,
+        "receipts": receipt_section(submitted) if may_view_receipts else None,
     }

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from orchestrator_site.dashboard import figures, lists
 from orchestrator_site.dashboard.charts import Column, ColumnChart, bar_width, column_chart
-from orchestrator_site.dashboard.figures import VERDICTS_OF, Lifetimes, Outcome, Span
+from orchestrator_site.dashboard.figures import VERDICTS_OF, Lifetimes, Outcome, Span, Submissions
 from safety.models import Receipt, Verdict
 from tasks.display import age, label, shortened
 from tasks.models import EXACT_COUNT_LIMIT, Priority, Status, Task
@@ -80,12 +80,10 @@ class ReceiptSection:
     """What the receipts tell.
 
     Attributes:
-        undecided: since the hour before this one began.
         counted_since: where there are more receipts than can be counted, how far the count got.
     """
 
     charts: tuple[Chart, Chart]
-    undecided: Figure
     verdicts: tuple[Figure, ...]
     types: tuple[Figure, ...]
     counted_since: datetime | None
@@ -127,15 +125,24 @@ class TaskSection:
         return not any(figure.count for _, figure in self.statuses)
 
 
-def receipt_section(now: datetime) -> ReceiptSection:
-    submissions = figures.submissions(now)
+def undecided(submissions: Submissions) -> Figure:
+    """Return those without a verdict since the hour before this one began."""
+    before, this_hour = submissions.hours[-2:]
+    outcome = Outcome.UNDECIDED
+    return Figure(
+        outcome.label,
+        before.outcomes[outcome] + this_hour.outcomes[outcome],
+        lists.receipts(before.since, this_hour.until, VERDICTS_OF[outcome]),
+    )
+
+
+def receipt_section(submissions: Submissions) -> ReceiptSection:
     week = submissions.week
     return ReceiptSection(
         charts=(
             _chart("last-day", "The last 24 hours", submissions.day, submissions.hours),
             _chart("last-week", "The last 7 days", submissions.week, submissions.days),
         ),
-        undecided=_undecided(submissions.hours[-2:]),
         verdicts=_beside_each_other(
             [
                 Figure(
@@ -201,15 +208,6 @@ def _figures(span: Span) -> tuple[Figure, ...]:
             outcome.value,
         )
         for outcome, count in span.outcomes.items()
-    )
-
-
-def _undecided(spans: Sequence[Span]) -> Figure:
-    outcome, since, until = Outcome.UNDECIDED, spans[0].since, spans[-1].until
-    return Figure(
-        outcome.label,
-        sum(span.outcomes[outcome] for span in spans),
-        lists.receipts(since, until, VERDICTS_OF[outcome]),
     )
 
 

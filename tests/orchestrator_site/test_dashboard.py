@@ -101,7 +101,7 @@ def test_findings_are_counted_by_type_the_most_frequent_first() -> None:
     for types in (["Email", "SSN"], ["Email"], ["Phone"], []):
         receipt("blocked", NOW, types=types)
     receipt("blocked", NOW - timedelta(days=8), types=["Passport"])
-    shown = receipt_section(NOW).types
+    shown = receipt_section(submissions(NOW)).types
     assert [(figure.name, figure.count, figure.bar) for figure in shown] == [
         ("Email", 2, 100),
         ("Phone", 1, 50),
@@ -171,6 +171,9 @@ def test_staff_see_what_their_permissions_say(
     }
     # Everybody learns whether submissions get their verdicts.
     assert read == {"receipts"} | ({"tasks"} if "view_task" in codenames else set())
+    # By the types of their findings only for who sees those.
+    of_receipts = sum("FROM receipts" in query["sql"] for query in queries)
+    assert of_receipts == (2 if "view_receipt" in codenames else 1)
     assert ("You may see neither" in content) == (not codenames)
 
 
