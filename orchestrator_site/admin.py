@@ -52,10 +52,10 @@ admin.site.unregister(Group)
 class StaffAdmin(OddFilters, UserAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Say beside the permissions what it takes to enter, and what the roles are for."""
+        described = {"description": ROLES_IN_WORDS}
         return [
-            (name, {**options, "description": ROLES_IN_WORDS} if "groups" in fields else options)
+            (name, options | (described if "groups" in options["fields"] else {}))
             for name, options in super().get_fieldsets(request, obj)
-            for fields in [options["fields"]]
         ]
 
 

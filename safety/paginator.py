@@ -11,6 +11,8 @@ COUNT_LIMIT: Final = 10_000
 
 
 class Count(int):
+    """A count that reads as the console writes numbers."""
+
     def __str__(self) -> str:
         return f"{int(self):,}"
 

@@ -146,13 +146,12 @@ def promise(action: Action, preview: Preview) -> str:
 def report(action: Action) -> str:
     """Return in a sentence or two how far a confirmed action has come and what it has done."""
     verb = Verb(action.verb)
-    chosen, changed = in_words(action.chosen), f"{action.changed:,} {DONE[verb]}"
-    if action.is_stopped:
-        return f"Stopped: {action.position:,} of {chosen} looked at, {changed}."
-    if not action.is_ended:
-        return f"{action.position:,} of {chosen} looked at, {changed}."
-    if action.changed == action.chosen:
-        return f"{chosen} {DONE[verb]}.".capitalize()
-    left_alone = in_words(action.chosen - action.changed)
+    if action.is_stopped or not action.is_ended:
+        stopped = "Stopped: " if action.is_stopped else ""
+        looked_at = f"{action.position:,} of {in_words(action.chosen)} looked at"
+        return f"{stopped}{looked_at}, {action.changed:,} {DONE[verb]}."
     changed = f"{in_words(action.changed)} {DONE[verb]}".capitalize()
+    if action.changed == action.chosen:
+        return f"{changed}."
+    left_alone = in_words(action.chosen - action.changed)
     return f"{changed}; {left_alone} left alone: {rule(verb)}."

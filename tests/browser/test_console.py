@@ -1,6 +1,5 @@
 """The console in a browser: what staff do all day, by mouse and by keyboard."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -14,6 +13,7 @@ from selenium.webdriver.support.ui import Select
 
 from tasks.acting import SECONDS_PER_REQUEST
 from tests.browser.console import PASSWORD, WAIT_SECONDS, Console
+from tests.postgresql import until_requests_wait
 
 Database = psycopg.Connection[tuple[object, ...]]
 
@@ -60,18 +60,11 @@ def events(database: Database, reason: str) -> object:
 
 def one_step_each(database: Database, act: Callable[[], None], requests: int = 1) -> None:
     """Have the requests of `act` wait for the tasks until it is time to answer after one step."""
-    waiting = (
-        "SELECT count(*) FROM pg_locks"
-        " WHERE NOT granted AND clock_timestamp() > waitstart + make_interval(secs => %s)"
-    )
     with ThreadPoolExecutor(1) as browser:
         with database.transaction():
             database.execute("SELECT FROM tasks FOR UPDATE")
             acted = browser.submit(act)
-            ends_at = time.monotonic() + WAIT_SECONDS
-            while database.execute(waiting, [SECONDS_PER_REQUEST]).fetchone() != (requests,):
-                assert time.monotonic() < ends_at, "the requests wait for nothing"
-                time.sleep(0.01)
+            until_requests_wait(database, requests, SECONDS_PER_REQUEST)
         acted.result(WAIT_SECONDS)
 
 

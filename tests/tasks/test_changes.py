@@ -1,6 +1,5 @@
 """What a verb leaves in the timeline, and the verbs for many tasks at once."""
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from tasks.events import Event
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
 from tasks.models import Priority, Status, Task
 from tests.factories import TaskFactory
+from tests.postgresql import until_requests_wait
 
 BY_ADA = {"actor": "ada", "reason": "the client asked for it"}
 BY_THE_SERVICE = {"actor": "", "reason": ""}
@@ -244,18 +244,6 @@ def alone(act: Callable[[], Any]) -> Any:
         connection.close()
 
 
-def until_somebody_waits() -> None:
-    """Return as soon as a transaction waits for a row."""
-    ends_at = time.monotonic() + 10
-    while time.monotonic() < ends_at:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-            if cursor.fetchone() == (True,):
-                return
-        time.sleep(0.01)
-    pytest.fail("nobody waits")
-
-
 @pytest.mark.django_db(transaction=True)
 def test_bulk_holds_no_row_while_it_waits_for_one_before_it() -> None:
     ids = sorted(uuid.uuid4() for _ in range(20))
@@ -266,7 +254,7 @@ def test_bulk_holds_no_row_while_it_waits_for_one_before_it() -> None:
         with transaction.atomic():
             Task.objects.select_for_update().get(pk=ids[0])
             bulk = pool.submit(alone, lambda: Task.objects.cancel(ids))
-            until_somebody_waits()
+            until_requests_wait(connection.connection)
             Task.objects.select_for_update(nowait=True).get(pk=ids[-1])
         assert bulk.result(30) == set(ids)
 
@@ -296,7 +284,7 @@ def test_verb_that_waited_sees_what_the_other_did(late: Verb, error: type[Except
         with transaction.atomic():
             Task.objects.get().start()
             waiting = pool.submit(alone, lambda: late(task))
-            until_somebody_waits()
+            until_requests_wait(connection.connection)
         with pytest.raises(error):
             waiting.result(30)
     assert events() == [event(task, "status", "pending", "processing", **BY_THE_SERVICE)]
@@ -310,7 +298,7 @@ def test_verb_that_waited_tells_of_what_it_found_and_when() -> None:
         with transaction.atomic():
             Task.objects.get().change_priority(Priority.LOW)
             waiting = pool.submit(alone, lambda: task.change_priority(Priority.HIGH))
-            until_somebody_waits()
+            until_requests_wait(connection.connection)
             # Later than the one that waits has begun.
             Task.objects.get().change_priority(Priority.CRITICAL)
         waiting.result(30)
