@@ -85,6 +85,11 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     # No index serves the others.
     sortable_by = ("time",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Receipt]:
+        """Leave the findings to the page of one receipt: those of a list would fill the memory."""
+        receipts: QuerySet[Receipt] = super().get_queryset(request)
+        return receipts.defer("findings")
+
     def get_list_display(self, request: HttpRequest) -> Any:
         return (
             "time",
@@ -167,9 +172,16 @@ def _cells(finding: dict[str, Any]) -> tuple[Any, ...]:
         finding["type"],
         finding["severity"] or NOTHING,
         NOTHING if confidence is None else confidence,
-        format_html_join(SafeString("<br>"), "{}", ([_where(at)] for at in finding["places"]))
+        format_html_join(SafeString("<br>"), "{}", ([line] for line in _places(finding)))
         or NOTHING,
     )
+
+
+def _places(finding: dict[str, Any]) -> list[str]:
+    shown = [_where(place) for place in finding["places"]]
+    # Receipts of earlier versions hold all places and do not count them.
+    count = finding.get("places_count", len(shown))
+    return [*shown, f"and {count - len(shown)} more"] if count > len(shown) else shown
 
 
 def _where(place: dict[str, Any]) -> str:

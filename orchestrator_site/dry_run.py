@@ -84,7 +84,7 @@ def try_text(text: str, *, request_id: str) -> dict[str, Any]:
         "blocked_for": sorted(screening.blocked_for),
         "rows": [_row(finding) for finding in screening.findings[:MAX_ROWS]],
         "segments": list(marked(text, screening.findings)),
-        "redacted": screening.redacted()[FIELD] if screening.to_redact else None,
+        "redacted": screening.redaction and screening.redaction.document.fields[FIELD],
     }
 
 

@@ -87,8 +87,11 @@ def problem_of(error: BaseException) -> Problem | None:
     """Return the answer for `error`, None if it is nothing that we expect; log it."""
     match error:
         case SubmissionBlocked():
-            logger.info("Submission refused", extra={"kinds": sorted(error.kinds)})
-            return Problem(403, f"Safety check failed: {_refusal(error.kinds)}")
+            logger.info(
+                "Submission refused",
+                extra={"kinds": sorted(error.kinds), "reason": error.reason},
+            )
+            return Problem(403, f"Safety check failed: {_refusal(error)}")
         case NoVerdict():
             logger.warning("No verdict on a submission", extra={"reason": error.reason})
             return _unavailable(
@@ -105,12 +108,14 @@ def problem_of(error: BaseException) -> Problem | None:
     return None
 
 
-def _refusal(kinds: frozenset[Kind]) -> str:
+def _refusal(error: SubmissionBlocked) -> str:
     names = [
-        name for kind, name in ((Kind.PII, "PII"), (Kind.INJECTION, "injection")) if kind in kinds
+        name
+        for kind, name in ((Kind.PII, "PII"), (Kind.INJECTION, "injection"))
+        if kind in error.kinds
     ]
     if not names:
-        return "blocked by the Reflex Layer"
+        return error.reason or "blocked by the Reflex Layer"
     return f"{' and '.join(names)} detected in input"
 
 

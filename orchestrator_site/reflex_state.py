@@ -25,7 +25,7 @@ class ProcessView:
     """The Reflex Layer as one process last saw it.
 
     Attributes:
-        circuit: closed, open or half-open; empty in the moment of a change.
+        circuit: closed or open; empty in the moment of a change.
         answered_at: of the last answer, None if there was none yet.
         answer: what it came to: safe, flagged or blocked.
         failed_at: when there was no answer for the last time.

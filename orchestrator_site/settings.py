@@ -109,7 +109,7 @@ REFLEX_DEADLINE_SECONDS = env.float(
 )
 CIRCUIT_FAILURES = env.int("CIRCUIT_FAILURES", 5, validate=validate.Range(1))
 CIRCUIT_RESET_SECONDS = env.float(
-    "CIRCUIT_RESET_SECONDS", 60, validate=validate.Range(0, min_inclusive=False)
+    "CIRCUIT_RESET_SECONDS", 2, validate=validate.Range(0, min_inclusive=False)
 )
 DATABASE_TIMEOUT_SECONDS = env.float(
     "DATABASE_TIMEOUT_SECONDS", 5, validate=validate.Range(0, min_inclusive=False)

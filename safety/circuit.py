@@ -1,10 +1,16 @@
-"""The circuit around the Reflex Layer, one per process."""
+"""The circuit around another service, one per process.
+
+A probe of our own decides whether the service works. No client's request is ever the probe, so
+that no client can open the circuit or keep it open.
+"""
 
 import contextlib
+import logging
 import math
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pybreaker
 
@@ -12,14 +18,26 @@ from safety.exceptions import CircuitOpen, NoVerdict, ReflexFailure
 
 T = TypeVar("T")
 
+PROBE_THREAD: Final = "circuit-probe"
+
+logger = logging.getLogger(__name__)
+
 
 class Circuit(pybreaker.CircuitBreaker):
-    """A breaker whose calls run side by side.
+    """A breaker whose calls run side by side, and which a probe opens and closes.
 
-    pybreaker's own `call` holds its lock during the call, which would queue every
-    submission behind the slowest; its `calling` lets every thread probe at once. Here
-    the lock guards only the changes of state: while half-open exactly one call is
-    under way, and a result that comes after the state has changed is ignored.
+    After so many failures in a row a thread runs the probe. If the probe fails too, the circuit
+    opens, and the thread goes on probing until a probe succeeds, which closes the circuit. While
+    the circuit is open nobody else is asked, and so it is never half-open.
+
+    pybreaker's own `call` holds its lock during the call, which would queue every caller behind
+    the slowest. Here the lock guards only the changes of state, and the result of a call that
+    began before a change is ignored.
+
+    Args:
+        failures: in a row, until the probe is asked.
+        reset_seconds: from the start of one probe to the start of the next.
+        probe: returns whether the service works, within a time of its own.
     """
 
     def __init__(
@@ -27,7 +45,7 @@ class Circuit(pybreaker.CircuitBreaker):
         *,
         failures: int,
         reset_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
+        probe: Callable[[], bool],
         listeners: tuple[pybreaker.CircuitBreakerListener, ...] = (),
     ) -> None:
         super().__init__(
@@ -37,8 +55,13 @@ class Circuit(pybreaker.CircuitBreaker):
             throw_new_error_on_trip=False,
             listeners=listeners,
         )
-        self._clock = clock
-        self._probe_at = -math.inf
+        self._probe = probe
+        self._is_probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused."""
+        return bool(self.current_state == pybreaker.STATE_OPEN)
 
     def call(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call `func` and learn from how it ends.
@@ -56,20 +79,21 @@ class Circuit(pybreaker.CircuitBreaker):
         return result
 
     def open(self) -> bool:
-        """Open the circuit; the next probe is due after the reset time."""
+        """Let the probe decide; pybreaker calls this when there were too many failures."""
         with self._lock:
-            self._probe_at = self._clock() + self.reset_timeout
-            return super().open()
+            if not self._is_probing:
+                # A daemon, since nobody should wait for a probe at the end of the process.
+                threading.Thread(
+                    target=self._probe_until_it_works, name=PROBE_THREAD, daemon=True
+                ).start()
+                self._is_probing = True
+        return False
 
     def _admit(self) -> pybreaker.CircuitBreakerState:
         with self._lock:
-            if self.current_state == pybreaker.STATE_HALF_OPEN:
-                raise CircuitOpen("circuit half-open, probe under way", retry_after_seconds=1)
-            if self.current_state == pybreaker.STATE_OPEN:
-                wait_seconds = self._probe_at - self._clock()
-                if wait_seconds > 0:
-                    raise CircuitOpen("circuit open", retry_after_seconds=math.ceil(wait_seconds))
-                self.half_open()
+            if self.is_open:
+                retry_after_seconds = math.ceil(self.reset_timeout)
+                raise CircuitOpen("circuit open", retry_after_seconds=retry_after_seconds)
             return self.state
 
     def _learn(self, state: pybreaker.CircuitBreakerState, error: BaseException | None) -> None:
@@ -85,7 +109,35 @@ class Circuit(pybreaker.CircuitBreaker):
             with contextlib.suppress(type(error)):
                 state._handle_error(error, reraise=False)
 
+    def _probe_until_it_works(self) -> None:
+        while True:
+            next_at = time.monotonic() + self.reset_timeout
+            works = self._ask_probe()
+            with self._lock:
+                if works:
+                    self._is_probing = False
+                    self._recover()
+                    return
+                if not self.is_open:
+                    super().open()
+            time.sleep(max(0, next_at - time.monotonic()))
+
+    def _ask_probe(self) -> bool:
+        try:
+            return self._probe()
+        except Exception:
+            # Without this the thread would end, and the circuit would stay as it is for ever.
+            logger.exception("The probe of a circuit failed unexpectedly")
+            return False
+
+    def _recover(self) -> None:
+        if self.is_open:
+            self.close()
+        else:
+            # The service works for us: only failures from now on count.
+            self._state_storage.reset_counter()
+
 
 def _is_no_failure(error: BaseException) -> bool:
-    """A rate limit or a 4xx comes from a Reflex Layer that works."""
+    """Return whether the error comes from a Reflex Layer that works."""
     return isinstance(error, NoVerdict) and not isinstance(error, ReflexFailure)

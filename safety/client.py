@@ -6,6 +6,7 @@ than `MAX_ANSWER_BYTES` of it, and keeps nothing of the text.
 """
 
 import http.client
+import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,12 +16,13 @@ from urllib3 import BaseHTTPResponse
 
 from safety import protocol
 from safety.exceptions import (
-    AnswerTooLong,
     DeadlineExceeded,
     NoVerdict,
     RateLimited,
+    ReflexFailure,
     RequestRejected,
     ServerFault,
+    TooManyFindings,
     Unreachable,
     UnusableAnswer,
 )
@@ -28,6 +30,7 @@ from safety.findings import Answer
 from safety.transport import Deadline, DeadlineAdapter
 
 MAX_ANSWER_BYTES = 1_048_576
+PROBE_TEXT = "Summarize the weather of the week."
 _READ_BYTES = 65_536
 
 _TRANSPORT_ERRORS = (
@@ -45,12 +48,10 @@ class ReflexClient:
 
     Args:
         url: its base address.
-        deadline_seconds: for a whole screening, connection and retry included.
         adapter: carries the calls and keeps the connections.
     """
 
-    def __init__(self, *, url: str, deadline_seconds: float, adapter: DeadlineAdapter) -> None:
-        self._deadline_seconds = deadline_seconds
+    def __init__(self, *, url: str, adapter: DeadlineAdapter) -> None:
         # requests prepares the calls once. To send each by way of its Session or adapter
         # would take as long again as the call itself, for cookies and redirects.
         self._process = _prepared("POST", f"{url.rstrip('/')}/process")
@@ -58,15 +59,16 @@ class ReflexClient:
         self._pool = adapter.pool_for(self._process)
         self._retries = adapter.max_retries
 
-    def process(self, text: str, *, request_id: str) -> Answer:
+    def process(self, text: str, *, deadline: Deadline, request_id: str) -> Answer:
         """Have `text` screened; 1 to `MAX_TEXT_BYTES` bytes of UTF-8.
+
+        The deadline holds for connection, retry and answer together.
 
         Raises:
             NoVerdict: there is no answer; see `safety.exceptions`.
         """
         body = protocol.request_body(text)
         headers = {"Content-Length": str(len(body)), "X-Request-ID": request_id}
-        deadline = Deadline(self._deadline_seconds)
         answer = self._ask(self._process, deadline, body=body, headers=headers)
         return protocol.parse_answer(answer, text)
 
@@ -76,6 +78,26 @@ class ReflexClient:
             self._ask(self._ready, Deadline(deadline_seconds))
         except NoVerdict:
             return False
+        return True
+
+    def probe(self, *, deadline_seconds: float) -> bool:
+        """Return whether it screens now: readiness alone does not say that.
+
+        A Reflex Layer that limits its rate, or finds fault with our request, works.
+        """
+        deadline = Deadline(deadline_seconds)
+        try:
+            self._ask(self._ready, deadline)
+        except RateLimited:
+            return True
+        except NoVerdict:
+            return False
+        try:
+            self.process(PROBE_TEXT, deadline=deadline, request_id=uuid.uuid4().hex)
+        except ReflexFailure:
+            return False
+        except NoVerdict:
+            pass
         return True
 
     def _ask(
@@ -138,8 +160,16 @@ def _read(response: BaseHTTPResponse) -> bytes:
     while chunk := response.read(_READ_BYTES, decode_content=False):
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise AnswerTooLong("answer is too long")
+            if _is_json(response):
+                # Nothing else makes an answer so long.
+                raise TooManyFindings("too many findings")
+            raise UnusableAnswer("answer is too long")
     return bytes(body)
+
+
+def _is_json(response: BaseHTTPResponse) -> bool:
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    return media_type.strip().lower() == "application/json"
 
 
 def _is_read_to_its_end(response: BaseHTTPResponse) -> bool:

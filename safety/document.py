@@ -7,10 +7,12 @@ field and the characters that they mean.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any, Final
 
 # A key that looks like an ordinary name may stand in a receipt; any other may be a secret
@@ -59,6 +61,7 @@ class Piece:
     Attributes:
         is_key: whether it is the last name of its path itself.
         is_number: whether the client sent it as a number.
+        is_fixed: whether it belongs to a field that takes no other value.
         separator: what follows it in the screened text.
     """
 
@@ -66,7 +69,13 @@ class Piece:
     text: str
     is_key: bool = False
     is_number: bool = False
+    is_fixed: bool = False
     separator: str = "\n"
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether a label may stand in its place."""
+        return not (self.is_key or self.is_fixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +97,35 @@ class Document:
     Args:
         fields: JSON values by the name of their field; how deep they may be is the
             caller's to bound.
+        fixed: the same, of fields in which nothing can be replaced.
     """
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
+    def __init__(
+        self, fields: Mapping[str, Any], *, fixed: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        self.fields = fields
+        self._fixed = fixed
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
-        """All texts of the fields, in order.
+        """All texts of the fields, in order, those of the fixed fields last.
 
         Raises:
             TextTooLong: they come to more than `MAX_TEXT_BYTES` bytes. Each piece takes at
                 least one, so that no input makes more pieces than that.
         """
         pieces = _Pieces()
-        for name, value in self._fields.items():
+        for name, value in self.fields.items():
             _collect(pieces, Path(name), value)
+        for name, value in self._fixed.items():
+            _collect(pieces, Path(name), value, is_fixed=True)
         return tuple(pieces)
+
+    def with_texts(self, texts: Mapping[int, str]) -> "Document":
+        """Return it with other texts in some pieces, by their numbers."""
+        numbers = iter(range(len(self.pieces)))
+        fields = {name: _rebuild(value, numbers, texts) for name, value in self.fields.items()}
+        return Document(fields, fixed=self._fixed)
 
     @cached_property
     def text(self) -> str:
@@ -133,21 +154,6 @@ class Document:
             return ()
         places = (self._clipped(number, first, last) for number in touched)
         return tuple(place for place in places if place.start < place.end)
-
-    def redacted(self, replacements: Iterable[tuple[Place, str]]) -> dict[str, Any]:
-        """Return the fields with each place replaced by its label.
-
-        Places that overlap become one, under the label of the first. A number becomes the
-        label whole. Places in keys are the caller's to refuse.
-        """
-        labelled: dict[int, list[tuple[Place, str]]] = {}
-        for place, label in replacements:
-            labelled.setdefault(place.piece, []).append((place, label))
-        texts = {
-            number: _replace(self.pieces[number], places) for number, places in labelled.items()
-        }
-        numbers = iter(range(len(self.pieces)))
-        return {name: _rebuild(value, numbers, texts) for name, value in self._fields.items()}
 
     def _clipped(self, number: int, first: int, last: int) -> Place:
         """Return what characters `first` to `last` of the text are in one piece."""
@@ -180,23 +186,23 @@ class _Pieces(list[Piece]):
         super().append(piece)
 
 
-def _collect(pieces: _Pieces, path: Path, value: Any) -> None:
+def _collect(pieces: _Pieces, path: Path, value: Any, *, is_fixed: bool = False) -> None:
     """Append the keys, strings and numbers of `value`; booleans and null hold no text."""
     match value:
         case str():
-            pieces.append(Piece(path, value))
+            pieces.append(Piece(path, value, is_fixed=is_fixed))
         case bool() | None:
             pass
-        case int() | float():
-            pieces.append(Piece(path, _digits(value), is_number=True))
+        case int() | float() | Decimal():
+            pieces.append(Piece(path, _stored(value), is_number=True, is_fixed=is_fixed))
         case list():
             for index, item in enumerate(value):
-                _collect(pieces, Path(index, path), item)
+                _collect(pieces, Path(index, path), item, is_fixed=is_fixed)
         case dict():
             for key, item in value.items():
                 item_path = Path(key, path, key=len(pieces))
                 pieces.append(Piece(item_path, key, is_key=True, separator=": "))
-                _collect(pieces, item_path, item)
+                _collect(pieces, item_path, item, is_fixed=is_fixed)
 
 
 def _rebuild(value: Any, numbers: Iterator[int], texts: Mapping[int, str]) -> Any:
@@ -217,23 +223,6 @@ def _rebuild(value: Any, numbers: Iterator[int], texts: Mapping[int, str]) -> An
     raise TypeError(f"no JSON value: {type(value).__name__}")
 
 
-def _replace(piece: Piece, places: list[tuple[Place, str]]) -> str:
-    merged: list[tuple[Place, str]] = []
-    for place, label in sorted(places, key=lambda pair: (pair[0].start, -pair[0].end)):
-        if merged and place.start < merged[-1][0].end:
-            before, first_label = merged[-1]
-            merged[-1] = replace(before, end=max(before.end, place.end)), first_label
-        else:
-            merged.append((place, label))
-    if piece.is_number:
-        return merged[0][1]
-    parts, done = [], 0
-    for place, label in merged:
-        parts += [piece.text[done : place.start], label]
-        done = place.end
-    return "".join([*parts, piece.text[done:]])
-
-
-def _digits(number: float) -> str:
-    # 4111111111111111.0 and 4.111111111111111e15 are a card number too.
-    return str(int(number)) if number == int(number) else repr(number)
+def _stored(number: float | Decimal) -> str:
+    """Return the digits that PostgreSQL stores: of the shortest decimal, without an exponent."""
+    return str(number) if isinstance(number, int) else f"{Decimal(str(number)):f}"

@@ -1,10 +1,10 @@
 """Why there is no verdict.
 
 NoVerdict              the submission can be neither accepted nor refused
-├── CircuitOpen        nobody was asked
+├── CircuitOpen        the Reflex Layer was not asked
 ├── RateLimited        the Reflex Layer is well, but will not answer now
 ├── RequestRejected    the Reflex Layer is well, and finds fault with our request
-├── AnswerTooLong      it found more than we read, which may be the text's doing
+├── TooManyFindings    it found more than we read: the gate refuses the text
 └── ReflexFailure      speaks against the Reflex Layer's health: counts for the circuit
     ├── Unreachable        no connection, or it broke
     ├── DeadlineExceeded   connection or answer took too long
@@ -36,7 +36,7 @@ class NoVerdict(Exception):
 
 
 class CircuitOpen(NoVerdict):
-    """The circuit is open, or its one probe is still under way."""
+    """The circuit is open: the Reflex Layer was not asked."""
 
 
 class RateLimited(NoVerdict):
@@ -47,11 +47,11 @@ class RequestRejected(NoVerdict):
     """The Reflex Layer answered with a 4xx."""
 
 
-class AnswerTooLong(NoVerdict):
-    """The answer is longer than we read.
+class TooManyFindings(NoVerdict):
+    """The answer names more findings than we read.
 
-    A client can bring it about, with a text full of findings, and so must not be able to
-    open the circuit with it.
+    A client can cause it with a text full of findings, and must not be able to open the circuit
+    with it.
     """
 
 

@@ -72,7 +72,6 @@ class Answer:
     blocked: bool
     matches: tuple[Match, ...]
     reflex_request_id: str
-    cache_hit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Finding:
 
     Attributes:
         places: one for each field that it lies in; empty where the peer's offsets mean none.
-        is_replaceable: whether it lies, with certainty, in values only and not in a key.
+        is_replaceable: whether it lies, with certainty, in texts that may be replaced.
     """
 
     kind: Kind
@@ -123,5 +122,5 @@ def _located(match: Match, places: tuple[Place, ...], document: Document) -> Fin
         places=places,
         is_replaceable=match.is_certain
         and bool(places)
-        and not any(document.pieces[place.piece].is_key for place in places),
+        and all(document.pieces[place.piece].is_replaceable for place in places),
     )

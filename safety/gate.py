@@ -3,8 +3,8 @@
 import functools
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Final, Protocol
 
 import pybreaker
 from django.conf import settings
@@ -13,57 +13,21 @@ from safety.circuit import Circuit
 from safety.client import ReflexClient
 from safety.document import Document
 from safety.exceptions import CircuitOpen, NoVerdict
-from safety.findings import CUSTOM_TYPE, Finding, Kind, locate
 from safety.metrics import (
     CIRCUIT_STATE,
-    FINDINGS,
     LAST_SEEN,
+    PROBES,
     REFLEX_CALLS,
     SCREENING_SECONDS,
     UNSCREENED,
 )
 from safety.policy import Policy, Verdict
-from safety.transport import DeadlineAdapter
+from safety.screening import Screening, screen
+from safety.transport import Deadline, DeadlineAdapter
 
 logger = logging.getLogger(__name__)
 
-CIRCUIT_STATES = (pybreaker.STATE_CLOSED, pybreaker.STATE_OPEN, pybreaker.STATE_HALF_OPEN)
-
-
-@dataclass(frozen=True, slots=True)
-class Screening:
-    """One call to the Reflex Layer for one submission, and what came of it.
-
-    Attributes:
-        blocked_for: the kinds of finding that block; empty where nothing does, or where
-            the Reflex Layer blocks and names no finding.
-        to_redact: the findings that have to be replaced before anything is stored.
-        reflex_request_id: the id under which the Reflex Layer knows the call.
-    """
-
-    document: Document
-    verdict: Verdict
-    blocked_for: frozenset[Kind] = frozenset()
-    findings: tuple[Finding, ...] = ()
-    to_redact: tuple[Finding, ...] = ()
-    reflex_request_id: str = ""
-    cache_hit: bool = False
-    duration_seconds: float = 0.0
-
-    @property
-    def redacted_types(self) -> list[str]:
-        """The types of what is replaced, each once, in alphabetical order."""
-        return sorted({finding.type for finding in self.to_redact})
-
-    def redacted(self) -> dict[str, Any]:
-        """Return the fields of the document without what has to be replaced."""
-        return self.document.redacted(
-            (place, _label(finding)) for finding in self.to_redact for place in finding.places
-        )
-
-
-def _label(finding: Finding) -> str:
-    return "[PII]" if finding.type == CUSTOM_TYPE else f"[{finding.type.upper()}]"
+CIRCUIT_STATES: Final = (pybreaker.STATE_CLOSED, pybreaker.STATE_OPEN)
 
 
 class Gate(Protocol):
@@ -85,18 +49,31 @@ class Gate(Protocol):
 
 
 class ReflexGate:
-    """Asks the Reflex Layer, through the circuit, and applies the policy."""
+    """Asks the Reflex Layer, through the circuit, and applies the policy.
 
-    def __init__(self, *, client: ReflexClient, circuit: Circuit, policy: Policy) -> None:
+    Args:
+        deadline_seconds: for a whole screening, with all its calls and their retries.
+    """
+
+    def __init__(
+        self, *, client: ReflexClient, circuit: Circuit, policy: Policy, deadline_seconds: float
+    ) -> None:
         self._client = client
         self._circuit = circuit
         self._policy = policy
+        self._deadline_seconds = deadline_seconds
         self.policy_version = policy.version
 
     def screen(self, document: Document, *, request_id: str) -> Screening:
         started = time.perf_counter()
+        ask = functools.partial(
+            self._circuit.call,
+            self._client.process,
+            deadline=Deadline(self._deadline_seconds),
+            request_id=request_id,
+        )
         try:
-            answer = self._circuit.call(self._client.process, document.text, request_id=request_id)
+            screening = screen(document, ask=ask, policy=self._policy)
         except CircuitOpen:
             REFLEX_CALLS.labels("circuit_open").inc()
             raise
@@ -107,26 +84,13 @@ class ReflexGate:
             SCREENING_SECONDS.observe(error.duration_seconds)
             raise
         duration_seconds = time.perf_counter() - started
-        findings = locate(answer.matches, document)
-        judgement = self._policy.judge(findings, reflex_layer_blocks=answer.blocked)
-        REFLEX_CALLS.labels(judgement.verdict).inc()
-        LAST_SEEN.labels(judgement.verdict).set_to_current_time()
         SCREENING_SECONDS.observe(duration_seconds)
-        for finding in findings:
-            FINDINGS.labels(finding.kind, finding.type).inc()
-        return Screening(
-            document=document,
-            verdict=judgement.verdict,
-            blocked_for=judgement.blocked_for,
-            findings=findings,
-            to_redact=judgement.to_redact,
-            reflex_request_id=answer.reflex_request_id,
-            cache_hit=answer.cache_hit,
-            duration_seconds=duration_seconds,
-        )
+        return replace(screening, duration_seconds=duration_seconds)
 
     def is_ready(self, *, deadline_seconds: float) -> bool | None:
-        return self._client.is_ready(deadline_seconds=deadline_seconds)
+        return not self._circuit.is_open and self._client.is_ready(
+            deadline_seconds=deadline_seconds
+        )
 
 
 class SwitchedOffGate:
@@ -167,23 +131,32 @@ def show_circuit_state(current: str) -> None:
         CIRCUIT_STATE.labels(state).set(state == current)
 
 
+def _probe(client: ReflexClient, *, deadline_seconds: float) -> bool:
+    works = client.probe(deadline_seconds=deadline_seconds)
+    PROBES.labels("passed" if works else "failed").inc()
+    return works
+
+
 @functools.cache
 def gate() -> Gate:
     """Return the gate of this process, made from the settings at its first use."""
     if not settings.ENABLE_REFLEX_INTEGRATION:
         return SwitchedOffGate()
     show_circuit_state(pybreaker.STATE_CLOSED)
+    client = ReflexClient(
+        url=settings.REFLEX_URL, adapter=DeadlineAdapter(connections=settings.THREADS)
+    )
     return ReflexGate(
-        client=ReflexClient(
-            url=settings.REFLEX_URL,
-            deadline_seconds=settings.REFLEX_DEADLINE_SECONDS,
-            adapter=DeadlineAdapter(connections=settings.THREADS),
-        ),
+        client=client,
         circuit=Circuit(
             failures=settings.CIRCUIT_FAILURES,
             reset_seconds=settings.CIRCUIT_RESET_SECONDS,
+            probe=functools.partial(
+                _probe, client, deadline_seconds=settings.REFLEX_DEADLINE_SECONDS
+            ),
             listeners=(CircuitObserver(),),
         ),
+        deadline_seconds=settings.REFLEX_DEADLINE_SECONDS,
         policy=Policy(
             pii=settings.PII_ACTION,
             pii_by_type=settings.PII_ACTION_BY_TYPE,

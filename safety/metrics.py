@@ -21,6 +21,11 @@ CIRCUIT_STATE = Gauge(
     # Each process has a circuit of its own; a dead one's state is nobody's.
     multiprocess_mode="liveall",
 )
+PROBES = Counter(
+    "octollm_orchestrator_reflex_probes_total",
+    "Probes of the Reflex Layer by the circuits, by whether it worked",
+    ["result"],
+)
 LAST_SEEN = Gauge(
     "octollm_orchestrator_reflex_last_seen_timestamp_seconds",
     "When this process last had this result of a call to the Reflex Layer, as Unix time",
@@ -39,6 +44,8 @@ UNSCREENED = Counter(
 
 for result in ("safe", "flagged", "blocked", "no_verdict", "circuit_open"):
     REFLEX_CALLS.labels(result)
+for result in ("passed", "failed"):
+    PROBES.labels(result)
 for kind, types in ((Kind.PII, PII_TYPES), (Kind.INJECTION, INJECTION_TYPES)):
     for name in (*types, CUSTOM_TYPE):
         FINDINGS.labels(kind, name)

@@ -13,12 +13,16 @@ from django.utils import timezone
 
 from safety.exceptions import NoVerdict
 from safety.findings import Finding
-from safety.gate import Screening
 from safety.origin import Origin
 from safety.policy import Verdict as GateVerdict
+from safety.screening import Screening
 
-# A text may hold thousands of findings; the first ones explain the verdict.
-MAX_FINDINGS: Final = 100
+# A text may hold thousands of findings, and a finding may lie in thousands of pieces; the first
+# ones explain the verdict.
+MAX_FINDINGS: Final = 200
+MAX_PLACES_PER_FINDING: Final = 5
+# Of the name of a field that lies deep in a context; its end is told.
+MAX_FIELD_CHARACTERS: Final = 100
 # Clients choose request ids, and one may send the same with every request.
 MAX_SAME_REQUEST_ID: Final = 1_000
 # So many receipts, and so many with findings, are counted for a figure: what a busy week makes,
@@ -91,10 +95,10 @@ class Receipt(models.Model):
     was made of it; that of a refused one leads nowhere.
 
     Attributes:
-        reason: why there is no verdict; empty where there is one.
-        findings: dicts of `kind`, `type`, `severity`, `confidence` and `places`, each place
-            a dict of `field`, `start` and `end` in characters, and `is_key`. The first
-            `MAX_FINDINGS`.
+        reason: why there is no verdict, or why the text is blocked where no finding says so.
+        findings: dicts of `kind`, `type`, `severity`, `confidence`, `places` and
+            `places_count`, each place a dict of `field`, `start` and `end` in characters, and
+            `is_key`. The first `MAX_FINDINGS`, with the first `MAX_PLACES_PER_FINDING` places.
         findings_count: how many there were.
         types: of the findings, each once.
         redacted_types: of what was replaced before the task was stored.
@@ -147,10 +151,11 @@ class Receipt(models.Model):
                 condition=Q(verdict__in=Verdict.values), name="receipts_verdict_known"
             ),
             models.CheckConstraint(
-                # Who has no verdict says why, and only who has none.
+                # `reason` is set where there is no verdict, and may be set where it is blocked.
                 condition=Q(verdict=Verdict.NONE, reason__gt="")
+                | Q(verdict=Verdict.BLOCKED)
                 | Q(~Q(verdict=Verdict.NONE), reason=""),
-                name="receipts_reason_for_none",
+                name="receipts_reason_known",
             ),
         )
 
@@ -162,13 +167,13 @@ def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> 
     """Return the receipt of `screening`, not stored yet."""
     return Receipt(
         verdict=screening.verdict.value,
+        reason=screening.reason,
         findings=described(screening),
         findings_count=len(screening.findings),
         types=sorted({finding.type for finding in screening.findings}),
-        redacted_types=screening.redacted_types,
+        redacted_types=list(screening.redacted_types),
         policy_version=policy_version,
         reflex_request_id=screening.reflex_request_id,
-        cache_hit=screening.cache_hit,
         duration_seconds=screening.duration_seconds,
         client_address=origin.client_address,
         request_id=origin.request_id,
@@ -190,7 +195,7 @@ def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Or
 
 
 def described(screening: Screening) -> list[dict[str, Any]]:
-    """Return the first `MAX_FINDINGS` findings as JSON values, with the names of their fields.
+    """Return the first findings as JSON values, with the names of their fields.
 
     A key in which something was found is not named: it may be the secret.
     """
@@ -207,13 +212,18 @@ def described(screening: Screening) -> list[dict[str, Any]]:
             **finding.as_dict(),
             "places": [
                 {
-                    "field": pieces[place.piece].path.name(hidden),
+                    "field": _shortened(pieces[place.piece].path.name(hidden)),
                     "start": place.start,
                     "end": place.end,
                     "is_key": pieces[place.piece].is_key,
                 }
-                for place in finding.places
+                for place in finding.places[:MAX_PLACES_PER_FINDING]
             ],
+            "places_count": len(finding.places),
         }
 
     return [describe(finding) for finding in screening.findings[:MAX_FINDINGS]]
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_FIELD_CHARACTERS else f"…{name[-MAX_FIELD_CHARACTERS:]}"

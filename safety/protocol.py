@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 
 from safety.document import MAX_TEXT_BYTES
-from safety.exceptions import AnswerTooLong, RateLimited, ServerFault, UnusableAnswer
+from safety.exceptions import RateLimited, ServerFault, TooManyFindings, UnusableAnswer
 from safety.findings import (
     CUSTOM_TYPE,
     INJECTION_TYPES,
@@ -39,11 +39,12 @@ def request_body(text: str) -> bytes:
         {
             "text": text,
             "user_id": None,
-            # The peer's cache does not tell these two apart: anything but both
-            # would poison it.
+            # The public Reflex Layer's cache does not tell these two apart: anything but both
+            # would poison it for others.
             "check_pii": True,
             "check_injection": True,
-            "use_cache": True,
+            # Nor different cases of a letter: a secret would pass after its harmless twin.
+            "use_cache": False,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -55,8 +56,8 @@ def parse_answer(body: bytes, text: str) -> Answer:
 
     Raises:
         RateLimited, ServerFault: it says so itself.
-        AnswerTooLong: it names more than `MAX_MATCHES` of one kind.
-        UnusableAnswer: anything that is not in the protocol.
+        TooManyFindings: it names more than `MAX_MATCHES` of one kind.
+        UnusableAnswer: it comes from a cache, or is not in the protocol.
     """
     try:
         data = json.loads(body, object_pairs_hook=_unique_keys)
@@ -65,6 +66,9 @@ def parse_answer(body: bytes, text: str) -> Answer:
     if not isinstance(data, dict):
         raise UnusableAnswer("answer is not an object")
     blocked = _is_blocked(data.get("status"))
+    if data.get("cache_hit", False) is not False:
+        # The cache may have answered for a similar text.
+        raise UnusableAnswer("answer comes from a cache")
     encoded = text.encode()
     matches = (
         *_matches(data, Kind.PII, PII_TYPES, encoded),
@@ -74,7 +78,6 @@ def parse_answer(body: bytes, text: str) -> Answer:
         blocked=blocked,
         matches=matches,
         reflex_request_id=_request_id(data.get("request_id")),
-        cache_hit=data.get("cache_hit") is True,
     )
 
 
@@ -107,7 +110,7 @@ def _matches(
     if not isinstance(detected, bool) or not isinstance(matches, list):
         raise UnusableAnswer(f"{kind} fields are missing or of the wrong type")
     if len(matches) > MAX_MATCHES:
-        raise AnswerTooLong("answer holds too many findings")
+        raise TooManyFindings("too many findings")
     if detected and not matches:
         # The flag counts even where no finding is named.
         severity = _UNKNOWN_SEVERITY if kind is Kind.INJECTION else None

@@ -18,11 +18,13 @@ class SubmissionBlocked(Exception):
     Attributes:
         kinds: the kinds of finding that block it; empty where the Reflex Layer blocks and
             names none.
+        reason: why, in a few constant words, where no finding says so; else empty.
     """
 
-    def __init__(self, kinds: frozenset[Kind]) -> None:
+    def __init__(self, kinds: frozenset[Kind], reason: str = "") -> None:
         super().__init__("submission blocked")
         self.kinds = kinds
+        self.reason = reason
 
 
 class InvalidTransition(Exception):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -86,7 +87,7 @@ def parse_json(body: bytes) -> Any:
             body.decode(),
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
-            parse_float=_finite_float,
+            parse_float=_number,
         )
     except UnicodeDecodeError as error:
         raise ParseError("The body is not UTF-8.") from error
@@ -113,8 +114,13 @@ def _refuse_constant(_: str) -> NoReturn:
     raise ParseError("The JSON holds NaN or Infinity, which are no JSON numbers.")
 
 
-def _finite_float(text: str) -> float:
+def _number(text: str) -> float:
+    """Return a number with a fraction or an exponent; a whole one as the integer it is.
+
+    So 4111111111111111.0 has one form only: the one that is screened, stored and answered.
+    """
     number = float(text)
     if math.isinf(number):
         raise ParseError("The JSON holds a number that is too large.")
-    return number
+    # By way of the shortest decimal, since an integer made of the binary value has other digits.
+    return int(Decimal(repr(number))) if number.is_integer() else number

@@ -4,10 +4,11 @@ import logging
 from typing import NamedTuple
 
 from safety.exceptions import CircuitOpen, NoVerdict
-from safety.gate import Gate, Screening
+from safety.gate import Gate
 from safety.models import Receipt, receipt_of, receipt_without_verdict
 from safety.origin import Origin
 from safety.policy import Verdict
+from safety.screening import Screening
 from tasks.exceptions import SubmissionBlocked
 from tasks.insertion import insert_together
 from tasks.models import Status, Task, count_entry
@@ -49,9 +50,9 @@ def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accept
     receipt = receipt_of(screening, policy_version=gate.policy_version, origin=origin)
     if screening.verdict is Verdict.BLOCKED:
         receipt.save()
-        raise SubmissionBlocked(screening.blocked_for)
-    if screening.to_redact:
-        submission = submission.with_texts(screening.redacted())
+        raise SubmissionBlocked(screening.blocked_for, screening.reason)
+    if screening.redaction:
+        submission = submission.with_texts(screening.redaction.document.fields)
     task = _store(submission, screening, receipt)
     logger.info(
         "Task submitted successfully",

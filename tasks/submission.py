@@ -7,10 +7,21 @@ from functools import cached_property
 from typing import Any, Final
 
 from safety.document import Document
-from tasks.models import Priority
+from tasks.models import (
+    COST_DECIMALS,
+    DEFAULT_MAX_COST_USD,
+    DEFAULT_MAX_TIME_SECONDS,
+    DEFAULT_MAX_TOKENS,
+    Priority,
+)
 
 # In the order in which they are screened.
 TEXT_FIELDS: Final = ("goal", "constraints", "acceptance_criteria", "context")
+_DEFAULT_BUDGET: Final = {
+    "max_cost_usd": DEFAULT_MAX_COST_USD,
+    "max_time_seconds": DEFAULT_MAX_TIME_SECONDS,
+    "max_tokens": DEFAULT_MAX_TOKENS,
+}
 
 
 @dataclass(frozen=True)
@@ -28,8 +39,23 @@ class Submission:
 
     @cached_property
     def document(self) -> Document:
-        """All its texts, as they are screened in one call."""
-        return Document({name: getattr(self, name) for name in TEXT_FIELDS})
+        """All its texts and numbers, as they are screened in one call."""
+        return Document(
+            {name: getattr(self, name) for name in TEXT_FIELDS},
+            fixed={"budget": self._chosen_budget},
+        )
+
+    @property
+    def _chosen_budget(self) -> dict[str, Any]:
+        """The numbers of the budget that the client chose, as they are stored."""
+        chosen = {
+            name: getattr(self, name)
+            for name, default in _DEFAULT_BUDGET.items()
+            if getattr(self, name) != default
+        }
+        if "max_cost_usd" in chosen:
+            chosen["max_cost_usd"] = round(self.max_cost_usd, COST_DECIMALS)
+        return chosen
 
     def with_texts(self, fields: Mapping[str, Any]) -> "Submission":
         """Return it with other texts, by the names of their fields."""

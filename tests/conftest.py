@@ -16,8 +16,9 @@ from django.test import override_settings
 from safety.gate import gate
 from tests.environment import ROOT
 from tests.postgresql import new_database
-from tests.reflex_layer import ScriptedReflexLayer
+from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import Service
+from tests.waiting import wait_for_probes
 
 StartService = Callable[..., Service]
 
@@ -45,8 +46,12 @@ def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
     """A scripted Reflex Layer that this process' gate asks; it says that all is clean."""
     with ScriptedReflexLayer() as scripted:
         settings.REFLEX_URL = scripted.url
+        # A circuit that a test leaves open closes soon.
+        settings.CIRCUIT_RESET_SECONDS = 0.05
         gate.cache_clear()
         yield scripted
+        scripted.behaviour = says(answer())
+        wait_for_probes()
     gate.cache_clear()
 
 

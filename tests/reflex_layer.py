@@ -1,6 +1,7 @@
 """A Reflex Layer that does as it is told, on a real socket."""
 
 import contextlib
+import itertools
 import json
 import socket
 import struct
@@ -97,6 +98,12 @@ def trickles(start: bytes, again: bytes, *, pause_seconds: float = 0.02) -> Beha
             connection.sendall(again)
 
     return behave
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Behave differently to each request, and to those after them as to the last."""
+    turns = itertools.chain(behaviours, itertools.repeat(behaviours[-1]))
+    return lambda connection: next(turns)(connection)
 
 
 def resets(connection: socket.socket) -> bool:

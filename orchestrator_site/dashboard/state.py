@@ -81,8 +81,8 @@ def concerns(
     # In the moment of a change a circuit is in no state.
     elif not_closed := sum(process.circuit not in (CLOSED, "") for process in processes):
         found.append(
-            f"The Reflex Layer gives no verdicts: the circuit is open or half-open in {not_closed} "
-            f"of {len(processes)} processes, which turn submissions away."
+            f"The Reflex Layer gives no verdicts: the circuit is open in {not_closed} of "
+            f"{len(processes)} processes, which turn submissions away."
         )
     if database.missing_migrations:
         found.append(f"Migrations that have not run: {database.missing_migrations}.")

@@ -36,7 +36,6 @@ class ReceiptRow(NamedTuple):
     types: list[str]
     policy_version: str
     reflex_request_id: str
-    cache_hit: bool
     duration_seconds: float
     client_address: str
     request_id: str

@@ -40,8 +40,6 @@ NO_VERDICT: Final = (
 )
 # Of all tasks; those with a script in them come on top.
 FLAGGED: Final = 0.04
-# Of all screenings, those that the Reflex Layer has answered before.
-CACHED: Final = 0.08
 # How long a refused field was is written nowhere.
 CHARACTERS: Final = 60
 FIELDS: Final = ("goal", "context.note", "constraints[0]", "context.ticket.text")
@@ -96,9 +94,8 @@ def _receipt(
     if client := random.choice(CLIENTS):
         request_id = f"{client}-{at:%Y%m%d}-{request_id[:8]}"
     is_answered = verdict is not Verdict.NONE
-    is_known = is_answered and random.random() < CACHED
     if seconds is None:
-        seconds = random.lognormvariate(log(0.002 if is_known else 0.012), 0.4)
+        seconds = random.lognormvariate(log(0.012), 0.4)
     return ReceiptRow(
         id=receipt_id,
         verdict=verdict.value,
@@ -109,7 +106,6 @@ def _receipt(
         policy_version=POLICY_VERSION,
         # It takes ours.
         reflex_request_id=request_id if is_answered else "",
-        cache_hit=is_known,
         duration_seconds=round(seconds, 6),
         client_address=random.choice(ADDRESSES),
         request_id=request_id,
@@ -137,4 +133,4 @@ def _placed(
     start = random.randrange(characters // 2)
     end = random.randrange(start + 4, characters)
     place = {"field": field, "start": start, "end": end, "is_key": False}
-    return {**finding.as_dict(), "places": [place]}
+    return {**finding.as_dict(), "places": [place], "places_count": 1}

@@ -13,7 +13,6 @@ from tests.faults.trial import LONG, SHORT, THREADS, WORKERS, Form, Observation,
 from tests.postgresql import Postgresql
 from tests.service import Service
 
-CIRCUIT_RESET_SECONDS = 2
 DATABASE_TIMEOUT_SECONDS = 2
 
 SEEN = pytest.StashKey[dict[str, Observation]]()
@@ -79,7 +78,6 @@ def started(server: Postgresql, reflex_url: str, folder: Path) -> Service:
         REFLEX_URL=reflex_url,
         WORKERS=WORKERS,
         THREADS=THREADS,
-        CIRCUIT_RESET_SECONDS=CIRCUIT_RESET_SECONDS,
         DATABASE_TIMEOUT_SECONDS=DATABASE_TIMEOUT_SECONDS,
     )
 

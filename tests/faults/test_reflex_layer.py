@@ -7,17 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.conftest import CIRCUIT_RESET_SECONDS, Judge, stage_on
+from tests.faults.conftest import Judge, stage_on
 from tests.faults.load import Load
-from tests.faults.trial import RECOVERY_SECONDS, Form, Stage, observe
+from tests.faults.trial import Form, Stage, observe
 from tests.postgresql import Postgresql
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, hangs, says, sends, trickles
 
 CLEAN = says(answer())
-# At the fault's end a probe may be under way that takes all of its deadline to fail, and
-# the next one is due a reset time later.
-DEADLINE_SECONDS = 2
-NEXT_PROBE_SECONDS = DEADLINE_SECONDS + CIRCUIT_RESET_SECONDS
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
 
 
@@ -67,7 +63,6 @@ def test_down(stage: Stage, scripted: ScriptedReflexLayer, judge: Judge) -> None
             stage,
             fault,
             done=f"connections broken off, and new ones refused for {seconds:g} s",
-            recovery_seconds=NEXT_PROBE_SECONDS + RECOVERY_SECONDS,
         ),
     )
 
@@ -110,7 +105,6 @@ def test_without_a_verdict(
             stage,
             fault,
             done=f"{done}, for {seconds:g} s",
-            recovery_seconds=NEXT_PROBE_SECONDS + RECOVERY_SECONDS,
         ),
     )
 

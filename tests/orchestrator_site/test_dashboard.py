@@ -268,8 +268,7 @@ DATABASE = DatabaseState("18.4", 0.5, 3, 100, 0)
         ([], DATABASE, False, []),
         # In the moment of a change.
         ([""], DATABASE, False, []),
-        (["closed", "open"], DATABASE, False, ["open or half-open in 1 of 2 processes"]),
-        (["half-open"], DATABASE, False, ["open or half-open in 1 of 1 processes"]),
+        (["closed", "open"], DATABASE, False, ["open in 1 of 2 processes"]),
         (["open"], DATABASE, True, ["Nothing is screened"]),
         ([], DatabaseState("18.4", 0.5, 90, 100, 2), False, ["not run: 2", "90 of 100"]),
     ],

@@ -17,8 +17,9 @@ from safety.document import Place
 from safety.findings import Finding, Kind
 from safety.gate import gate
 from safety.policy import PiiAction
-from tests.reflex_layer import ScriptedReflexLayer, answer, injection, pii, resets, says
+from tests.reflex_layer import ScriptedReflexLayer, answer, in_turn, injection, pii, resets, says
 from tests.staff import staff
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -161,7 +162,7 @@ def test_redacted_text_is_shown_as_it_would_be_stored(
 ) -> None:
     settings.PII_ACTION = PiiAction.REDACT
     gate.cache_clear()
-    reflex_layer.behaviour = says(pii(start=3, end=6))
+    reflex_layer.behaviour = in_turn(says(pii(start=3, end=6)), says(answer()))
     content = tried(console, "to a@b, <b>")
     assert cells(content)["Redacted"] == "Email"
     assert shown(content, "redacted") == "to [EMAIL], &lt;b&gt;"
@@ -276,9 +277,11 @@ def test_open_circuit_is_said(console: Client, reflex_layer: ScriptedReflexLayer
     reflex_layer.behaviour = resets
     for _ in range(5):
         tried(console, SECRET)
-    before = len(reflex_layer.requests)
-    assert "No verdict: circuit open. Try again in 60 s." in tried(console, SECRET)
-    assert len(reflex_layer.requests) == before
+    circuit = "octollm_orchestrator_circuit_state"
+    wait_until(lambda: REGISTRY.get_sample_value(circuit, {"state": "open"}))
+    before = len(reflex_layer.texts)
+    assert "No verdict: circuit open. Try again in 1 s." in tried(console, SECRET)
+    assert len(reflex_layer.texts) == before
 
 
 def test_with_the_integration_off_the_page_says_so(

@@ -310,6 +310,26 @@ def test_pages_lead_to_the_dry_run_for_who_may(may: bool, client: Client) -> Non
         assert ('href="/admin/dry-run"' in content) is may
 
 
+def test_the_list_does_not_load_findings(console: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        console.get(RECEIPTS)
+    assert not [one["sql"] for one in queries if '"findings"' in one["sql"]]
+
+
+def test_places_that_are_not_kept_are_counted(console: Client) -> None:
+    place = {"field": "goal", "start": 0, "end": 3, "is_key": False}
+    finding = {
+        "kind": "pii",
+        "type": "Email",
+        "severity": None,
+        "confidence": 0.9,
+        "places": [place],
+        "places_count": 4000,
+    }
+    content = page(console, receipt(findings=[finding], findings_count=1))
+    assert "goal, characters 1 to 3<br>and 3999 more" in content
+
+
 @pytest.mark.parametrize("query", ["reason__regex=(", "request_id__icontains=a", "no_such_field=1"])
 def test_filter_that_is_not_offered_is_refused(query: str, console: Client) -> None:
     assert console.get(f"{RECEIPTS}?{query}").status_code == 400

@@ -24,6 +24,7 @@ from tests.conftest import StartService
 from tests.environment import ROOT
 from tests.reflex_layer import ScriptedReflexLayer, injection, pii, resets, says
 from tests.service import Service
+from tests.waiting import wait_until
 
 SOON_SECONDS = 20
 
@@ -60,9 +61,10 @@ def test_the_newest_answer_and_the_newest_failure_are_seen(
         screen()
     answered = datetime.now(UTC)
     reflex_layer.behaviour = resets
-    for _ in range(6):
+    for _ in range(5):
         with pytest.raises(NoVerdict):
             screen()
+    wait_until(lambda: reflex_state()[0].circuit == "open")
     [view] = reflex_state()
     assert (view.circuit, view.answer) == ("open", "flagged")
     assert view.answered_at

@@ -1,30 +1,46 @@
 """Calls of the real client to a peer that the test scripts."""
 
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from safety.client import ReflexClient
 from safety.exceptions import NoVerdict
-from safety.transport import DeadlineAdapter
+from safety.findings import Answer
+from safety.transport import Deadline, DeadlineAdapter
 
 DEADLINE_SECONDS = 0.3
 
 
-def client_of(url: str, deadline_seconds: float = DEADLINE_SECONDS) -> ReflexClient:
-    return ReflexClient(
-        url=url, deadline_seconds=deadline_seconds, adapter=DeadlineAdapter(connections=2)
-    )
+@dataclass(frozen=True)
+class Caller:
+    """A client, and the time that each of its calls may take."""
+
+    client: ReflexClient
+    deadline_seconds: float
+
+    def process(self, text: str = "a text") -> Answer:
+        """Return the peer's answer to the screening of a text."""
+        deadline = Deadline(self.deadline_seconds)
+        return self.client.process(text, deadline=deadline, request_id="request-1")
 
 
-def process(client: ReflexClient, text: str = "a text") -> None:
+def client_of(
+    url: str, deadline_seconds: float = DEADLINE_SECONDS, *, connections: int = 2
+) -> Caller:
+    client = ReflexClient(url=url, adapter=DeadlineAdapter(connections=connections))
+    return Caller(client, deadline_seconds)
+
+
+def process(caller: Caller, text: str = "a text") -> None:
     """Have a text screened that the peer calls clean."""
-    assert client.process(text, request_id="request-1").matches == ()
+    assert caller.process(text).matches == ()
 
 
-def refusal(client: ReflexClient, text: str = "a text") -> tuple[type[NoVerdict], float]:
+def refusal(caller: Caller, text: str = "a text") -> tuple[type[NoVerdict], float]:
     """Return what kind of exception there is instead of an answer, and after what time."""
     started = time.monotonic()
     with pytest.raises(NoVerdict) as caught:
-        process(client, text)
+        process(caller, text)
     return type(caught.value), time.monotonic() - started

@@ -1,5 +1,6 @@
 """Any JSON value, and its texts in their order."""
 
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -29,4 +30,4 @@ def texts_of(value: Any) -> list[str]:
         return [value]
     if value is None or isinstance(value, bool):
         return []
-    return [str(int(value)) if value == int(value) else str(value)]
+    return [f"{Decimal(repr(value)):f}"]

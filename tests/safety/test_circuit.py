@@ -1,36 +1,70 @@
-"""The circuit, on a clock of the test's own and with real threads."""
+"""The circuit, with real threads and a probe that ends as the test says."""
 
+import itertools
+import queue
+import statistics
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import pybreaker
 import pytest
 
 from safety.circuit import Circuit
 from safety.exceptions import (
-    AnswerTooLong,
     CircuitOpen,
     DeadlineExceeded,
     NoVerdict,
     RateLimited,
     RequestRejected,
     ServerFault,
+    TooManyFindings,
     Unreachable,
     UnusableAnswer,
 )
+from tests.waiting import WAIT_SECONDS, wait_for_probes, wait_until
 
 FAILURES = [Unreachable, DeadlineExceeded, ServerFault, UnusableAnswer]
-NO_FAILURES = [RateLimited, RequestRejected, AnswerTooLong]
-WAIT_SECONDS = 10
+NO_FAILURES = [RateLimited, RequestRejected, TooManyFindings]
 
 
-class Clock:
+class Probe:
+    """A probe that waits to be told how it ends, and a listener for what follows.
+
+    Attributes:
+        asked: when it was asked.
+        results: how it ends, one after the other.
+        changes: the states that the circuit entered, in order.
+    """
+
     def __init__(self) -> None:
-        self.seconds = 1000.0
+        self.asked: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[bool | BaseException] = queue.SimpleQueue()
+        self.changes: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def __call__(self) -> float:
-        return self.seconds
+    def __call__(self) -> bool:
+        self.asked.put(time.monotonic())
+        result = self.results.get(timeout=WAIT_SECONDS)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def ends(self, result: bool | BaseException) -> None:
+        """Wait until the circuit asks, and answer."""
+        self.asked.get(timeout=WAIT_SECONDS)
+        self.results.put(result)
+
+
+class Changes(pybreaker.CircuitBreakerListener):
+    """Tells the test each state that the circuit enters."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+
+    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        self._probe.changes.put(new_state.name)
 
 
 class HeldCall:
@@ -56,13 +90,18 @@ class HeldCall:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def probe() -> Iterator[Probe]:
+    probe = Probe()
+    yield probe
+    # However the test left its circuit, the thread that probes ends.
+    for _ in range(2):
+        probe.results.put(True)
+    wait_for_probes()
 
 
 @pytest.fixture
-def circuit(clock: Clock) -> Circuit:
-    return Circuit(failures=5, reset_seconds=60, clock=clock)
+def circuit(probe: Probe) -> Circuit:
+    return Circuit(failures=5, reset_seconds=0.05, probe=probe, listeners=(Changes(probe),))
 
 
 @pytest.fixture
@@ -91,10 +130,17 @@ def fail(circuit: Circuit, *, times: int = 1, error: BaseException | None = None
         assert caught.value is error
 
 
-def half_open_after(clock: Clock, circuit: Circuit) -> None:
-    """Open the circuit and let its time pass: the next call is the probe."""
+def opened(circuit: Circuit, probe: Probe) -> None:
+    """Open the circuit: five failures, and a probe that fails."""
     fail(circuit, times=5)
-    clock.seconds += 60
+    probe.ends(False)
+    assert probe.changes.get(timeout=WAIT_SECONDS) == "open"
+
+
+def closed(probe: Probe) -> None:
+    """Close the circuit by a probe that succeeds."""
+    probe.ends(True)
+    assert probe.changes.get(timeout=WAIT_SECONDS) == "closed"
 
 
 def refusal(circuit: Circuit) -> NoVerdict:
@@ -111,22 +157,40 @@ def test_a_call_gets_its_arguments_and_gives_its_result(circuit: Circuit) -> Non
 
 
 @pytest.mark.parametrize("error", FAILURES)
-def test_it_opens_after_five_failures_in_a_row(
-    circuit: Circuit, error: Callable[[str], NoVerdict]
+def test_it_opens_after_five_failures_in_a_row_and_a_failed_probe(
+    circuit: Circuit, probe: Probe, error: Callable[[str], NoVerdict]
 ) -> None:
     fail(circuit, times=4, error=error("reason"))
-    assert circuit.current_state == "closed"
+    assert probe.asked.empty()
 
     fail(circuit, error=error("reason"))
-    assert circuit.current_state == "open"
+    assert circuit.call(succeed) == "answer"
+    probe.ends(False)
+
+    assert probe.changes.get(timeout=WAIT_SECONDS) == "open"
+    assert type(refusal(circuit)) is CircuitOpen
 
 
-def test_a_success_between_failures_keeps_it_closed(circuit: Circuit) -> None:
+def test_it_stays_closed_if_the_probe_succeeds(circuit: Circuit, probe: Probe) -> None:
+    fail(circuit, times=20)
+    probe.ends(True)
+    # The next five failures, and not the first of them, ask the probe again.
+    wait_until(lambda: circuit.fail_counter == 0)
+    fail(circuit, times=4)
+    assert probe.asked.empty()
+    fail(circuit)
+    probe.ends(True)
+
+    assert probe.changes.empty()
+    assert circuit.call(succeed) == "answer"
+
+
+def test_a_success_between_failures_keeps_it_closed(circuit: Circuit, probe: Probe) -> None:
     fail(circuit, times=4)
     circuit.call(succeed)
     fail(circuit, times=4)
 
-    assert circuit.current_state == "closed"
+    assert probe.asked.empty()
 
 
 @pytest.mark.parametrize("error", NO_FAILURES)
@@ -135,162 +199,104 @@ def test_what_a_working_layer_refuses_does_not_count(
 ) -> None:
     fail(circuit, times=10, error=error("reason"))
 
-    assert (circuit.current_state, circuit.fail_counter) == ("closed", 0)
+    assert circuit.fail_counter == 0
 
 
-def test_it_refuses_while_open_and_says_for_how_long(circuit: Circuit, clock: Clock) -> None:
-    fail(circuit, times=5)
+def test_it_refuses_while_open_and_says_for_how_long(probe: Probe) -> None:
+    circuit = Circuit(failures=5, reset_seconds=6.5, probe=probe, listeners=(Changes(probe),))
+    opened(circuit, probe)
 
-    waits = []
-    for clock.seconds in (1000.0, 1000.5, 1010.0, 1058.9, 1059.99):
-        waits.append(refusal(circuit).retry_after_seconds)
-    assert waits == [60, 60, 50, 2, 1]
+    assert [refusal(circuit).retry_after_seconds for _ in range(20)] == [7] * 20
 
 
-def test_a_refusal_is_no_failure(circuit: Circuit, clock: Clock) -> None:
-    fail(circuit, times=5)
-    for _ in range(20):
-        refusal(circuit)
-    clock.seconds += 60
+def test_it_probes_until_a_probe_succeeds(circuit: Circuit, probe: Probe) -> None:
+    opened(circuit, probe)
+    for _ in range(3):
+        probe.ends(False)
+        assert type(refusal(circuit)) is CircuitOpen
+
+    closed(probe)
 
     assert circuit.call(succeed) == "answer"
+    assert circuit.fail_counter == 0
 
 
-def test_a_probe_that_succeeds_closes_it_afresh(circuit: Circuit, clock: Clock) -> None:
-    half_open_after(clock, circuit)
+def test_it_opens_again_as_it_opened_first(circuit: Circuit, probe: Probe) -> None:
+    opened(circuit, probe)
+    closed(probe)
 
-    circuit.call(succeed)
-
-    assert (circuit.current_state, circuit.fail_counter) == ("closed", 0)
     fail(circuit, times=4)
-    assert circuit.current_state == "closed"
-
-
-def test_a_probe_that_fails_opens_it_for_the_full_time(circuit: Circuit, clock: Clock) -> None:
-    half_open_after(clock, circuit)
-    clock.seconds += 1000
-
+    assert probe.asked.empty()
     fail(circuit)
+    probe.ends(False)
 
-    assert refusal(circuit).retry_after_seconds == 60
-    clock.seconds += 59
-    assert refusal(circuit).retry_after_seconds == 1
-    clock.seconds += 1
-    assert circuit.call(succeed) == "answer"
+    assert probe.changes.get(timeout=WAIT_SECONDS) == "open"
 
 
-@pytest.mark.parametrize("error", NO_FAILURES)
-def test_a_probe_that_is_refused_by_a_working_layer_closes_it(
-    circuit: Circuit, clock: Clock, error: Callable[[str], NoVerdict]
+def test_probes_begin_at_even_times_however_long_they_take(probe: Probe) -> None:
+    seconds = 0.2
+    circuit = Circuit(failures=1, reset_seconds=seconds, probe=probe)
+    fail(circuit)
+    began = []
+    for _ in range(3):
+        began.append(probe.asked.get(timeout=WAIT_SECONDS))
+        # It fails as a call does that hangs for half of the time.
+        threading.Event().wait(seconds / 2)
+        probe.results.put(False)
+
+    waited = [after - before for before, after in itertools.pairwise(began)]
+    assert min(waited) >= seconds * 0.99
+    assert statistics.median(waited) < seconds * 1.4
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("secret"), NoVerdict("odd")])
+def test_a_probe_that_raises_has_failed(
+    circuit: Circuit, probe: Probe, error: BaseException
 ) -> None:
-    half_open_after(clock, circuit)
-
-    fail(circuit, error=error("reason"))
-
-    assert circuit.current_state == "closed"
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), ZeroDivisionError()])
-def test_a_probe_that_is_broken_off_does_not_wedge_it(
-    circuit: Circuit, clock: Clock, error: BaseException
-) -> None:
-    half_open_after(clock, circuit)
-
-    fail(circuit, error=error)
-
-    assert refusal(circuit).retry_after_seconds == 60
-    clock.seconds += 60
-    assert circuit.call(succeed) == "answer"
-
-
-def test_of_twenty_threads_exactly_one_probes(
-    circuit: Circuit, clock: Clock, threads: ThreadPoolExecutor
-) -> None:
-    half_open_after(clock, circuit)
-    at_once, others_refused = threading.Barrier(20), threading.Event()
-    calls, refusals = [], []
-
-    def probe() -> None:
-        calls.append(threading.get_ident())
-        assert others_refused.wait(WAIT_SECONDS)
-
-    def attempt(_: int) -> None:
-        at_once.wait(WAIT_SECONDS)
-        try:
-            circuit.call(probe)
-        except CircuitOpen as error:
-            refusals.append(error.retry_after_seconds)
-            if len(refusals) == 19:
-                others_refused.set()
-
-    list(threads.map(attempt, range(20)))
-
-    assert (len(calls), refusals) == (1, [1] * 19)
-    assert circuit.current_state == "closed"
-
-
-def test_others_are_refused_until_the_probe_has_ended(
-    circuit: Circuit, clock: Clock, threads: ThreadPoolExecutor
-) -> None:
-    half_open_after(clock, circuit)
-    probe = HeldCall(threads, circuit)
-    clock.seconds += 1000
-    assert refusal(circuit).retry_after_seconds == 1
-
-    probe.end()
-
-    assert circuit.call(succeed) == "answer"
-
-
-def test_a_late_success_does_not_close_it(circuit: Circuit, threads: ThreadPoolExecutor) -> None:
-    late = HeldCall(threads, circuit)
     fail(circuit, times=5)
+    probe.ends(error)
+    assert probe.changes.get(timeout=WAIT_SECONDS) == "open"
+
+    probe.ends(error)
+    closed(probe)
+
+    assert circuit.call(succeed) == "answer"
+
+
+def test_one_thread_probes_however_many_calls_fail(
+    circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
+) -> None:
+    list(threads.map(lambda _: fail(circuit), range(100)))
+    probe.ends(False)
+    assert probe.changes.get(timeout=WAIT_SECONDS) == "open"
+    closed(probe)
+
+    assert probe.asked.empty()
+
+
+def test_a_late_success_does_not_close_it(
+    circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
+) -> None:
+    late = HeldCall(threads, circuit)
+    opened(circuit, probe)
 
     late.end()
 
-    assert circuit.current_state == "open"
-
-
-def test_a_late_failure_does_not_lengthen_its_time(
-    circuit: Circuit, clock: Clock, threads: ThreadPoolExecutor
-) -> None:
-    late = HeldCall(threads, circuit)
-    fail(circuit, times=5)
-    clock.seconds += 30
-
-    late.end(Unreachable("connection failed"))
-
-    assert refusal(circuit).retry_after_seconds == 30
+    assert type(refusal(circuit)) is CircuitOpen
 
 
 def test_a_late_failure_does_not_count_for_the_next_closed_state(
-    circuit: Circuit, clock: Clock, threads: ThreadPoolExecutor
+    circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
 ) -> None:
     late = [HeldCall(threads, circuit) for _ in range(5)]
-    half_open_after(clock, circuit)
-    circuit.call(succeed)
+    opened(circuit, probe)
+    closed(probe)
 
     for call in late:
         call.end(Unreachable("connection failed"))
 
-    assert (circuit.current_state, circuit.fail_counter) == ("closed", 0)
-
-
-@pytest.mark.parametrize(
-    "error", [None, Unreachable("connection failed")], ids=["success", "failure"]
-)
-def test_a_late_result_does_not_decide_for_the_probe(
-    circuit: Circuit, clock: Clock, threads: ThreadPoolExecutor, error: NoVerdict | None
-) -> None:
-    late = HeldCall(threads, circuit)
-    half_open_after(clock, circuit)
-    probe = HeldCall(threads, circuit)
-
-    late.end(error)
-
-    assert circuit.current_state == "half-open"
-    probe.end()
-    assert circuit.current_state == "closed"
+    assert circuit.fail_counter == 0
+    assert probe.asked.empty()
 
 
 def test_calls_run_side_by_side(circuit: Circuit, threads: ThreadPoolExecutor) -> None:
@@ -305,12 +311,12 @@ def test_calls_run_side_by_side(circuit: Circuit, threads: ThreadPoolExecutor) -
 
 
 def test_failures_side_by_side_are_all_counted(
-    circuit: Circuit, threads: ThreadPoolExecutor
+    circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
 ) -> None:
     calls = [HeldCall(threads, circuit) for _ in range(5)]
 
     for call in calls:
-        assert circuit.current_state == "closed"
+        assert probe.asked.empty()
         call.end(Unreachable("connection failed"))
 
-    assert circuit.current_state == "open"
+    probe.ends(True)

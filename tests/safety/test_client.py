@@ -1,28 +1,40 @@
 """What the Reflex client sends, and what it makes of each answer."""
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from safety.client import MAX_ANSWER_BYTES, ReflexClient
+from safety.client import MAX_ANSWER_BYTES, PROBE_TEXT
 from safety.exceptions import (
-    AnswerTooLong,
     DeadlineExceeded,
     NoVerdict,
     RateLimited,
     RequestRejected,
     ServerFault,
+    TooManyFindings,
     Unreachable,
     UnusableAnswer,
 )
 from safety.findings import Answer, Kind, Match, Severity
-from safety.transport import DeadlineAdapter
-from tests.reflex_layer import ScriptedReflexLayer, answer, hangs, injection, resets, says
+from tests.reflex_layer import (
+    Behaviour,
+    ScriptedReflexLayer,
+    answer,
+    hangs,
+    in_turn,
+    injection,
+    resets,
+    says,
+)
+from tests.safety.calls import Caller, client_of
 
-CLEAN = Answer(blocked=False, matches=(), reflex_request_id="reflex-1", cache_hit=False)
+CLEAN = Answer(blocked=False, matches=(), reflex_request_id="reflex-1")
 
 
 @pytest.fixture
@@ -32,29 +44,21 @@ def peer() -> Iterator[ScriptedReflexLayer]:
 
 
 @pytest.fixture
-def client(peer: ScriptedReflexLayer) -> ReflexClient:
-    return client_of(peer.url)
+def client(peer: ScriptedReflexLayer) -> Caller:
+    return client_of(peer.url, 0.5)
 
 
-def client_of(url: str) -> ReflexClient:
-    return ReflexClient(url=url, deadline_seconds=0.5, adapter=DeadlineAdapter(connections=4))
-
-
-def process(client: ReflexClient) -> Answer:
-    return client.process("a text", request_id="request-1")
-
-
-def refusal(client: ReflexClient) -> NoVerdict:
+def refusal(client: Caller) -> NoVerdict:
     with pytest.raises(NoVerdict) as caught:
-        process(client)
+        client.process()
     return caught.value
 
 
 # The request
 
 
-def test_a_request_as_it_is_on_the_wire(peer: ScriptedReflexLayer, client: ReflexClient) -> None:
-    client.process("Grüße, 世界", request_id="request-1")
+def test_a_request_as_it_is_on_the_wire(peer: ScriptedReflexLayer, client: Caller) -> None:
+    client.process("Grüße, 世界")
 
     ((method, path, headers, body),) = peer.requests
     assert (method, path) == ("POST", "/process")
@@ -72,7 +76,7 @@ def test_a_request_as_it_is_on_the_wire(peer: ScriptedReflexLayer, client: Refle
         "user_id": None,
         "check_pii": True,
         "check_injection": True,
-        "use_cache": True,
+        "use_cache": False,
     }
 
 
@@ -83,18 +87,18 @@ def test_a_request_as_it_is_on_the_wire(peer: ScriptedReflexLayer, client: Refle
 def test_the_path_of_the_address_comes_first(
     peer: ScriptedReflexLayer, base: str, path: str
 ) -> None:
-    process(client_of(peer.url + base))
+    client_of(peer.url + base).process()
 
     assert [request[1] for request in peer.requests] == [path]
 
 
 def test_a_proxy_of_the_environment_is_not_used(
-    peer: ScriptedReflexLayer, client: ReflexClient, monkeypatch: pytest.MonkeyPatch
+    peer: ScriptedReflexLayer, client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
-    assert process(client) == CLEAN
+    assert client.process() == CLEAN
 
 
 @pytest.mark.parametrize(
@@ -107,10 +111,8 @@ def test_a_proxy_of_the_environment_is_not_used(
         pytest.param('"\\/</script>', id="quotes"),
     ],
 )
-def test_a_text_arrives_as_it_is(
-    peer: ScriptedReflexLayer, client: ReflexClient, text: str
-) -> None:
-    client.process(text, request_id="request-1")
+def test_a_text_arrives_as_it_is(peer: ScriptedReflexLayer, client: Caller, text: str) -> None:
+    client.process(text)
 
     assert peer.texts == [text]
 
@@ -119,10 +121,8 @@ def test_a_text_arrives_as_it_is(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.text(min_size=1))
-def test_any_unicode_arrives_as_it_is(
-    peer: ScriptedReflexLayer, client: ReflexClient, text: str
-) -> None:
-    client.process(text, request_id="request-1")
+def test_any_unicode_arrives_as_it_is(peer: ScriptedReflexLayer, client: Caller, text: str) -> None:
+    client.process(text)
 
     assert peer.texts[-1] == text
 
@@ -130,10 +130,10 @@ def test_any_unicode_arrives_as_it_is(
 # The answer
 
 
-def test_an_answer_is_read(peer: ScriptedReflexLayer, client: ReflexClient) -> None:
+def test_an_answer_is_read(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = says(injection("Critical", status="blocked", matched_text="é"))
 
-    assert process(client) == Answer(
+    assert client.process() == Answer(
         blocked=True,
         matches=(
             Match(
@@ -146,24 +146,46 @@ def test_an_answer_is_read(peer: ScriptedReflexLayer, client: ReflexClient) -> N
             ),
         ),
         reflex_request_id="reflex-1",
-        cache_hit=False,
     )
 
 
-def test_an_answer_of_the_longest_length_is_read(
-    peer: ScriptedReflexLayer, client: ReflexClient
-) -> None:
+def test_an_answer_of_the_longest_length_is_read(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = says(json.dumps(answer()).encode().ljust(MAX_ANSWER_BYTES))
 
-    assert process(client) == CLEAN
+    assert client.process() == CLEAN
 
 
-def test_an_answer_that_is_longer_is_not(peer: ScriptedReflexLayer, client: ReflexClient) -> None:
-    peer.behaviour = says(json.dumps(answer()).encode().ljust(MAX_ANSWER_BYTES + 1))
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", TooManyFindings("too many findings")),
+        ("Application/JSON; charset=utf-8", TooManyFindings("too many findings")),
+        ("text/html", UnusableAnswer("answer is too long")),
+        ("", UnusableAnswer("answer is too long")),
+    ],
+)
+def test_an_answer_that_is_longer_is_not(
+    peer: ScriptedReflexLayer, client: Caller, content_type: str, expected: NoVerdict
+) -> None:
+    peer.behaviour = says(
+        json.dumps(answer()).encode().ljust(MAX_ANSWER_BYTES + 1),
+        headers=f"Content-Type: {content_type}\r\n",
+    )
 
     error = refusal(client)
 
-    assert (type(error), error.reason) == (AnswerTooLong, "answer is too long")
+    assert (type(error), error.reason) == (type(expected), expected.reason)
+
+
+@pytest.mark.parametrize("cache_hit", [True, 1, "false", None])
+def test_an_answer_from_a_cache_is_no_verdict(
+    peer: ScriptedReflexLayer, client: Caller, cache_hit: object
+) -> None:
+    peer.behaviour = says(answer(cache_hit=cache_hit))
+
+    error = refusal(client)
+
+    assert (type(error), error.reason) == (UnusableAnswer, "answer comes from a cache")
 
 
 # Bodies of other answers are clean answers: the status alone has to decide.
@@ -194,7 +216,7 @@ def test_an_answer_that_is_longer_is_not(peer: ScriptedReflexLayer, client: Refl
     ],
 )
 def test_any_status_but_200_is_no_verdict(
-    peer: ScriptedReflexLayer, client: ReflexClient, status: str, expected: type[NoVerdict]
+    peer: ScriptedReflexLayer, client: Caller, status: str, expected: type[NoVerdict]
 ) -> None:
     peer.behaviour = says(answer(), status=status)
 
@@ -202,9 +224,7 @@ def test_any_status_but_200_is_no_verdict(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(
-    peer: ScriptedReflexLayer, client: ReflexClient, status: int
-) -> None:
+def test_a_redirect_is_not_followed(peer: ScriptedReflexLayer, client: Caller, status: int) -> None:
     peer.behaviour = says(
         answer(), status=f"{status} Moved", headers=f"Location: {peer.url}/elsewhere\r\n"
     )
@@ -234,7 +254,7 @@ def test_a_redirect_is_not_followed(
     ],
 )
 def test_a_rate_limit_says_when_to_come_again(
-    peer: ScriptedReflexLayer, client: ReflexClient, value: str | None, seconds: int
+    peer: ScriptedReflexLayer, client: Caller, value: str | None, seconds: int
 ) -> None:
     header = "" if value is None else f"Retry-After: {value}\r\n"
     peer.behaviour = says({}, status="429 Too Many Requests", headers=header)
@@ -248,7 +268,7 @@ def test_a_rate_limit_says_when_to_come_again(
     )
 
 
-def test_a_rate_limit_in_a_200_is_one_too(peer: ScriptedReflexLayer, client: ReflexClient) -> None:
+def test_a_rate_limit_in_a_200_is_one_too(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = says(answer(status="ratelimited"))
 
     error = refusal(client)
@@ -257,7 +277,7 @@ def test_a_rate_limit_in_a_200_is_one_too(peer: ScriptedReflexLayer, client: Ref
 
 
 def test_a_server_fault_gets_no_retry_and_no_wait(
-    peer: ScriptedReflexLayer, client: ReflexClient
+    peer: ScriptedReflexLayer, client: Caller
 ) -> None:
     peer.behaviour = says({}, status="503 Service Unavailable", headers="Retry-After: 7\r\n")
 
@@ -269,7 +289,7 @@ def test_a_server_fault_gets_no_retry_and_no_wait(
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "x-odd"])
 def test_a_compressed_answer_is_refused_unread(
-    peer: ScriptedReflexLayer, client: ReflexClient, encoding: str
+    peer: ScriptedReflexLayer, client: Caller, encoding: str
 ) -> None:
     peer.behaviour = says(answer(), headers=f"Content-Encoding: {encoding}\r\n")
 
@@ -281,10 +301,8 @@ def test_a_compressed_answer_is_refused_unread(
 # Readiness
 
 
-def test_readiness_is_asked_for_without_a_body(
-    peer: ScriptedReflexLayer, client: ReflexClient
-) -> None:
-    assert client.is_ready(deadline_seconds=0.5) is True
+def test_readiness_is_asked_for_without_a_body(peer: ScriptedReflexLayer, client: Caller) -> None:
+    assert client.client.is_ready(deadline_seconds=0.5) is True
 
     ((method, path, _, body),) = peer.requests
     assert (method, path, body) == ("GET", "/ready", b"")
@@ -295,25 +313,23 @@ def test_readiness_is_asked_for_without_a_body(
     ["503 Service Unavailable", "500 Error", "429 Too Many Requests", "404 Not Found", "302 Found"],
 )
 def test_it_is_not_ready_unless_it_says_so(
-    peer: ScriptedReflexLayer, client: ReflexClient, status: str
+    peer: ScriptedReflexLayer, client: Caller, status: str
 ) -> None:
     peer.behaviour = says({"status": "ready", "ready": True}, status=status)
 
-    assert client.is_ready(deadline_seconds=0.5) is False
+    assert client.client.is_ready(deadline_seconds=0.5) is False
 
 
-def test_it_is_not_ready_if_it_hangs(peer: ScriptedReflexLayer, client: ReflexClient) -> None:
+def test_it_is_not_ready_if_it_hangs(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = hangs()
 
-    assert client.is_ready(deadline_seconds=0.2) is False
+    assert client.client.is_ready(deadline_seconds=0.2) is False
 
 
-def test_it_is_asked_for_readiness_only_once(
-    peer: ScriptedReflexLayer, client: ReflexClient
-) -> None:
+def test_it_is_asked_for_readiness_only_once(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = resets
 
-    assert client.is_ready(deadline_seconds=0.5) is False
+    assert client.client.is_ready(deadline_seconds=0.5) is False
     assert len(peer.requests) == 1
 
 
@@ -321,16 +337,70 @@ def test_it_is_not_ready_if_it_is_down() -> None:
     with ScriptedReflexLayer() as gone:
         client = client_of(gone.url)
 
-    assert client.is_ready(deadline_seconds=0.5) is False
+    assert client.client.is_ready(deadline_seconds=0.5) is False
 
 
-def test_readiness_has_a_deadline_of_its_own(
-    peer: ScriptedReflexLayer, client: ReflexClient
-) -> None:
+def test_readiness_has_a_deadline_of_its_own(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = hangs()
 
-    assert client.is_ready(deadline_seconds=0.1) is False
+    assert client.client.is_ready(deadline_seconds=0.1) is False
     # The screening's deadline is not used up by it.
     assert type(refusal(client)) is DeadlineExceeded
     peer.behaviour = says(answer())
-    assert process(client) == CLEAN
+    assert client.process() == CLEAN
+
+
+# The probe
+
+
+READY = says({"status": "ready"})
+
+
+def test_a_probe_asks_for_readiness_and_for_a_screening(
+    peer: ScriptedReflexLayer, client: Caller
+) -> None:
+    assert client.client.probe(deadline_seconds=0.5) is True
+
+    assert [request[:2] for request in peer.requests] == [("GET", "/ready"), ("POST", "/process")]
+    assert json.loads(peer.requests[1][3])["text"] == PROBE_TEXT
+
+
+LIMITED = says({}, status="429 Too Many Requests")
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "works"),
+    [
+        pytest.param([READY, says(injection("Critical"))], True, id="finds"),
+        pytest.param([LIMITED], True, id="readiness-limited"),
+        pytest.param([READY, LIMITED], True, id="screening-limited"),
+        pytest.param([READY, says(answer(status="ratelimited"))], True, id="limited-in-a-200"),
+        pytest.param([READY, says({}, status="400 Bad")], True, id="screening-rejected"),
+        pytest.param([says({}, status="503 Not Ready")], False, id="not-ready"),
+        pytest.param([says({}, status="404 Not Found")], False, id="no-readiness"),
+        # As the public Reflex Layer was published.
+        pytest.param([READY, says({}, status="500 Error")], False, id="screening-broken"),
+        pytest.param([READY, says(b"<html>")], False, id="nonsense"),
+        pytest.param([READY, says(answer(cache_hit=True))], False, id="from-a-cache"),
+        pytest.param([resets], False, id="down"),
+        pytest.param([READY, hangs()], False, id="hangs"),
+    ],
+)
+def test_a_probe_says_whether_it_screens(
+    peer: ScriptedReflexLayer, client: Caller, behaviours: list[Behaviour], works: bool
+) -> None:
+    peer.behaviour = in_turn(*behaviours)
+
+    assert client.client.probe(deadline_seconds=0.3) is works
+
+
+def test_a_probe_has_one_deadline_for_both(peer: ScriptedReflexLayer, client: Caller) -> None:
+    def late(connection: socket.socket) -> bool:
+        threading.Event().wait(0.2)
+        return READY(connection)
+
+    peer.behaviour = in_turn(late, hangs())
+    started = time.monotonic()
+
+    assert client.client.probe(deadline_seconds=0.4) is False
+    assert time.monotonic() - started < 0.55

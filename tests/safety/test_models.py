@@ -10,9 +10,9 @@ from django.db import IntegrityError, connection
 from safety.document import Document
 from safety.exceptions import DeadlineExceeded, RateLimited
 from safety.findings import Finding, Kind, Match, Severity, locate
-from safety.gate import Screening
 from safety.models import (
     MAX_FINDINGS,
+    MAX_PLACES_PER_FINDING,
     Receipt,
     described,
     receipt_of,
@@ -20,6 +20,7 @@ from safety.models import (
 )
 from safety.origin import Origin
 from safety.policy import Verdict
+from safety.screening import Screening
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +83,6 @@ def test_a_receipt_says_all_of_a_screening() -> None:
         match_of("jane", "SSN"),
         blocked_for=frozenset({Kind.PII}),
         reflex_request_id="reflex-7",
-        cache_hit=True,
         duration_seconds=0.25,
     )
 
@@ -102,6 +102,7 @@ def test_a_receipt_says_all_of_a_screening() -> None:
                 "confidence": 0.9,
                 # Characters, not bytes.
                 "places": [{"field": "goal", "start": 6, "end": 10, "is_key": False}],
+                "places_count": 1,
             }
         ],
         "findings_count": 1,
@@ -109,7 +110,7 @@ def test_a_receipt_says_all_of_a_screening() -> None:
         "redacted_types": [],
         "policy_version": "abc",
         "reflex_request_id": "reflex-7",
-        "cache_hit": True,
+        "cache_hit": False,
         "duration_seconds": 0.25,
         "client_address": "192.0.2.7",
         "request_id": "request-1",
@@ -135,6 +136,7 @@ def test_an_injection_has_its_severity_as_a_word(severity: Severity) -> None:
         "severity": severity.name.lower(),
         "confidence": None,
         "places": [],
+        "places_count": 0,
     }
 
 
@@ -149,7 +151,7 @@ def test_types_are_named_once() -> None:
 def test_what_was_redacted_is_named_by_type() -> None:
     screening = screening_of(match_of("jane", "SSN"), match_of("ask"))
 
-    screening = replace(screening, verdict=Verdict.SAFE, to_redact=screening.findings[:1])
+    screening = replace(screening, verdict=Verdict.SAFE, redacted_types=("SSN",))
 
     assert receipt_of(screening, policy_version="", origin=ORIGIN).redacted_types == ["SSN"]
 
@@ -162,6 +164,43 @@ def test_of_thousands_of_findings_the_first_are_told_and_all_are_counted() -> No
     receipt = Receipt.objects.get()
     assert [finding["type"] for finding in receipt.findings] == ["SSN"] * MAX_FINDINGS
     assert (receipt.findings_count, receipt.types) == (MAX_FINDINGS + 4000, ["Email", "SSN"])
+
+
+def test_of_thousands_of_places_the_first_are_told_and_all_are_counted() -> None:
+    document = Document({"constraints": ["x"] * 4000})
+    findings = locate([match(0, document.size_bytes)], document)
+
+    (told,) = described(Screening(document, Verdict.BLOCKED, findings=findings))
+
+    assert [place["field"] for place in told["places"]] == [
+        f"constraints[{number}]" for number in range(MAX_PLACES_PER_FINDING)
+    ]
+    assert told["places_count"] == 4000
+
+
+def test_the_largest_receipt_is_small() -> None:
+    """The worst that a text can do: each finding lies in many pieces, deep below long names."""
+    value: Any = ["x"] * 40_000
+    for _ in range(20):
+        value = {"a" * 32: value}
+    document = Document({"context": value})
+    size = document.size_bytes
+    findings = locate([match(size - 4, size)] * 10_000, document)
+
+    receipt = receipt_of(
+        Screening(document, Verdict.BLOCKED, findings=findings), policy_version="", origin=ORIGIN
+    )
+
+    assert receipt.findings_count == 10_000
+    assert len(json.dumps(receipt.findings)) < 250_000
+
+
+def test_a_refusal_that_no_finding_explains_says_why() -> None:
+    screening = Screening(DOCUMENT, Verdict.BLOCKED, reason="too many findings")
+
+    receipt_of(screening, policy_version="", origin=ORIGIN).save()
+
+    assert Receipt.objects.get().reason == "too many findings"
 
 
 def test_without_a_verdict_a_receipt_says_why() -> None:
@@ -277,8 +316,8 @@ def test_a_plain_insert_gets_its_defaults() -> None:
     [
         ("receipts_verdict_known", {"verdict": "fine"}),
         ("receipts_verdict_known", {"verdict": ""}),
-        ("receipts_reason_for_none", {"verdict": "none"}),
-        ("receipts_reason_for_none", {"verdict": "safe", "reason": "rate limited"}),
+        ("receipts_reason_known", {"verdict": "none"}),
+        ("receipts_reason_known", {"verdict": "safe", "reason": "rate limited"}),
     ],
 )
 def test_the_database_refuses(constraint: str, fields: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety.exceptions import AnswerTooLong, ReflexFailure, UnusableAnswer
+from safety.exceptions import ReflexFailure, TooManyFindings, UnusableAnswer
 from safety.findings import Answer, Kind, Match, Severity
 from safety.protocol import parse_answer
 from tests.reflex_layer import answer, found, injection
@@ -119,10 +119,10 @@ def test_ten_thousand_matches_are_read(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["pii_matches", "injection_matches"])
 def test_more_matches_are_too_many(field: str) -> None:
-    with pytest.raises(AnswerTooLong) as caught:
+    with pytest.raises(TooManyFindings) as caught:
         parse(answer(**{field: [{}] * 10_001}), "")
 
-    assert caught.value.reason == "answer holds too many findings"
+    assert caught.value.reason == "too many findings"
     assert not isinstance(caught.value, ReflexFailure)
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from safety.client import ReflexClient
-from safety.exceptions import AnswerTooLong, NoVerdict, Unreachable, UnusableAnswer
-from safety.transport import DeadlineAdapter
+from safety.exceptions import NoVerdict, TooManyFindings, Unreachable, UnusableAnswer
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer
+from tests.safety.calls import client_of
 
 FLOOD_BYTES = 200 * 2**20
 # An answer of the longest length, and what it takes to read it in small pieces.
@@ -35,11 +34,12 @@ def floods(start: bytes, again: bytes) -> Behaviour:
 
 
 FLOODS = {
-    "body": (OK + b"\r\n", b"x", AnswerTooLong),
-    "body-with-its-length": (OK + b"Content-Length: 209715200\r\n\r\n", b"x", AnswerTooLong),
-    "body-of-a-negative-length": (OK + b"Content-Length: -1\r\n\r\n", b"x", AnswerTooLong),
-    "one-chunk": (CHUNKED + b"C800000\r\n", b"x", AnswerTooLong),
-    "one-endless-chunk": (CHUNKED + b"F" * 60_000 + b"\r\n", b"x", AnswerTooLong),
+    "body": (OK + b"\r\n", b"x", UnusableAnswer),
+    "body-of-json": (OK + b"Content-Type: application/json\r\n\r\n", b"x", TooManyFindings),
+    "body-with-its-length": (OK + b"Content-Length: 209715200\r\n\r\n", b"x", UnusableAnswer),
+    "body-of-a-negative-length": (OK + b"Content-Length: -1\r\n\r\n", b"x", UnusableAnswer),
+    "one-chunk": (CHUNKED + b"C800000\r\n", b"x", UnusableAnswer),
+    "one-endless-chunk": (CHUNKED + b"F" * 60_000 + b"\r\n", b"x", UnusableAnswer),
     "chunk-of-size-minus-one": (CHUNKED + b"-1\r\n", b"x", Unreachable),
     "small-chunks": (CHUNKED, b"1\r\nx\r\n", Unreachable),
     "chunk-size": (CHUNKED, b"0", Unreachable),
@@ -82,12 +82,12 @@ def test_a_flood_is_cut_off(
     peer: ScriptedReflexLayer, start: bytes, again: bytes, kind: type[NoVerdict]
 ) -> None:
     peer.behaviour = floods(start, again)
-    client = ReflexClient(url=peer.url, deadline_seconds=10, adapter=DeadlineAdapter(connections=2))
+    client = client_of(peer.url, 10)
     tracemalloc.reset_peak()
     before, _ = tracemalloc.get_traced_memory()
 
     with pytest.raises(NoVerdict) as caught:
-        client.process("a text", request_id="request-1")
+        client.process()
 
     _, peak = tracemalloc.get_traced_memory()
     assert type(caught.value) is kind

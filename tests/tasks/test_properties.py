@@ -7,12 +7,16 @@ from unittest.mock import ANY
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from safety.gate import gate
 from tasks.models import Task
+from tasks.parsers import parse_json
+from tasks.serializers import parse_submission
+from tests.safety.json_values import texts_of
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +57,8 @@ good_values = st.recursive(
     max_leaves=15,
 )
 good_contexts = st.dictionaries(good_texts, good_values, max_size=5)
+# Its numbers with their defaults, which no client has chosen, and which are not screened.
+BUDGET = {"max_cost_usd": 1, "max_time_seconds": 600, "max_tokens": 10_000}
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +145,58 @@ def test_good_submission_reads_back_equal(
     assert seen_as_json(read["metadata"]) == seen_as_json(context)
     task = Task.objects.get(pk=read["task_id"])
     assert (task.goal, seen_as_json(task.context)) == (goal, seen_as_json(context))
+
+
+def texts_stored(task_id: str, column: str) -> list[str]:
+    """Return the texts of a JSON column in any order, numbers with the digits they have there."""
+    with connection.cursor() as cursor:
+        # Names of our own columns, no input.
+        cursor.execute(f"SELECT {column}::text FROM tasks WHERE id = %s", [task_id])
+        (stored,) = cursor.fetchone()
+    return texts_of(json.loads(stored, parse_int=str, parse_float=str))
+
+
+# Large, small, and with more digits than a double has.
+tricky_numbers = st.sampled_from(
+    "6212345678901015000.0 4111111111111111.0 4.111111111111111e15 1e22 -0.0 0.1 1.50 1e-7 "
+    "123456789012345678901234567890 5e-324 1e308 12345678.12345678 300.0 2e0".split()
+)
+any_numbers = tricky_numbers | good_numbers.map(json.dumps)
+
+
+@EXAMPLES
+@given(numbers=st.lists(any_numbers, max_size=6), context=good_contexts)
+def test_what_is_screened_is_what_is_stored(
+    client: Client, numbers: list[str], context: dict[str, Any]
+) -> None:
+    context_json = f'{{"n": [{", ".join(numbers)}], "rest": {json.dumps(context)}}}'
+    body = f'{{"goal": "x", "constraints": ["y"], "context": {context_json}}}'.encode()
+    screened = [piece.text for piece in parse_submission(parse_json(body)).document.pieces]
+
+    task_id = submit(client, body).json()["task_id"]
+
+    for column in ("context", "task_metadata"):
+        assert sorted(screened) == sorted(["x", "y", *texts_stored(task_id, column)])
+
+
+@EXAMPLES
+@given(budget=st.dictionaries(st.sampled_from(list(BUDGET)), st.integers(0, 10**8 - 1), min_size=1))
+def test_the_budget_is_screened_as_it_is_stored(client: Client, budget: dict[str, int]) -> None:
+    chosen = {name: number for name, number in budget.items() if number != BUDGET[name]}
+    body = json.dumps({"goal": "x", "budget": budget}).encode()
+    document = parse_submission(parse_json(body)).document
+    screened = [piece.text for piece in document.pieces if piece.is_number]
+
+    task_id = submit(client, body).json()["task_id"]
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max_cost_usd::text, max_time_seconds::text, max_tokens::text FROM tasks "
+            "WHERE id = %s",
+            [task_id],
+        )
+        stored = dict(zip(BUDGET, cursor.fetchone(), strict=True))
+    assert screened == [stored[name] for name in BUDGET if name in chosen]
 
 
 @EXAMPLES

@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from prometheus_client import REGISTRY
 
 from safety.gate import gate
 from safety.models import Receipt
 from safety.policy import PiiAction
 from tasks.models import Task
 from tests.reflex_layer import ScriptedReflexLayer, answer, injection, pii, says
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
 SECRET = "jane@example.org"
+CIRCUIT_STATE = "octollm_orchestrator_circuit_state"
 
 
 def submit(client: Client, body: dict[str, Any], **headers: str) -> Any:
@@ -121,7 +124,9 @@ def test_refusals_of_the_open_circuit_are_counted_and_not_stored(
     settings.CIRCUIT_FAILURES = 2
     gate.cache_clear()
     reflex_layer.behaviour = says({}, status="500 No")
-    assert [submit(client, {"goal": "Plan"}).status_code for _ in range(5)] == [503] * 5
+    assert [submit(client, {"goal": "Plan"}).status_code for _ in range(2)] == [503] * 2
+    wait_until(lambda: REGISTRY.get_sample_value(CIRCUIT_STATE, {"state": "open"}))
+    assert [submit(client, {"goal": "Plan"}).status_code for _ in range(3)] == [503] * 3
     assert Receipt.objects.count() == 2
 
 
@@ -171,6 +176,50 @@ def test_redact_replaces_a_number_by_its_label(
     finds(redacting, text, "CreditCard")
     response = submit(client, {"goal": "Plan", "context": {"card": number, "count": 3}})
     assert response.json()["metadata"] == {"card": "[CREDITCARD]", "count": 3}
+
+
+@pytest.mark.parametrize("action", [PiiAction.BLOCK, PiiAction.REDACT])
+def test_a_finding_in_the_budget_refuses(
+    client: Client, reflex_layer: ScriptedReflexLayer, settings: Any, action: PiiAction
+) -> None:
+    settings.PII_ACTION = action
+    gate.cache_clear()
+    finds(reflex_layer, "2025550172", "Phone")
+    response = submit(client, {"goal": "Plan", "budget": {"max_tokens": 2025550172}})
+    assert response.status_code == 403
+    [finding] = Receipt.objects.get().findings
+    assert [place["field"] for place in finding["places"]] == ["budget.max_tokens"]
+
+
+def test_only_the_chosen_numbers_of_a_budget_are_screened(
+    client: Client, reflex_layer: ScriptedReflexLayer
+) -> None:
+    submit(client, {"goal": "Plan", "budget": {"max_cost_usd": 0.5, "max_time_seconds": 600}})
+    assert reflex_layer.texts == ["Plan\nmax_cost_usd: 0.5000\n"]
+
+
+def test_a_text_that_cannot_be_redacted_is_refused_with_a_reason(
+    client: Client, redacting: ScriptedReflexLayer
+) -> None:
+    # Found where the label stands, and quoted as it was: so it may be anywhere.
+    redacting.behaviour = says(pii(start=0, end=4, matched_text="Plan"))
+    response = submit(client, {"goal": "Plan it"})
+    assert response.status_code == 403
+    assert response.json() == {"detail": "Safety check failed: PII detected in input"}
+    assert Task.objects.count() == 0
+
+
+def test_too_many_findings_are_refused_with_their_reason(
+    client: Client, reflex_layer: ScriptedReflexLayer
+) -> None:
+    reflex_layer.behaviour = says(
+        json.dumps(answer()).encode().ljust(1_048_577), headers="Content-Type: application/json\r\n"
+    )
+    response = submit(client, {"goal": "Plan"})
+    assert response.status_code == 403
+    assert response.json() == {"detail": "Safety check failed: too many findings"}
+    receipt = Receipt.objects.get()
+    assert (receipt.verdict, receipt.reason) == ("blocked", "too many findings")
 
 
 def test_redact_calls_a_custom_type_pii(client: Client, redacting: ScriptedReflexLayer) -> None:

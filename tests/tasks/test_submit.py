@@ -334,7 +334,7 @@ def test_screening_asks_for_both_checks_and_names_no_user(
         "user_id": None,
         "check_pii": True,
         "check_injection": True,
-        "use_cache": True,
+        "use_cache": False,
     }
 
 

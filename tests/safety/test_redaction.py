@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.document import Document, Place
+from safety.redaction import MAX_WIDENING_CHARACTERS, Redaction, widened
 from tests.safety.json_values import FIELDS
 
 LABELS = ("[EMAIL]", "[PII]", "[CREDITCARD]")
@@ -16,9 +17,12 @@ LABELS = ("[EMAIL]", "[PII]", "[CREDITCARD]")
 
 def redacted(fields: dict[str, Any], *found: tuple[int, int, int, str]) -> dict[str, Any]:
     """Return `fields` with characters of pieces replaced: number, start, end and label."""
-    return Document(fields).redacted(
-        (Place(piece, start, end), label) for piece, start, end, label in found
-    )
+    places = ((Place(piece, start, end), label) for piece, start, end, label in found)
+    return fields_of(Redaction(Document(fields)).extended(places))
+
+
+def fields_of(redaction: Redaction) -> dict[str, Any]:
+    return dict(redaction.document.fields)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +63,8 @@ def test_a_number_becomes_the_label_whole(number: float, start: int, end: int) -
     }
 
 
-def test_two_findings_in_a_number_leave_the_label_of_the_first() -> None:
-    found = [(0, 12, 14, "[B]"), (0, 2, 5, "[A]")]
+def test_two_findings_in_a_number_leave_one_label() -> None:
+    found = [(0, 2, 5, "[A]"), (0, 12, 14, "[B]")]
 
     assert redacted({"n": 4111111111111111}, *found) == {"n": "[A]"}
 
@@ -78,7 +82,7 @@ def test_values_at_any_depth_are_replaced() -> None:
         if not piece.is_key and (at := piece.text.find("a@b")) >= 0
     ]
 
-    assert document.redacted(places) == {
+    assert fields_of(Redaction(document).extended(places)) == {
         "goal": "ask [EMAIL]",
         "constraints": ["one", "[EMAIL] two"],
         "context": {"a@b": {"list": [True, None, [{"deep": "to [EMAIL]"}], 7, "[EMAIL]"]}},
@@ -102,14 +106,115 @@ def test_the_document_stays_as_it_is() -> None:
 
 def test_no_json_value_is_a_fault_of_the_caller() -> None:
     with pytest.raises(TypeError, match="no JSON value: set"):
-        Document({"goal": set()}).redacted([])
+        Document({"goal": set()}).with_texts({})
 
 
 @given(FIELDS)
 def test_without_places_nothing_changes(fields: Any) -> None:
-    after = Document(fields).redacted([])
+    after = dict(Document(fields).with_texts({}).fields)
 
     assert (after, repr(after)) == (fields, repr(fields))
+
+
+# The way back
+
+
+def in_original(text: str, *cuts: tuple[int, int], found: str) -> str | None:
+    """Return what `found` in the redacted text means in the original; `#` stands for a label."""
+    redaction = Redaction(Document({"goal": text}))
+    redaction = redaction.extended((Place(0, start, end), "###") for start, end in cuts)
+    start = redaction.document.fields["goal"].index(found)
+    place = redaction.original_place(Place(0, start, start + len(found)))
+    return place and text[place.start : place.end]
+
+
+@pytest.mark.parametrize(
+    ("found", "meant"),
+    [
+        pytest.param("01", "01", id="before"),
+        pytest.param("67", "67", id="between"),
+        pytest.param("9", "9", id="after"),
+        pytest.param("1##", "12345", id="into-a-label"),
+        pytest.param("1###6", "123456", id="over-a-label"),
+        pytest.param("#6", "23456", id="out-of-a-label"),
+        pytest.param("#67#", "2345678", id="from-label-to-label"),
+        pytest.param("###67###", "2345678", id="over-both"),
+        pytest.param("01###67###9", "0123456789", id="all"),
+        pytest.param("###", None, id="a-label"),
+        pytest.param("#", None, id="in-a-label"),
+    ],
+)
+def test_what_is_found_afterwards_leads_back(found: str, meant: str | None) -> None:
+    assert in_original("0123456789", (2, 6), (8, 9), found=found) == meant
+
+
+def test_what_is_found_over_two_labels_side_by_side_means_both() -> None:
+    assert in_original("0123456789", (2, 4), (4, 6), found="######") == "2345"
+
+
+def test_a_piece_without_labels_leads_to_itself() -> None:
+    redaction = Redaction(Document({"goal": "a", "constraints": ["b"]}))
+    redaction = redaction.extended([(Place(0, 0, 1), "[EMAIL]")])
+
+    assert redaction.original_place(Place(1, 0, 1)) == Place(1, 0, 1)
+
+
+def test_a_redaction_is_extended_in_the_original() -> None:
+    redaction = Redaction(Document({"goal": "0123456789", "constraints": ["ab"]}))
+    redaction = redaction.extended([(Place(0, 2, 4), "[A]"), (Place(1, 0, 1), "[C]")])
+    redaction = redaction.extended([(Place(0, 3, 6), "[B]"), (Place(0, 8, 9), "[D]")])
+
+    assert fields_of(redaction) == {"goal": "01[A]67[D]9", "constraints": ["[C]b"]}
+
+
+def test_fixed_fields_stay_fixed() -> None:
+    document = Document({"goal": "a@b"}, fixed={"budget": {"max_tokens": 7}})
+    after = Redaction(document).extended([(Place(0, 0, 3), "[EMAIL]")]).document
+
+    assert after.text == "[EMAIL]\nmax_tokens: 7\n"
+    assert [piece.is_replaceable for piece in after.pieces] == [True, False, False]
+
+
+# The rest of a token
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected"),
+    [
+        pytest.param("write to a@b.org soon", "a@b.org", "a@b.org", id="whole"),
+        pytest.param("mary.o'jane@x.org", "jane@x.org", "mary.o'jane@x.org", id="before"),
+        pytest.param("hunter2,restOfIt77 x", "hunter2", "hunter2,restOfIt77", id="after"),
+        pytest.param("say (a@b.org), please", "a@b.org", "a@b.org", id="punctuation"),
+        pytest.param("<a@b.org>...", "a@b.org", "a@b.org", id="marks-only"),
+        pytest.param("\tx=a@b.org\n", "a@b.org", "x=a@b.org", id="any-blank"),
+        pytest.param("x\u3000a@b.org\u2003y", "a@b.org", "a@b.org", id="any-unicode-blank"),
+        pytest.param("ü.a@b.orgé", "a@b.org", "ü.a@b.orgé", id="letters-with-accents"),
+        pytest.param("Иван.a@b.org", "a@b.org", "Иван.a@b.org", id="cyrillic"),
+        pytest.param("이메일a@b.org로", "a@b.org", "이메일a@b.org로", id="hangul-has-blanks"),
+        pytest.param("请联系a@b.org谢谢", "a@b.org", "a@b.org", id="han"),
+        pytest.param("連絡はa@b.orgまで", "a@b.org", "a@b.org", id="kana"),
+        pytest.param("ติดต่อa@b.orgครับ", "a@b.org", "a@b.org", id="thai"),
+        pytest.param("谢谢x.a@b.org,y谢", "a@b.org", "x.a@b.org,y", id="up-to-han"),
+        pytest.param("谢，a@b.org。", "a@b.org", "a@b.org", id="wide-punctuation"),
+        pytest.param("\u200bx\u200ba@b.org", "a@b.org", "x\u200ba@b.org", id="invisible"),
+    ],
+)
+def test_a_finding_is_widened_to_its_token(text: str, found: str, expected: str) -> None:
+    start = text.index(found)
+    place = widened(Place(0, start, start + len(found)), Document({"goal": text}))
+
+    assert text[place.start : place.end] == expected
+
+
+def test_a_finding_is_widened_by_so_many_characters_at_most() -> None:
+    text = "x" * 500 + "a@b" + "y" * 500
+
+    place = widened(Place(0, 500, 503), Document({"goal": text}))
+
+    assert place == Place(0, 500 - MAX_WIDENING_CHARACTERS, 503 + MAX_WIDENING_CHARACTERS)
+
+
+# Whatever was found
 
 
 def values(value: Any) -> Iterator[Any]:
@@ -150,7 +255,7 @@ def test_only_what_was_found_is_gone_whatever_was_found(fields: Any, data: Any) 
         places.append((Place(number, start, end), data.draw(st.sampled_from(LABELS))))
         found.setdefault(number, set()).update(range(start, end))
 
-    after = document.redacted(places)
+    after = fields_of(Redaction(document).extended(places))
 
     assert shape(after) == shape(fields)
     leaves = [leaf for leaf in values(fields) if leaf is not None and not isinstance(leaf, bool)]

@@ -1,0 +1,23 @@
+"""Waiting for what another thread or process does."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from safety.circuit import PROBE_THREAD
+
+WAIT_SECONDS = 10
+_PAUSE_SECONDS = 0.005
+
+
+def wait_until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
+    """Return as soon as `condition` holds; fail if it does not in time."""
+    give_up_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up_at, "the condition did not come true in time"
+        threading.Event().wait(_PAUSE_SECONDS)
+
+
+def wait_for_probes() -> None:
+    """Return when no circuit of this process is probing."""
+    wait_until(lambda: PROBE_THREAD not in {thread.name for thread in threading.enumerate()})
