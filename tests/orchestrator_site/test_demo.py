@@ -151,7 +151,9 @@ def test_what_was_found_explains_the_verdict(filled: Connection) -> None:
         assert {*receipt.types} <= PII_TYPES | INJECTION_TYPES
         findings = []
         for finding in receipt.findings:
-            for place in finding.pop("places"):
+            places = finding.pop("places")
+            assert finding.pop("places_count") == len(places)
+            for place in places:
                 assert place.keys() == {"field", "start", "end", "is_key"}
                 assert 0 <= place["start"] < place["end"]
             severity = finding["severity"] and Severity[finding["severity"].upper()]

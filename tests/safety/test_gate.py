@@ -35,7 +35,7 @@ from tests.reflex_layer import (
     resets,
     says,
 )
-from tests.waiting import wait_for_probes, wait_until
+from tests.waiting import WAIT_SECONDS, wait_for_probes, wait_until
 
 DOCUMENT = Document({"goal": "Analyze reviews", "context": {"pages": 3}})
 RESULTS = ["safe", "flagged", "blocked", "no_verdict", "circuit_open"]
@@ -333,19 +333,17 @@ def test_a_service_that_refuses_submissions_is_not_ready(
 def test_eight_screenings_run_side_by_side(
     reflex_layer: ScriptedReflexLayer,
 ) -> None:
-    clean = says(answer())
+    together, clean = threading.Barrier(8), says(answer())
 
-    def late(connection: Any) -> bool:
-        threading.Event().wait(0.5)
+    def when_all_have_come(connection: Any) -> bool:
+        together.wait(WAIT_SECONDS)
         return clean(connection)
 
-    reflex_layer.behaviour = late
-    started = time.monotonic()
+    reflex_layer.behaviour = when_all_have_come
     with ThreadPoolExecutor(8) as threads:
         calls = [threads.submit(screen) for _ in range(8)]
 
     assert [call.result().verdict for call in calls] == [Verdict.SAFE] * 8
-    assert time.monotonic() - started < 1
 
 
 # Readiness, and the switch
