@@ -17,7 +17,7 @@ NOT_BLANK: Final = (
     r"[^\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 )
 _not_blank = re.compile(NOT_BLANK)
-# A body may hold a hundred thousand of them; its sender needs only the first few.
+# A body may hold thousands of them; its sender needs only the first few.
 _MAX_UNKNOWN_SHOWN = 10
 
 

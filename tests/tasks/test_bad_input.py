@@ -125,9 +125,9 @@ BROKEN = {
     "1e400": (b'{"goal": "x", "budget": {"max_cost_usd": 1e400}}', TOO_LARGE_NUMBER),
     "1e400-deep": (b'{"goal": "x", "context": {"a": [{"b": -1e400}]}}', TOO_LARGE_NUMBER),
     "too-many-digits": (b'{"goal": "x", "context": {"a": %b}}' % (b"9" * 5000), TOO_LONG_NUMBER),
-    "100,000-lists": (b"[" * 100_000, TOO_DEEP_FOR_JSON),
-    "100,000-levels-of-context": (
-        b'{"goal": "x", "context": {"a": %b%b}}' % (b"[" * 100_000, b"]" * 100_000),
+    "10,000-lists": (b"[" * 10_000, TOO_DEEP_FOR_JSON),
+    "10,000-levels-of-context": (
+        b'{"goal": "x", "context": {"a": %b%b}}' % (b"[" * 10_000, b"]" * 10_000),
         TOO_DEEP_FOR_JSON,
     ),
     "surrogate-as-a-field": (b'{"goal": "x", "\\ud800": 1}', {"?": [KNOWN]}),
@@ -281,7 +281,7 @@ def test_invalid_field_is_refused_by_name(
 
 @pytest.mark.parametrize("where", ["body", "budget"])
 def test_of_many_unknown_fields_the_first_ten_are_named(where: str, service: Service) -> None:
-    many = {f"k{number:06}": 1 for number in range(20_000)}
+    many = {f"k{number:06}": 1 for number in range(10_000)}
     says = refused(service.submit(**(many if where == "body" else {"budget": many})))
     named = says if where == "body" else says["budget"]
     assert list(named) == sorted(many)[:10]

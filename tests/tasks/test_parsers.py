@@ -1,12 +1,19 @@
 """What the strict reader of JSON makes of single values; whole bodies are in
 test_bad_input.py."""
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 
-from tasks.parsers import parse_json
+from tasks.parsers import MAX_VALUES, parse_json
+from tasks.serializers import parse_submission
+
+MEGABYTE = 1_048_576
+# Half of it on an ordinary machine.
+JUDGED_SECONDS = 0.2
 
 
 @pytest.mark.parametrize(
@@ -71,3 +78,75 @@ def test_refusal_does_not_quote_the_body(body: bytes) -> None:
         parse_json(body)
     assert "hunter2" not in str(caught.value.detail)
     assert "9" not in str(caught.value.detail)
+
+
+# What stands beside numbers in lists of an exact length; none of it is more than one value.
+FILLERS = {
+    "numbers": b"1",
+    "empty lists": b"[]",
+    "empty objects with blanks": b" {\n\t} ",
+    "strings with commas and brackets": b'"a,[{,"',
+    "escaped quotes": rb'"\",[\","',
+    "escaped backslashes": rb'"\\"',
+    "backslashes before a quote": rb'"\\\",[{"',
+    "characters of other scripts": '"é,🐙"'.encode(),
+}
+
+
+@pytest.mark.parametrize("filler", FILLERS.values(), ids=FILLERS)
+def test_values_are_counted_exactly(filler: bytes) -> None:
+    # One value is the list itself.
+    most = b"[%b]" % b",".join([filler] * (MAX_VALUES - 1))
+    assert len(parse_json(most)) == MAX_VALUES - 1
+    with pytest.raises(ParseError, match="too many values: at most 20000 are allowed"):
+        parse_json(most[:-1] + b",0]")
+
+
+def test_members_of_an_object_are_values_and_their_keys_are_none() -> None:
+    members = [b'"%d,":"{"' % number for number in range(MAX_VALUES)]
+    assert len(parse_json(b"{%b}" % b",".join(members[:-1]))) == MAX_VALUES - 1
+    with pytest.raises(ParseError, match="too many values"):
+        parse_json(b"{%b}" % b",".join(members))
+
+
+def list_of(item: bytes) -> bytes:
+    count = (MEGABYTE - 40) // (len(item) + 1)
+    return b'{"goal":"x","context":{"a":[%b]}}' % b",".join([item] * count)
+
+
+def members_of(*items: bytes) -> bytes:
+    return b'{"goal":"x","context":{%b}}' % b",".join(items)
+
+
+COSTLY = {
+    "empty lists": list_of(b"[]"),
+    "empty objects": list_of(b"{}"),
+    "objects": list_of(b'{"a":[]}'),
+    "nested lists": list_of(b"[" * 18 + b"]" * 18),
+    "numbers": list_of(b"1"),
+    "fractions": list_of(b"1.5"),
+    "exponents": list_of(b"1e5"),
+    "long integers": list_of(b"9" * 4300),
+    "long fractions": list_of(b"9007199254740993." + b"0" * 200 + b"1"),
+    "empty strings": list_of(b'""'),
+    "strings full of commas": list_of(b'",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"'),
+    "keys": members_of(*(b'"%d":1' % number for number in range(100_000))),
+    "as many keys as may be": members_of(*(b'"%d":1' % number for number in range(19_990))),
+    "the same key": members_of(*[b'"a":1'] * 170_000),
+    "escapes": b'{"goal":"%b"}' % (rb"\u0041" * 174_000),
+    "escaped quotes": b'{"goal":"%b"}' % (rb"\"" * 524_000),
+    "brackets": b"[" * MEGABYTE,
+    "quotes": b'"' * MEGABYTE,
+    "a long number": members_of(b'"a":' + b"9" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY)
+def test_a_megabyte_of_anything_takes_little_processor_time(body: bytes) -> None:
+    def seconds() -> float:
+        started = time.thread_time()
+        with contextlib.suppress(ParseError, ValidationError):
+            parse_submission(parse_json(body))
+        return time.thread_time() - started
+
+    assert min(seconds() for _ in range(5)) < JUDGED_SECONDS
