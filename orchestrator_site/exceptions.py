@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
@@ -69,6 +70,10 @@ def _unavailable(detail: str, error_type: str, retry_after_seconds: int) -> Prob
 # path it is, so these are the methods that any of our paths may have.
 UNKNOWN_METHOD: Final = Problem(
     405, "This method is none of HTTP's.", headers={"Allow": "GET, HEAD, POST, OPTIONS"}
+)
+LENGTH_REQUIRED: Final = Problem(411, "Send the body with a Content-Length header, not in chunks.")
+TOO_LARGE: Final = Problem(
+    413, f"The body is too large: at most {settings.MAX_BODY_BYTES} bytes are allowed."
 )
 OVERLOADED: Final = _unavailable(
     "Too many requests are under way. Try again in a moment.",

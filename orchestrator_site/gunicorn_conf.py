@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from orchestrator_site.address import in_url, why_unusable
 from orchestrator_site.log import logging_settings
+from orchestrator_site.queueing import CONSOLE_THREADS
 
 try:
     from orchestrator_site import settings
@@ -50,7 +51,7 @@ wsgi_app = "orchestrator_site.wsgi:application"
 bind = f"{in_url(settings.HOST)}:{settings.PORT}"
 workers = settings.WORKERS
 worker_class = "orchestrator_site.worker.Worker"
-threads = settings.THREADS
+threads = settings.THREADS + CONSOLE_THREADS
 # In development code is loaded anew when it changes; else once, before the workers fork.
 reload = settings.DEVELOPMENT
 preload_app = not settings.DEVELOPMENT

@@ -96,7 +96,8 @@ CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", "", validate=are_origins)
 HTTPS = env.bool("HTTPS", not DEVELOPMENT)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0))
 WORKERS = env.int("WORKERS", 4, validate=validate.Range(1))
-# Two threads of each process are kept for health checks; see orchestrator_site/limits.py.
+# Two of them are kept for health checks, and the console has some of its own beside them; see
+# orchestrator_site/limits.py.
 THREADS = env.int("THREADS", 8, validate=validate.Range(3))
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_048_576, validate=validate.Range(1))
 PII_ACTION = env.enum("PII_ACTION", PiiAction.BLOCK, enum=PiiAction, by_value=True)
@@ -199,6 +200,11 @@ TEMPLATES = [
         },
     }
 ]
+# orchestrator_site/limits.py bounds bodies. No form here has a file: what is sent as one is read
+# over, and never stored.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+FILE_UPLOAD_HANDLERS: list[str] = []
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -9,20 +9,23 @@ import queue
 import signal
 import socket
 import time
-from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any, Final
 
+from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from orchestrator_site import settings
 from orchestrator_site.queueing import queued_seconds
 
 # An idle process takes a new connection in less; after it, none was idle.
 LEFT_TO_OTHERS_SECONDS: Final = 0.001
 # How long a client may take to close a connection after the last answer on it.
 CLOSING_SECONDS: Final = 2.0
+# The same while it goes on to send a body that was refused.
+SENDING_SECONDS: Final = 10.0
 READ_AWAY_BYTES: Final = 65_536
 
 
@@ -60,7 +63,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._accepts_again_at = 0.0
-        self._closing: deque[Any] = deque()
+        # In the order in which they time out.
+        self._closing: dict[Any, None] = {}
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -96,6 +100,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         queued_seconds.set(time.monotonic() - conn.queued_at)
         return super().handle(conn)
 
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer the request; a body that is refused unread takes its connection with it."""
+        reader = req.body.reader
+        if not isinstance(reader, LengthReader) or reader.length > settings.MAX_BODY_BYTES:
+            req.force_close()
+            # gunicorn would ask for the body before it knows the answer.
+            req._expected_100_continue = False
+        return super().handle_request(req, conn)
+
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Keep the connection for a next request, or see it closed."""
         if fs.cancelled() or fs.exception() or fs.result() is not False:
@@ -108,16 +121,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except (OSError, ValueError):
             self._close(conn)
             return
-        conn.timeout = time.monotonic() + CLOSING_SECONDS
-        self._closing.append(conn)
+        now = time.monotonic()
+        conn.timeout, conn.closes_at = now + CLOSING_SECONDS, now + SENDING_SECONDS
+        self._closing[conn] = None
 
     def murder_pending(self) -> None:
         """Close what has waited for too long; called at every turn of the loop."""
         super().murder_pending()
-        while self._closing and self._closing[0].timeout < time.monotonic():
-            conn = self._closing.popleft()
-            self.poller.unregister(conn.sock)
-            self._close(conn)
+        while self._closing and (conn := next(iter(self._closing))).timeout < time.monotonic():
+            self._end_closing(conn)
 
     @property
     def _is_busy(self) -> bool:
@@ -141,9 +153,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _read_away(self, conn: Any, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             if client.recv(READ_AWAY_BYTES):
+                if self.alive:
+                    del self._closing[conn]
+                    conn.timeout = min(time.monotonic() + CLOSING_SECONDS, conn.closes_at)
+                    self._closing[conn] = None
                 return
-        self.poller.unregister(client)
-        self._closing.remove(conn)
+        self._end_closing(conn)
+
+    def _end_closing(self, conn: Any) -> None:
+        del self._closing[conn]
+        self.poller.unregister(conn.sock)
         self._close(conn)
 
     def _close(self, conn: Any) -> None:

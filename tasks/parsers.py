@@ -5,27 +5,13 @@ import math
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
-from django.conf import settings
-from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 # What is made of a value costs far more than to read it, down to the screening.
 MAX_VALUES: Final = 20_000
-
-
-class BodyTooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body is too large: at most {limit_bytes} bytes are allowed.")
-
-
-class LengthRequired(APIException):
-    status_code = status.HTTP_411_LENGTH_REQUIRED
-    default_detail = "Send the body with a Content-Length header, not in chunks."
 
 
 class BodyBrokeOff(ParseError):
@@ -50,11 +36,13 @@ class StrictJSONParser(BaseParser):
 
 
 def check_length(request: Request) -> None:
-    """Refuse a body that Django would take for an empty one, or that is empty."""
-    if "HTTP_TRANSFER_ENCODING" in request.META:
-        raise LengthRequired
-    if not int(request.META.get("CONTENT_LENGTH") or 0):
+    """Refuse a request without a body."""
+    if not _length_bytes(request):
         raise ParseError("The body is empty: send a JSON object.")
+
+
+def _length_bytes(request: Any) -> int:
+    return int(request.META.get("CONTENT_LENGTH") or 0)
 
 
 def _read(request: Any) -> bytes:
@@ -63,10 +51,6 @@ def _read(request: Any) -> bytes:
         raise UnsupportedMediaType(
             request.content_type, detail="A Content-Encoding is not supported: send plain JSON."
         )
-    limit_bytes: int = settings.MAX_BODY_BYTES
-    length_bytes = int(request.META.get("CONTENT_LENGTH") or 0)
-    if length_bytes > limit_bytes:
-        raise BodyTooLarge(limit_bytes)
     charset = request.content_params.get("charset", "utf-8")
     if charset.lower() not in ("utf-8", "utf8"):
         raise ParseError("The body must be UTF-8, and its charset parameter must say so.")
@@ -74,7 +58,7 @@ def _read(request: Any) -> bytes:
         body: bytes = request.read()
     except OSError as error:
         raise BodyBrokeOff from error
-    if len(body) < length_bytes:
+    if len(body) < _length_bytes(request):
         raise BodyBrokeOff
     return body
 

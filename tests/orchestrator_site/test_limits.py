@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from socket import create_connection, socket
 
+import psycopg
 import pytest
 import requests
 
@@ -13,6 +14,7 @@ from orchestrator_site.limits import MAX_WAIT_SECONDS
 from tests.conftest import StartService
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import Service
+from tests.sign_in import sign_in
 
 
 @pytest.fixture
@@ -62,6 +64,45 @@ def test_what_comes_on_top_is_refused_at_once_while_probes_are_answered(
         release.set()
         assert [future.result().status_code for future in under_way] == [200] * 6
     assert service.submit().status_code == 200
+
+
+def test_sign_ins_take_no_place_of_the_api(
+    start_service: StartService, service_database: "psycopg.Connection[object]"
+) -> None:
+    service = start_service(
+        ENABLE_REFLEX_INTEGRATION=False, WORKERS=1, THREADS=3, DATABASE_TIMEOUT_SECONDS=10
+    )
+    assert service.submit().status_code == 200
+    with ThreadPoolExecutor(12) as staff:
+        with service_database.transaction():
+            service_database.execute("LOCK TABLE auth_user")
+            under_way = [staff.submit(sign_in, service, "nobody", "wrong") for _ in range(12)]
+            # Two are at work, and two wait for their places; the others are refused.
+            deadline = time.monotonic() + 10
+            while sum(one.done() for one in under_way) < 8:
+                assert time.monotonic() < deadline
+            assert [service.submit().status_code for _ in range(20)] == [200] * 20
+        answers = [one.result() for one in under_way]
+    assert sorted(answer.status_code for answer in answers)[-8:] == [503] * 8
+    assert all(answer.headers["Content-Type"].startswith("text/html") for answer in answers)
+
+
+def test_submissions_take_no_place_of_the_console(
+    start_service: StartService,
+    slow_reflex_layer: "tuple[ScriptedReflexLayer, threading.Event]",
+) -> None:
+    reflex_layer, release = slow_reflex_layer
+    service = start_service(
+        REFLEX_URL=reflex_layer.url, REFLEX_DEADLINE_SECONDS=20, WORKERS=1, THREADS=3
+    )
+    with ThreadPoolExecutor(20) as clients:
+        under_way = [clients.submit(service.submit) for _ in range(20)]
+        deadline = time.monotonic() + 10
+        while sum(one.done() for one in under_way) < 19:
+            assert time.monotonic() < deadline
+        assert service.get("/admin/login/").status_code == 200
+        release.set()
+        assert sorted(one.result().status_code for one in under_way) == [200] + [503] * 19
 
 
 def test_probes_are_answered_under_any_host(service: Service) -> None:
