@@ -1,6 +1,7 @@
 """How gunicorn serves the Orchestrator; the numbers come from the settings."""
 
 import atexit
+import contextlib
 import gc
 import logging.config
 import os
@@ -37,13 +38,22 @@ def _remove(folder: str, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+logging.config.dictConfig(settings.LOGGING)
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _own_dir = tempfile.mkdtemp(prefix="orchestrator-metrics-")
+    try:
+        _own_dir = tempfile.mkdtemp(prefix="orchestrator-metrics-")
+        atexit.register(_remove, _own_dir, os.getpid())
+    except OSError:
+        # Nothing can be written there, which is logged as for any folder.
+        _own_dir = os.devnull
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_dir
-    atexit.register(_remove, _own_dir, os.getpid())
 
 # prometheus_client decides at its import whether there are many processes.
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
+
+from orchestrator_site.metrics_files import use_metrics_files  # noqa: E402
+
+use_metrics_files()
 
 from safety.gate import gate  # noqa: E402
 
@@ -76,8 +86,9 @@ def on_starting(server: Any) -> None:
         )
         sys.exit(1)
     # Files of an earlier run would add to ours.
-    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
-        file.unlink()
+    with contextlib.suppress(OSError):
+        for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
+            file.unlink()
 
 
 def when_ready(server: Any) -> None:
@@ -115,4 +126,6 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Forget the gauges of a worker that died; its counts stay."""
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    # Without their folder, there is nothing to forget.
+    with contextlib.suppress(OSError):
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

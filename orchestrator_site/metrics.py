@@ -6,6 +6,7 @@ With many worker processes each writes its counts to files of its own
 
 import logging
 import os
+import struct
 from collections.abc import Iterator
 
 from django.db import DEFAULT_DB_ALIAS, connection
@@ -20,6 +21,7 @@ from prometheus_client.registry import Collector
 from orchestrator_site.database.waiting import database_allowance
 from orchestrator_site.endpoints import KNOWN
 from orchestrator_site.exceptions import ERROR_TYPES, database_reason
+from orchestrator_site.metrics_files import MetricsFile
 from tasks.models import Task
 
 logger = logging.getLogger(__name__)
@@ -61,15 +63,35 @@ class TasksByStatus(Collector):
         yield gauge
 
 
+class Completeness(Collector):
+    """Says whether the page holds all counts of the process that answers."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "octollm_orchestrator_metrics_complete",
+            "1 if the process that answers can write its counts to the metrics folder",
+            value=MetricsFile.are_complete(),
+        )
+
+
 def metrics_page() -> bytes:
-    """Return all metrics as Prometheus text."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
+    """Return all metrics as Prometheus text; without the counts where their folder is unusable."""
+    beside_counts = CollectorRegistry()
+    beside_counts.register(Completeness())
+    beside_counts.register(TasksByStatus())
+    return _counts() + generate_latest(beside_counts)
+
+
+def _counts() -> bytes:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    of_database = CollectorRegistry()
-    of_database.register(TasksByStatus())
-    return generate_latest(registry) + generate_latest(of_database)
+        return generate_latest(registry)
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
+        logger.warning("Metrics folder not read", extra={"reason": str(error)})
+        return b""
 
 
 def show_known_series() -> None:

@@ -1,74 +1,26 @@
 """A full disk for the database, under load."""
 
 import contextlib
-import errno
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.disk import Disk, mounted_disk
 from tests.faults.conftest import Judge
 from tests.faults.load import Load
 from tests.faults.trial import Stage, observe
 from tests.postgresql import Postgresql
 
 DISK = "128m"
-BLOCK = bytes(65_536)
 # Of the write-ahead log: more than the disk has room for.
 FILES = 50
 
 
-class Disk:
-    """A small disk, and a balloon on it that takes all the room there is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._balloon = folder / "balloon"
-
-    def fill(self) -> None:
-        with self._balloon.open("wb", buffering=0) as balloon:
-            for block in (BLOCK, b"x"):
-                with contextlib.suppress(_DiskFull):
-                    while True:
-                        _write(balloon.fileno(), block)
-
-    def make_room(self) -> None:
-        self._balloon.unlink(missing_ok=True)
-
-
-class _DiskFull(Exception):
-    pass
-
-
-def _write(descriptor: int, block: bytes) -> None:
-    try:
-        os.write(descriptor, block)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise _DiskFull from error
-
-
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Disk]:
-    if os.geteuid() != 0:
-        pytest.skip("a small disk takes root to mount")
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-disk-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", folder],
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip(f"this machine lets nobody mount a disk: {mounted.stderr.strip()}")
-    yield Disk(folder)
-    subprocess.run(["umount", folder], check=True)
-    folder.rmdir()
+    with mounted_disk(DISK) as disk:
+        yield disk
 
 
 @pytest.fixture(scope="module")
