@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging.config
 import os
+import resource
 import shutil
 import socket
 import struct
@@ -17,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from orchestrator_site.address import in_url, why_unusable
 from orchestrator_site.log import logging_settings
+from orchestrator_site.master import Master
 from orchestrator_site.queueing import CONSOLE_THREADS
 
 try:
@@ -30,12 +32,25 @@ except ImproperlyConfigured as error:
 
 # What a thread waits for the next part of a request.
 RECEIVE_SECONDS = 5
+# For all that is no client's connection: to the database, the Reflex Layer, logs, metrics.
+OTHER_FILES = 100
 
 
 def _remove(folder: str, owner: int) -> None:
     """Remove `folder` at the end of the process that made it, not of a worker it forked."""
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connections_within_files() -> int:
+    """Return how many connections a process may have; let it open as many files if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < (wanted := MAX_CONNECTIONS + OTHER_FILES):
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(settings.THREADS, min(MAX_CONNECTIONS, soft - OTHER_FILES))
 
 
 logging.config.dictConfig(settings.LOGGING)
@@ -55,6 +70,7 @@ from orchestrator_site.metrics_files import use_metrics_files  # noqa: E402
 
 use_metrics_files()
 
+from orchestrator_site.worker import MAX_CONNECTIONS  # noqa: E402
 from safety.gate import gate  # noqa: E402
 
 wsgi_app = "orchestrator_site.wsgi:application"
@@ -62,6 +78,7 @@ bind = f"{in_url(settings.HOST)}:{settings.PORT}"
 workers = settings.WORKERS
 worker_class = "orchestrator_site.worker.Worker"
 threads = settings.THREADS + CONSOLE_THREADS
+worker_connections = _connections_within_files()
 # In development code is loaded anew when it changes; else once, before the workers fork.
 reload = settings.DEVELOPMENT
 preload_app = not settings.DEVELOPMENT
@@ -78,6 +95,7 @@ if Path("/dev/shm").is_dir():  # noqa: S108
 
 def on_starting(server: Any) -> None:
     """Say in one line if the address cannot be used, and begin with empty counts."""
+    server.__class__ = Master
     if server.cfg.bind == [bind] and (reason := why_unusable(settings.HOST, settings.PORT)):
         server.log.error(
             "Cannot listen: set ORCHESTRATOR_HOST and ORCHESTRATOR_PORT to an address that is "

@@ -24,14 +24,20 @@ class Service:
     Args:
         folder: for its log.
         config: the module that gunicorn is configured by.
+        port: where it listens; any free one by default.
         variables: settings without their prefix, on top of the tests' environment.
     """
 
     def __init__(
-        self, folder: Path, *, config: str = "orchestrator_site.gunicorn_conf", **variables: Any
+        self,
+        folder: Path,
+        *,
+        config: str = "orchestrator_site.gunicorn_conf",
+        port: int = 0,
+        **variables: Any,
     ) -> None:
         self.log = folder / "service.log"
-        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         environment = os.environ | {

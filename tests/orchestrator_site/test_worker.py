@@ -10,8 +10,9 @@ import psutil
 import pytest
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT
 
-from orchestrator_site.worker import LEFT_TO_OTHERS_SECONDS
+from orchestrator_site.worker import LEFT_TO_OTHERS_SECONDS, MAX_CONNECTIONS
 from tests.conftest import StartService
+from tests.files import many_files
 from tests.reflex_layer import ScriptedReflexLayer, hangs
 from tests.service import ANSWER_SECONDS, Service
 
@@ -166,3 +167,106 @@ def test_the_order_to_stop_reaches_a_worker_that_was_just_forked(
     service = start_service(config="tests.orchestrator_site.stopped_at_fork", WORKERS=1)
     # gunicorn alone would wait until it loses patience, and kill the worker.
     assert service.process.wait(10) == 0
+
+
+def ask(client: socket.socket) -> bytes:
+    """Ask for /health and keep the connection; return the answer, empty if there is none."""
+    client.sendall(LAST_REQUEST.replace(b"Connection: close\r\n", b""))
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while not answer.endswith(b"}") and (part := client.recv(65536)):
+            answer += part
+    return answer
+
+
+def test_a_new_connection_takes_the_place_of_the_longest_idle(
+    alone: Service, clients: contextlib.ExitStack
+) -> None:
+    clients.enter_context(many_files())
+    [worker] = alone.workers
+    kept = []
+    for _ in range(MAX_CONNECTIONS + 100):
+        started = time.monotonic()
+        kept.append(connect(alone, clients))
+        assert b"Connection: keep-alive" in ask(kept[-1])
+        assert time.monotonic() - started < 2
+    assert accepted(alone, worker) <= MAX_CONNECTIONS
+    assert read_all(kept[0]) == b""
+    assert ask(kept[-MAX_CONNECTIONS // 2]).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_connections_without_a_request_hold_no_thread(
+    alone: Service, clients: contextlib.ExitStack
+) -> None:
+    [worker] = alone.workers
+    for _ in range(60):
+        connect(alone, clients)
+    give_up_at = time.monotonic() + ANSWER_SECONDS
+    # The kernel hands over silent ones after a while.
+    while accepted(alone, worker) < 60:
+        assert time.monotonic() < give_up_at
+    started = time.monotonic()
+    assert alone.get("/health").status_code == 200
+    assert time.monotonic() - started < 1
+
+
+def test_a_process_short_of_files_closes_idle_connections_and_serves_on(
+    alone: Service, clients: contextlib.ExitStack
+) -> None:
+    [worker] = alone.workers
+    files = worker.num_fds() + 30
+    worker.rlimit(psutil.RLIMIT_NOFILE, (files, files))
+    for _ in range(100):
+        assert ask(connect(alone, clients)).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert alone.submit().status_code == 200
+    assert alone.workers == [worker]
+    refusals = [line for line in alone.log_lines() if line["message"] == "Connection not accepted"]
+    assert {line["reason"] for line in refusals} == {"Too many open files"}
+    assert len(refusals) < 5
+
+
+def test_a_process_without_any_file_left_waits_and_does_not_spin(
+    alone: Service, clients: contextlib.ExitStack
+) -> None:
+    [worker] = alone.workers
+    soft, hard = worker.rlimit(psutil.RLIMIT_NOFILE)
+    worker.rlimit(psutil.RLIMIT_NOFILE, (5, hard))
+    client = connect(alone, clients)
+    before = worker.cpu_times()
+    client.settimeout(2)
+    with pytest.raises(TimeoutError):
+        ask(client)
+    after = worker.cpu_times()
+    assert after.user + after.system - before.user - before.system < 0.5
+    worker.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+    assert client.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert alone.workers == [worker]
+
+
+def test_without_its_master_a_worker_gives_the_port_back(
+    start_service: StartService, clients: contextlib.ExitStack
+) -> None:
+    reflex_layer = clients.enter_context(ScriptedReflexLayer())
+    service = start_service(REFLEX_URL=reflex_layer.url, REFLEX_DEADLINE_SECONDS=8, WORKERS=2)
+    assert service.submit().status_code == 200
+    reflex_layer.behaviour = hangs()
+    connect(service, clients).sendall(SUBMISSION)
+    kept = [connect(service, clients) for _ in range(10)]
+    for client in kept:
+        assert ask(client)
+    service.process.kill()
+    service.process.wait()
+    give_up_at = time.monotonic() + 5
+    while not (listener := listening(service.port)):
+        assert time.monotonic() < give_up_at
+        # Clients that go on to ask keep nothing open.
+        with contextlib.suppress(OSError):
+            ask(kept[0])
+    listener.close()
+
+
+def listening(port: int) -> socket.socket | None:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None

@@ -1,0 +1,16 @@
+"""How many files this process may have open."""
+
+import contextlib
+import resource
+from collections.abc import Iterator
+
+FILES = 4096
+
+
+@contextlib.contextmanager
+def many_files() -> Iterator[None]:
+    """Let this process have the connections of many clients."""
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FILES)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -1,0 +1,72 @@
+"""gunicorn's master replaces a worker that is stopped, and nobody waits for that one."""
+
+import contextlib
+import socket
+import time
+
+import psutil
+import pytest
+
+from tests.conftest import StartService
+from tests.service import ANSWER_SECONDS, Service
+
+REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def service(start_service: StartService) -> Service:
+    service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=2)
+    assert service.submit().status_code == 200
+    give_up_at = time.monotonic() + ANSWER_SECONDS
+    while len(service.workers) < 2:
+        assert time.monotonic() < give_up_at
+    return service
+
+
+def test_new_connections_do_not_wait_for_a_stopped_worker(service: Service) -> None:
+    [stopped, _] = service.workers
+    stopped.suspend()
+    for _ in range(50):
+        started = time.monotonic()
+        assert service.get("/health").status_code == 200
+        assert time.monotonic() - started < 1
+    with contextlib.suppress(psutil.NoSuchProcess):
+        stopped.resume()
+
+
+def test_stopped_worker_is_replaced_and_its_connections_end(service: Service) -> None:
+    with contextlib.ExitStack() as opened:
+        kept = []
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", service.port), timeout=ANSWER_SECONDS)
+            kept.append(opened.enter_context(client))
+            client.sendall(REQUEST)
+            while not client.recv(1000).endswith(b"}"):
+                pass
+        workers = service.workers
+        assert len(workers) == 2
+        give_up_at = time.monotonic() + ANSWER_SECONDS
+        for worker in workers:
+            worker.suspend()
+            while worker.status() != psutil.STATUS_STOPPED:
+                assert time.monotonic() < give_up_at
+        started = time.monotonic()
+        for client in kept:
+            with contextlib.suppress(ConnectionError):
+                client.sendall(REQUEST)
+                assert client.recv(1000) == b""
+        assert time.monotonic() - started < 5
+    assert service.submit().status_code == 200
+    assert not {*workers} & {*service.workers}
+    messages = [line["message"] for line in service.log_lines()]
+    assert messages.count("Worker is stopped, and will be replaced") == 2
+
+
+def test_worker_that_goes_on_at_once_is_left_alone(service: Service) -> None:
+    workers = service.workers
+    # More often than the master looks.
+    for _ in range(30):
+        workers[0].suspend()
+        assert service.get("/health").status_code == 200
+        workers[0].resume()
+    assert service.workers == workers
