@@ -70,10 +70,11 @@ def server() -> Iterator[Postgresql]:
     shutil.rmtree(folder)
 
 
-def started(server: Postgresql, reflex_url: str, folder: Path) -> Service:
+def started(server: Postgresql, reflex_url: str, folder: Path, port: int = 0) -> Service:
     """Start a service with the settings that the faults are measured with."""
     return Service(
         folder,
+        port=port,
         DATABASE_URL=server.url,
         REFLEX_URL=reflex_url,
         WORKERS=WORKERS,

@@ -42,6 +42,7 @@ class Outcome:
 
     Attributes:
         marker: the goal of the task that was submitted or read.
+        client: its number, the same for all requests of a client.
         task_id: of the task that was read, or that a submission was told.
         sent_at: when its last byte was handed to the kernel.
         retry_after: the header of that name, empty without one.
@@ -54,6 +55,7 @@ class Outcome:
     ended_at: float
     sent_at: float | None = None
     status: int = 0
+    client: int = 0
     task_id: str = ""
     goal: str = ""
     retry_after: str = ""
@@ -76,7 +78,8 @@ class Probe:
 class Client:
     """One client with one connection, which it keeps as long as it works."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, number: int = 0) -> None:
+        self._number = number
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SILENCE_SECONDS)
 
     def submit(self, marker: str) -> Outcome:
@@ -117,6 +120,7 @@ class Client:
             sent_at=sent_at,
             ended_at=time.monotonic(),
             status=answer.status if answer and ending is Ending.ANSWERED else 0,
+            client=self._number,
             task_id=content.get("task_id", task_id),
             goal=content.get("goal", ""),
             retry_after=(answer and answer.getheader("Retry-After")) or "",
@@ -142,7 +146,9 @@ class Load:
         self._series = _in_letters(random.getrandbits(60))
         self._numbers = itertools.count()
         self._stored: deque[Outcome] = deque(maxlen=REMEMBERED_TASKS)
-        self._threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
+        self._threads = [
+            threading.Thread(target=self._work, args=[number]) for number in range(CLIENTS)
+        ]
         self._threads.append(threading.Thread(target=self._probe))
 
     def __enter__(self) -> Self:
@@ -151,6 +157,9 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         self._over.set()
         for thread in self._threads:
             thread.join()
@@ -183,8 +192,8 @@ class Load:
         # Letters only: a number might be taken for somebody's personal data.
         return self.markers_begin_with + _in_letters(next(self._numbers))
 
-    def _work(self) -> None:
-        client = Client(self._port)
+    def _work(self, number: int) -> None:
+        client = Client(self._port, number)
         for turn in itertools.count():
             began_at = time.monotonic()
             if turn % 3 == 2 and self._stored:

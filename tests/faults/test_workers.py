@@ -1,13 +1,25 @@
 """Faults of the service's own processes, and the order to stop, under load."""
 
+import contextlib
 import threading
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.faults.conftest import Judge, started
 from tests.faults.ledger import broken_promises, rows_of, stored_without_a_200
 from tests.faults.load import Ending, Load
-from tests.faults.trial import LONG, Form, Observation, Stage, observe, wrong_probes
+from tests.faults.trial import (
+    LONG,
+    RECOVERY_SECONDS,
+    Form,
+    Observation,
+    Stage,
+    observe,
+    wrong_failures,
+    wrong_probes,
+)
 from tests.postgresql import Postgresql
 from tests.service import Service
 
@@ -24,6 +36,68 @@ def test_worker_killed(stage: Stage, judge: Judge) -> None:
         "Worker killed",
         observe(stage, fault, done="one of two workers killed with -9", kills_workers=True),
     )
+
+
+def test_worker_stopped(stage: Stage, judge: Judge) -> None:
+    seconds = stage.form.fault_seconds
+
+    def fault(load: Load) -> None:
+        worker = stage.service.workers[0]
+        worker.suspend()
+        load.go_on(seconds)
+        # The master has long replaced it.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.resume()
+
+    done = f"SIGSTOP to one of two workers, SIGCONT {seconds:g} s later"
+    judge("Worker stopped", observe(stage, fault, done=done, kills_workers=True))
+
+
+def test_master_killed(
+    server: Postgresql, bundled_reflex_layer: str, tmp_path: Path, form: Form, judge: Judge
+) -> None:
+    service = started(server, bundled_reflex_layer, tmp_path)
+    assert service.get("/ready").status_code == 200
+    with Load(service) as load:
+        load.go_on(form.before_seconds)
+        killed_at = time.monotonic()
+        service.process.kill()
+        service.process.wait()
+        with started_once_the_port_is_free(server, bundled_reflex_layer, tmp_path, service.port):
+            started_at = time.monotonic()
+            load.go_on(RECOVERY_SECONDS)
+            load.end()
+    rows = rows_of(load, server.url)
+    wrong = broken_promises(load.outcomes, rows, may_break_connections=True)
+    probes = [
+        one
+        for one in load.probes
+        if one.began_at + one.seconds < killed_at or one.began_at > started_at
+    ]
+    wrong += wrong_probes(probes)
+    wrong += wrong_failures(load.outcomes)
+    judge(
+        "Master killed",
+        Observation(
+            done="gunicorn's master killed with -9, and started anew once the port was free, "
+            f"{started_at - killed_at:.1f} s later",
+            outcomes=load.outcomes,
+            probes=probes,
+            stored_without_a_200=stored_without_a_200(load.outcomes, rows),
+            wrong=wrong,
+        ),
+    )
+
+
+def started_once_the_port_is_free(
+    server: Postgresql, reflex_url: str, folder: Path, port: int
+) -> Service:
+    """Do as a supervisor does."""
+    give_up_at = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        with contextlib.suppress(OSError):
+            return started(server, reflex_url, folder, port)
+        assert time.monotonic() < give_up_at, "the port never became free"
 
 
 def test_order_to_stop(

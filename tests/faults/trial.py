@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator_site.queueing import CONSOLE_THREADS
 from tests.faults.footprint import Footprint, footprint
 from tests.faults.ledger import (
     broken_promises,
@@ -84,6 +85,7 @@ def observe(
     done: str,
     recovery_seconds: float = RECOVERY_SECONDS,
     kills_workers: bool = False,
+    is_of_clients: bool = False,
 ) -> Observation:
     """Put load on the service, call `fault`, and return what came of it.
 
@@ -91,6 +93,7 @@ def observe(
         fault: returns at the fault's end.
         recovery_seconds: how long after that requests may go wrong.
         kills_workers: the connections of a killed process break, that of a probe too.
+        is_of_clients: it is other clients or one process, and no client may notice it for long.
     """
     with Load(stage.service) as load:
         load.go_on(stage.form.before_seconds)
@@ -105,6 +108,8 @@ def observe(
     wrong += _wrong_recovery(load, ended_at, recovered_seconds, recovery_seconds)
     wrong += _wrong_footprint(before, after)
     wrong += _wrong_inside(stage)
+    if is_of_clients or kills_workers:
+        wrong += wrong_failures(load.outcomes)
     return Observation(
         done=done,
         outcomes=load.outcomes,
@@ -119,7 +124,7 @@ def observe(
 
 def warm_up(stage: Stage) -> None:
     """Have every thread of every worker at work, so that what it holds counts as before."""
-    full = WORKERS * THREADS
+    full = WORKERS * (THREADS + CONSOLE_THREADS)
     give_up_at = time.monotonic() + WARM_UP_SECONDS
     while footprint(stage.service, stage.database_url).database_connections < full:
         assert time.monotonic() < give_up_at, "the service never used all of its threads"
@@ -183,6 +188,21 @@ def wrong_probes(probes: list[Probe], *, may_lose: int = 0) -> list[str]:
     return wrong
 
 
+def wrong_failures(outcomes: list[Outcome]) -> list[str]:
+    """Return how long the submissions of one client went on failing, if that was too long."""
+    longest = 0.0
+    failing_since: dict[int, float] = {}
+    for one in outcomes:
+        if one.is_stored:
+            began_at = failing_since.pop(one.client, one.began_at)
+            longest = max(longest, one.ended_at - began_at)
+        elif one.is_submission:
+            failing_since.setdefault(one.client, one.began_at)
+    if longest > RECOVERY_SECONDS:
+        return [f"the submissions of a client failed for {longest:.1f} s"]
+    return []
+
+
 def _wrong_inside(stage: Stage) -> list[str]:
     """Return what is wrong that no client was told."""
     wrong = []
@@ -208,7 +228,7 @@ def _wrong_footprint(before: Footprint, after: Footprint) -> list[str]:
         "memory_mib": MEMORY_MIB_PER_WORKER * WORKERS,
         "threads": 0,
         # A worker keeps as many connections to the Reflex Layer as it once used at a time.
-        "sockets": THREADS * WORKERS,
+        "sockets": (THREADS + CONSOLE_THREADS) * WORKERS,
         "database_connections": 0,
     }
     return [
