@@ -16,6 +16,7 @@ import requests
 from django.conf import settings
 
 from orchestrator_site.limits import MAX_WAIT_SECONDS
+from orchestrator_site.queueing import CONSOLE_THREADS
 from tests.conftest import StartService
 from tests.proxy import NGINX, SHIPPED, Proxy
 from tests.reflex_layer import ScriptedReflexLayer, resets, says
@@ -117,9 +118,9 @@ def test_slow_senders_keep_nobody_waiting_and_are_cut_off(proxy: Proxy) -> None:
         assert_served(proxy, "/health")
 
 
-def test_without_the_proxy_three_half_requests_are_enough(behind: Service) -> None:
+def test_without_the_proxy_a_half_request_for_each_thread_is_enough(behind: Service) -> None:
     with contextlib.ExitStack() as opened:
-        for _ in range(THREADS):
+        for _ in range(THREADS + CONSOLE_THREADS):
             peer = opened.enter_context(socket.create_connection(("127.0.0.1", behind.port)))
             peer.sendall(post("X-Slow: ")[:-8])
         with pytest.raises(requests.ReadTimeout):

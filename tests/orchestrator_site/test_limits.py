@@ -11,10 +11,12 @@ import pytest
 import requests
 
 from orchestrator_site.limits import MAX_WAIT_SECONDS
+from orchestrator_site.queueing import CONSOLE_THREADS
 from tests.conftest import StartService
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import Service
 from tests.sign_in import sign_in
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -78,9 +80,7 @@ def test_sign_ins_take_no_place_of_the_api(
             service_database.execute("LOCK TABLE auth_user")
             under_way = [staff.submit(sign_in, service, "nobody", "wrong") for _ in range(12)]
             # Two are at work, and two wait for their places; the others are refused.
-            deadline = time.monotonic() + 10
-            while sum(one.done() for one in under_way) < 8:
-                assert time.monotonic() < deadline
+            wait_until(lambda: sum(one.done() for one in under_way) >= 8)
             assert [service.submit().status_code for _ in range(20)] == [200] * 20
         answers = [one.result() for one in under_way]
     assert sorted(answer.status_code for answer in answers)[-8:] == [503] * 8
@@ -97,9 +97,7 @@ def test_submissions_take_no_place_of_the_console(
     )
     with ThreadPoolExecutor(20) as clients:
         under_way = [clients.submit(service.submit) for _ in range(20)]
-        deadline = time.monotonic() + 10
-        while sum(one.done() for one in under_way) < 19:
-            assert time.monotonic() < deadline
+        wait_until(lambda: sum(one.done() for one in under_way) >= 19)
         assert service.get("/admin/login/").status_code == 200
         release.set()
         assert sorted(one.result().status_code for one in under_way) == [200] + [503] * 19
@@ -143,7 +141,7 @@ def test_half_requests_hold_their_threads_for_seconds_only(start_service: StartS
     assert service.get("/health").status_code == 200
     started = time.monotonic()
     with contextlib.ExitStack() as opened:
-        for _ in range(3):
+        for _ in range(3 + CONSOLE_THREADS):
             peer = opened.enter_context(create_connection(("127.0.0.1", service.port)))
             peer.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
         # Silent ones hold none at all.

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import StartService
 from tests.service import ANSWER_SECONDS, Service
+from tests.waiting import wait_until
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -17,9 +18,7 @@ REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def service(start_service: StartService) -> Service:
     service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=2)
     assert service.submit().status_code == 200
-    give_up_at = time.monotonic() + ANSWER_SECONDS
-    while len(service.workers) < 2:
-        assert time.monotonic() < give_up_at
+    wait_until(lambda: len(service.workers) == 2)
     return service
 
 
@@ -45,11 +44,9 @@ def test_stopped_worker_is_replaced_and_its_connections_end(service: Service) ->
                 pass
         workers = service.workers
         assert len(workers) == 2
-        give_up_at = time.monotonic() + ANSWER_SECONDS
         for worker in workers:
             worker.suspend()
-            while worker.status() != psutil.STATUS_STOPPED:
-                assert time.monotonic() < give_up_at
+        wait_until(lambda: {one.status() for one in workers} == {psutil.STATUS_STOPPED})
         started = time.monotonic()
         for client in kept:
             with contextlib.suppress(ConnectionError):
