@@ -1,8 +1,12 @@
 """Patterns for keys, tokens and passwords, and the judgement of what is only a stand-in."""
 
+import base64
+import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from .patterns import as_folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,63 @@ PREFIXED = (
     r"eyJ[A-Za-z0-9_-]{5,2000}\.[A-Za-z0-9_-]{5,4000}\.[A-Za-z0-9_-]{2,1000}",  # JSON web token
 )
 
-# Each begins with a plain letter, which lets the search skip ahead. Longer names end in these.
-NAMES = (
-    r"(?:(?:api|access|private|auth|encryption|signing|account|subscription)[ _-]?keys?|"
-    r"secret(?:[ _-]?(?:access)?[ _-]?key)?|pass(?:word|wd|phrase|code)|pwd|credentials?|token)"
+# Longer names end in these.
+PASSWORD = (
+    "(?:p(?:ass(?:word|wort|wd|phrase|code)|wd)|kennwort|mot de passe|contrasena|senha|"
+    "parola d.ordine|wachtwoord|passord|adgangskode|losenord|hasło|heslo|sifre|пароль|пароля|"
+    "密码|密碼|パスワード|비밀번호)"
 )
+NAMES = as_folded(
+    r"(?:(?:api|access|private|auth|encryption|signing|account|subscription)[ _-]?key|"
+    rf"secret(?:[ _-]?(?:access)?[ _-]?key)?|credential|{PASSWORD})s?"
+)
+# What gives a name its value; in a nested object more names may follow.
+GIVES = (
+    r"[\"'`]{0,2}\s{0,3}(?:[:=]=?>?|\b(?:is(?: now)?|ist|lautet|est|es|e|era)\b|是|为)\s{0,3}"
+    r"(?:[\"'`]?[a-z0-9_][a-z0-9_.-]{0,31}[\"'`]?: ){0,19}[\"'`]?"
+)
+# What stands between two lines of a key: a line's end, also one that was escaped, and the marks
+# of a quotation, a list or a difference.
+BREAK = r"(?:[\s>|\"'`,+#*]|\\{1,4}[nrt])"
+# A word of prose has no digit and no capital after a small letter, and is shorter.
+KEY_LINE = (
+    r"(?=[A-Za-z0-9+/=]{24}|[A-Za-z]{0,63}(?:[0-9+/=]|[a-z][A-Z]))[A-Za-z0-9+/=]+"
+    rf"(?={BREAK}|[\\)}}\]<]|--|\Z)"
+)
+KEY_LINES = rf"(?:{BREAK}{{1,80}}{KEY_LINE})*"
+KEY_HEADERS = rf"(?:{BREAK}{{1,80}}[A-Z][A-Za-z-]{{2,20}}: [^\n\\]{{0,200}}){{0,8}}"
+KEY_LABEL = r"(?:[A-Z0-9]{2,10} ){0,4}PRIVATE KEY(?: BLOCK)?"
+# Up to its last line. Without one, as far as the lines look like those of a key. Either part ends
+# at two dashes at the latest, so that the next key begins where the search goes on.
+KEY_BLOCK = (
+    rf"-{{2,6}} ?BEGIN {KEY_LABEL} ?-{{2,6}}"
+    rf"(?:[^-]*(?:-(?!-)[^-]*)*-{{2,6}} ?END {KEY_LABEL} ?-{{2,6}}|{KEY_HEADERS}{KEY_LINES})"
+)
+# The first bytes of a key of OpenSSH, PKCS #1 and PKCS #8, for one that lost its BEGIN line.
+KEY_BYTES = r"(?:b3BlbnNzaC1rZXktdjE|MII[A-Za-z0-9+/]{3}IB(?:AAKC|ADAN))"
+
+
+def is_encoded_key(match: re.Match[str]) -> bool:
+    """Tell a private key in base64 from a certificate, which begins alike."""
+    start = match["v"][:80].translate(URLSAFE)
+    try:
+        return b"PRIVATE KEY" in base64.b64decode(start[: len(start) // 4 * 4])
+    except binascii.Error:
+        return False
+
+
+URLSAFE = str.maketrans("-_", "+/")
 
 CREDENTIALS = (
-    Credential(re.compile(r"(?P<v>-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY-----)"), 0.99),
+    Credential(re.compile(rf"(?P<v>{KEY_BLOCK})"), 0.99),
+    Credential(re.compile(rf"(?P<v>Private-Lines: \d{{1,3}}{KEY_LINES})"), 0.99),  # PuTTY
+    Credential(
+        re.compile(rf"(?<![A-Za-z0-9+/])(?P<v>{KEY_BYTES}[A-Za-z0-9+/=]+{KEY_LINES})"), 0.98
+    ),
+    # "-----BEGIN " in base64, as in a secret of Kubernetes.
+    Credential(
+        re.compile(r"(?P<v>LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]+)"), 0.98, is_encoded_key
+    ),
     *(
         Credential(
             re.compile(rf"(?<![A-Za-z0-9_-])(?P<v>{prefixed})(?![A-Za-z0-9_-])"), 0.98, has_digit
@@ -115,17 +168,18 @@ CREDENTIALS = (
     ),
     # Digits alone are a secret only where a person chose them.
     Credential(
-        re.compile(
-            r"p(?:ass(?:word|wd|phrase|code)|wd)[\"'`]?\s{0,3}[:=]\s{0,3}[\"'`]?(?P<v>\d{6,20})(?!\w)"
-        ),
+        re.compile(rf"{as_folded(PASSWORD)}s?{GIVES}(?P<v>\d{{6,20}})(?!\w)"),
         0.8,
         cased=False,
     ),
     Credential(
-        re.compile(
-            rf"{NAMES}[\"'`]{{0,2}}\s{{0,3}}(?:[:=]=?>?|\bis\b(?: now)?)"
-            r"\s{0,3}[\"'`]?(?P<v>[^\s\"'`,;|<>]{6,300})"
-        ),
+        re.compile(rf"{NAMES}{GIVES}(?P<v>[^\s\"'`,;|<>]{{6,300}})"),
+        0.85,
+        is_secret,
+        cased=False,
+    ),
+    Credential(
+        re.compile(rf"tokens?{GIVES}(?P<v>[^\s\"'`,;|<>]{{12,300}})"),
         0.85,
         is_secret,
         cased=False,

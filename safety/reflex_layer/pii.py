@@ -12,6 +12,7 @@ from . import pii_checks as checks
 from .credentials import CREDENTIALS
 from .findings import Finding
 from .folding import Folded
+from .patterns import beside, compiled
 
 Check = Callable[[re.Match[str]], bool]
 
@@ -31,21 +32,6 @@ class Rule:
     cased: bool = False
     in_links: bool = True
 
-
-def beside(words: str, value: str) -> re.Pattern[str]:
-    """Compile a pattern for a value that only counts right after one of the words."""
-    return compiled(rf"(?<![a-z])(?:{words})(?:{BETWEEN}){{0,12}}{value}")
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.ASCII)
-
-
-# What may stand between a word and its value: "phone number of the client is 555 ...".
-BETWEEN = (
-    r"[\s\"'(:=#.,*_/-]|numbers?|num|nr|no|is|was|at|on|me|us|him|her|them|my|our|the|to|of|for|"
-    r"customer|client|user|patient|employee|work|home|cell|mobile|phone|new|old|back|or|and|id"
-)
 
 LINK = compiled(r"(?:https?://|www\.)[^\s<>\"']{1,4000}")
 

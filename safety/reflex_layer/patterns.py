@@ -1,0 +1,40 @@
+"""How the patterns of the tables are written: readable here, folded as the texts are."""
+
+import re
+
+from .folding import fold_character, lower_character
+
+# What may stand between a word and its value: "phone number of the client is 555 ...".
+BETWEEN = (
+    r"[\s\"'(:=#.,*_/-]|numbers?|num|nr|no|is|was|at|on|me|us|him|her|them|my|our|the|to|of|for|"
+    r"customer|client|user|patient|employee|work|home|cell|mobile|phone|new|old|back|or|and|id|"
+    r"nummer|ist|lautet|unter|von|mein|numero|est|de|du|la|le|au|al|del|mi|di|es|il|da|do|meu|van"
+)
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+def beside(words: str, value: str) -> re.Pattern[str]:
+    """Compile a pattern for a value that only counts right after one of the words."""
+    return compiled(rf"(?<![a-z])(?:{as_folded(words)})(?:{BETWEEN}){{0,12}}{value}")
+
+
+def as_folded(pattern: str) -> str:
+    """Return a pattern of small letters as the folded text holds them.
+
+    A letter stands for what becomes of it and of its capital, since a letter of another script
+    may look like a Latin one in one of the two cases only.
+    """
+    return NOT_ASCII.sub(lambda match: folded_letter(match[0]), pattern)
+
+
+def folded_letter(letter: str) -> str:
+    forms = dict.fromkeys(
+        "".join(map(lower_character, fold_character(case)))
+        for case in (letter, letter.upper())
+        if len(case) == 1
+    )
+    return next(iter(forms)) if len(forms) == 1 else f"(?:{'|'.join(forms)})"
