@@ -1,8 +1,29 @@
 """How the patterns of the tables are written: readable here, folded as the texts are."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from .folding import fold_character, lower_character
+
+Check = Callable[[re.Match[str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A type of PII and the pattern of its group `v`.
+
+    A bare number inside a link is an id far more often than a person's, so rules for numbers
+    say `in_links=False`.
+    """
+
+    type: str
+    pattern: re.Pattern[str]
+    confidence: float
+    check: Check | None = None
+    cased: bool = False
+    in_links: bool = True
+
 
 # What may stand between a word and its value: "phone number of the client is 555 ...".
 BETWEEN = (

@@ -4,34 +4,14 @@ No pattern repeats a repetition or starts in the middle of a run of its own char
 that the time grows with the length of the text and nothing worse.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from . import pii_checks as checks
+from .cards import CARDS
 from .credentials import CREDENTIALS
 from .findings import Finding
 from .folding import Folded
-from .patterns import beside, compiled
-
-Check = Callable[[re.Match[str]], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A type of PII and the pattern of its group `v`.
-
-    A bare number inside a link is an id far more often than a person's, so rules for numbers
-    say `in_links=False`.
-    """
-
-    type: str
-    pattern: re.Pattern[str]
-    confidence: float
-    check: Check | None = None
-    cased: bool = False
-    in_links: bool = True
-
+from .patterns import Rule, beside, compiled
 
 LINK = compiled(r"(?:https?://|www\.)[^\s<>\"']{1,4000}")
 
@@ -97,33 +77,7 @@ RULES = (
         0.98,
         checks.is_iban,
     ),
-    # Looked for at every digit, since a number before a card must not swallow its first group.
-    Rule(
-        "CreditCard",
-        compiled(
-            r"(?<![a-z0-9])(?<!\d\.)(?=(?P<v>\d{13,19}|"
-            r"\d{4}[ .-]{1,2}\d{4}[ .-]{1,2}\d{4}[ .-]{1,2}\d{1,4}|"
-            r"\d{4}[ .-]{1,2}\d{6}[ .-]{1,2}\d{4,5})(?![a-z0-9]|\.\d))"
-        ),
-        0.95,
-        checks.is_card,
-        in_links=False,
-    ),
-    Rule(
-        "CreditCard",
-        compiled(
-            r"(?<![a-z0-9])(?=(?P<v>(?:\d{4}[ .-]{1,2}){4}\d{3})(?![a-z0-9]|\.\d))",
-        ),
-        0.95,
-        checks.is_card,
-        in_links=False,
-    ),
-    Rule(
-        "CreditCard",
-        beside("card|visa|mastercard|amex|pan", r"(?P<v>\d(?:[ .-]{0,2}\d){12,18})(?!\d)"),
-        0.95,
-        checks.is_card_beside_word,
-    ),
+    *CARDS,
     Rule(
         "SSN",
         compiled(r"(?<![\w-])(?P<v>\d{3}-\d\d-\d{4})(?![\w-])"),

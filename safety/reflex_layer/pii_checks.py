@@ -7,23 +7,8 @@ is the pattern's group `v`.
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
-from stdnum import bitcoin, iban, luhn
+from stdnum import bitcoin, iban
 from stdnum.us import itin, rtn
-
-# Issuers by their leading digits, with the lengths of number they give out.
-CARD_ISSUERS = (
-    (re.compile("4"), {13, 16, 19}),  # Visa
-    (re.compile("5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),  # Mastercard
-    (re.compile("3[47]"), {15}),  # American Express
-    (re.compile("6011|64[4-9]|65"), set(range(16, 20))),  # Discover
-    (re.compile("30[0-5]|36|3[89]"), {14, 16, 19}),  # Diners Club
-    (re.compile("35(?:2[89]|[3-8])"), set(range(16, 20))),  # JCB
-    (re.compile("62"), set(range(16, 20))),  # UnionPay
-    (re.compile("50[12]|5893|6304|67"), set(range(13, 20))),  # Maestro
-)
-
-# Visa gave up this length long ago, and product codes of Germany and Japan look like it.
-OLD_CARD_DIGITS = 13
 
 DATE = re.compile(
     r"\D*(?:(?:19|20)\d\d[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d\d)"
@@ -49,19 +34,6 @@ FEWEST_IPV6_GROUPS = 3
 def digits(match: re.Match[str]) -> str:
     """Return the digits of the value alone."""
     return re.sub(r"\D", "", match["v"])
-
-
-def is_card(match: re.Match[str]) -> bool:
-    number = digits(match)
-    if len(number) == OLD_CARD_DIGITS and number == match["v"]:
-        return False
-    return is_card_beside_word(match)
-
-
-def is_card_beside_word(match: re.Match[str]) -> bool:
-    number = digits(match)
-    issued = any(p.match(number) and len(number) in lengths for p, lengths in CARD_ISSUERS)
-    return issued and luhn.is_valid(number)
 
 
 def is_ssn(match: re.Match[str]) -> bool:
