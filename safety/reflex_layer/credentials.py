@@ -86,14 +86,14 @@ PREFIXED = (
 )
 
 # Longer names end in these.
-PASSWORD = (
+CHOSEN_NAMES = (
     "(?:p(?:ass(?:word|wort|wd|phrase|code)|wd)|kennwort|mot de passe|contrasena|senha|"
     "parola d.ordine|wachtwoord|passord|adgangskode|losenord|hasło|heslo|sifre|пароль|пароля|"
     "密码|密碼|パスワード|비밀번호)"
 )
 NAMES = as_folded(
     r"(?:(?:api|access|private|auth|encryption|signing|account|subscription)[ _-]?key|"
-    rf"secret(?:[ _-]?(?:access)?[ _-]?key)?|credential|{PASSWORD})s?"
+    rf"secret(?:[ _-]?(?:access)?[ _-]?key)?|credential|{CHOSEN_NAMES})s?"
 )
 # What gives a name its value; in a nested object more names may follow.
 GIVES = (
@@ -139,9 +139,7 @@ CREDENTIALS = (
         re.compile(rf"(?<![A-Za-z0-9+/])(?P<v>{KEY_BYTES}[A-Za-z0-9+/=]+{KEY_LINES})"), 0.98
     ),
     # "-----BEGIN " in base64, as in a secret of Kubernetes.
-    Credential(
-        re.compile(r"(?P<v>LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]+)"), 0.98, is_encoded_key
-    ),
+    Credential(re.compile(r"(?P<v>LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]+)"), 0.98, is_encoded_key),
     *(
         Credential(
             re.compile(rf"(?<![A-Za-z0-9_-])(?P<v>{prefixed})(?![A-Za-z0-9_-])"), 0.98, has_digit
@@ -168,7 +166,7 @@ CREDENTIALS = (
     ),
     # Digits alone are a secret only where a person chose them.
     Credential(
-        re.compile(rf"{as_folded(PASSWORD)}s?{GIVES}(?P<v>\d{{6,20}})(?!\w)"),
+        re.compile(rf"{as_folded(CHOSEN_NAMES)}s?{GIVES}(?P<v>\d{{6,20}})(?!\w)"),
         0.8,
         cased=False,
     ),

@@ -29,7 +29,8 @@ class Rule:
 BETWEEN = (
     r"[\s\"'(:=#.,*_/-]|numbers?|num|nr|no|is|was|at|on|me|us|him|her|them|my|our|the|to|of|for|"
     r"customer|client|user|patient|employee|work|home|cell|mobile|phone|new|old|back|or|and|id|"
-    r"nummer|ist|lautet|unter|von|mein|numero|est|de|du|la|le|au|al|del|mi|di|es|il|da|do|meu|van"
+    r"nummer|ist|lautet|unter|von|mein|am|numero|est|de|du|la|le|au|al|del|el|em|mi|di|es|il|da|do|"
+    r"meu|van|op"
 )
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 

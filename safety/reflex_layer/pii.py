@@ -4,6 +4,7 @@ No pattern repeats a repetition or starts in the middle of a run of its own char
 that the time grows with the length of the text and nothing worse.
 """
 
+import re
 from collections.abc import Iterator
 
 from . import pii_checks as checks
@@ -11,7 +12,8 @@ from .cards import CARDS
 from .credentials import CREDENTIALS
 from .findings import Finding
 from .folding import Folded
-from .patterns import Rule, beside, compiled
+from .patterns import Rule, as_folded, beside, compiled
+from .phones import PHONES
 
 LINK = compiled(r"(?:https?://|www\.)[^\s<>\"']{1,4000}")
 
@@ -41,20 +43,29 @@ IBAN = "|".join(
     for length, countries in IBAN_COUNTRIES.items()
 )
 
-MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+MONTH = as_folded(
+    r"(?:jan|feb|fev|mar|mae?r|apr|avr|abr|ma[iyjg]|jui?n|giu|jui?l|lug|aug|aou|ago|sep|set|o[ckt]t|"
+    r"out|nov|de[cz]|dic|gen|ene|янв|фев|мар|апр|ма[йя]|июн|июл|авг|сен|окт|ноя|дек)"
+    r"[a-zа-я]{0,7}\.?"
+)
 DATE = (
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)|(?:19|20)\d{6}|"
     rf"{MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|"
-    rf"\d{{1,2}}(?:st|nd|rd|th)?\.? (?:of )?{MONTH},? \d{{4}}"
+    rf"\d{{1,2}}(?:st|nd|rd|th|er|o)?\.? (?:of |de )?{MONTH},? (?:de |del )?\d{{4}}"
+)
+BIRTH = (
+    "born|dob|date[ _-]?of[ _-]?birth|birth[ _-]?(?:date|day)|geboren|geburtsdatum|geburtstag|geb|"
+    "nee?(?: le)?|date[ _-]de[ _-]naissance|nacid[oa]|fecha[ _-]de[ _-]nacimiento|nat[oa]|"
+    "data[ _-]di[ _-]nascita|nascid[oa]|data[ _-]de[ _-]nascimento|geboortedatum|"
+    "родил(?:ся|ась)|дата[ _-]рождения|出生日期|生年月日|出生|生日"
 )
 
-# Names that look like a mail's domain: versions, images by pixel density, systemd units.
-NO_MAIL_DOMAIN = (
-    r"(?!v?\d+\.\d|\dx\.|[\w.-]{1,60}\.(?:png|jpe?g|svg|gif|webp|service|socket|timer|target)\b)"
-)
-
-PHONE_WORDS = r"[a-z_]{0,20}phone|tele?|tel|mobile|mobil|cell|whatsapp|fax|contact(?: number| no)"
-PHONE_VERBS = "call|dial|text|sms|ring|contact|reach(?: me| us| him| her| them)?|my number"
+# Letters of an address, those of every script among them; the dots and brackets of none.
+LETTER = "a-z0-9\u00a1-\u1fff\u2c00-\u2dff\u3040-\ufefe\U00010000-\U0010ffff"
+TOP = r"(?:xn--[a-z0-9-]{2,59}|[a-z\u00a1-\u1fff\u3040-\ufefe]{2,24})(?![a-z0-9])"
+IN_BRACKETS = r" ?[\[({{<] ?{} ?[\])}}>] ?"
+AT = rf"(?:{IN_BRACKETS.format('(?:at|@|at sign)')})"
+DOT = rf"(?:\.|{IN_BRACKETS.format('(?:dot|punkt|point|punto)')}| dot )"
 
 # The first rule that claims a stretch of text keeps it.
 RULES = (
@@ -64,12 +75,23 @@ RULES = (
     ),
     Rule(
         "Email",
-        compiled(
-            r"(?<![a-z0-9._%+-])(?P<v>(?!(?:git|hg)@[\w.-]+[:/])[a-z0-9._%+-]{1,64}@"
-            rf"{NO_MAIL_DOMAIN}(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.){{1,8}}[a-z]{{2,24}})"
-            r"(?![a-z0-9])"
+        # Each run of letters is read once, from its start.
+        re.compile(
+            rf"(?<![{LETTER}._%+-])(?P<v>(?:[{LETTER}._%+-]{{1,64}}')?[{LETTER}._%+-]+@"
+            rf"[{LETTER}][{LETTER}.-]{{0,190}}\.{TOP})"
         ),
         0.95,
+        checks.is_mail,
+    ),
+    Rule(
+        "Email",
+        re.compile(
+            rf"(?<![a-z0-9._%+-])(?P<v>[a-z0-9._%+-]{{1,64}}(?:{AT}[a-z0-9-]{{1,63}}"
+            rf"(?:{DOT}[a-z0-9-]{{1,63}}){{0,4}}{DOT}|"
+            r" at [a-z0-9-]{1,63}(?: dot [a-z0-9-]{1,63}){0,4} dot )[a-z]{2,24})(?![a-z0-9])"
+        ),
+        0.85,
+        checks.is_mail_in_words,
     ),
     Rule(
         "BankAccount",
@@ -80,16 +102,19 @@ RULES = (
     *CARDS,
     Rule(
         "SSN",
-        compiled(r"(?<![\w-])(?P<v>\d{3}-\d\d-\d{4})(?![\w-])"),
+        compiled(
+            r"(?<![\w-])(?<!\d[ .,])(?P<v>\d{3}(?:-\d\d-|\.\d\d\.| \d\d )\d{4})"
+            r"(?![\w-]|[ .,]\d)"
+        ),
         0.9,
-        checks.is_ssn,
+        checks.is_ssn_alone,
         in_links=False,
     ),
     Rule(
         "SSN",
         beside(
             r"[a-z_]{0,20}ssn|social[ _-]?(?:security|insurance)?",
-            r"(?P<v>\d{3}[ .-]?\d\d[ .-]?\d{4})(?![\d-])",
+            r"(?P<v>\d{3}[ \n._/-]{0,3}\d\d[ \n._/-]{0,3}\d{4})(?![\d-])",
         ),
         0.95,
         checks.is_ssn,
@@ -109,10 +134,9 @@ RULES = (
     ),
     Rule(
         "DateOfBirth",
-        beside(
-            r"born|dob|date[ _-]?of[ _-]?birth|birth[ _-]?(?:date|day)", rf"(?P<v>{DATE})(?!\d)"
-        ),
+        beside(BIRTH, rf"(?P<v>{DATE})(?!\d)"),
         0.9,
+        checks.is_birth,
     ),
     Rule(
         "RoutingNumber",
@@ -123,15 +147,29 @@ RULES = (
     Rule(
         "BankAccount",
         beside(
-            r"bank[ _-]?account|(?:bank[ _-]?)?(?:account|acct)[ _-]?(?:number|num|no|nr)",
+            "bank[ _-]?account|bankkonto|kontonummer|cuenta bancaria|compte bancaire|"
+            "conto corrente|conta bancaria|bankrekening|numero de (?:cuenta|compte|conta)",
             r"(?P<v>\d(?:[ -]?\d){5,16})(?![a-z0-9])",
         ),
         0.75,
-        checks.is_phone_beside_word,
+        checks.is_number,
+    ),
+    # An account of any other service has a number too.
+    Rule(
+        "BankAccount",
+        beside(
+            "(?:account|acct)[ _-]?(?:number|num|no|nr)",
+            r"(?P<v>\d(?:[ -]?\d){7,16})(?![a-z0-9])",
+        ),
+        0.75,
+        checks.is_account,
     ),
     Rule(
         "Passport",
-        beside("passport", r"(?P<v>[a-z]{0,2}\d{6,9})(?![a-z0-9])"),
+        beside(
+            "passport|reisepass|reisepassnummer|passeport|pasaporte|passaport[eo]|paspoort|паспорт",
+            r"(?P<v>[a-z]{0,2}\d{6,9}|\d\d ?\d\d \d{6})(?![a-z0-9])",
+        ),
         0.8,
     ),
     Rule(
@@ -141,44 +179,14 @@ RULES = (
             r"(?P<v>[a-z]{0,2}[ -]?\d(?:[ -]?\d){4,13})(?![a-z0-9])",
         ),
         0.75,
-        checks.is_phone_beside_word,
+        checks.is_number,
     ),
     Rule(
         "MedicalRecordNumber",
         beside("mrn|medical[ _-]?record", r"(?P<v>[a-z]{0,3}-?\d{5,12})(?![a-z0-9])"),
         0.85,
     ),
-    Rule(
-        "Phone",
-        compiled(r"(?<![\w+])(?P<v>\+[1-9](?:[ ().\-/]{0,2}\d){7,14})(?![\d\w])"),
-        0.9,
-        checks.is_international_phone,
-        in_links=False,
-    ),
-    Rule(
-        "Phone",
-        compiled(r"(?<![\w)])(?P<v>(?:1[ .-]?)?\([1-9]\d\d\)[ .-]?\d{3}[ .-]\d{4})(?![\w-])"),
-        0.9,
-        in_links=False,
-    ),
-    Rule(
-        "Phone",
-        compiled(r"(?<![\w.-])(?P<v>(?:1[.-])?[1-9]\d\d([.-])\d{3}\2\d{4})(?![\w-]|\.\d)"),
-        0.85,
-        in_links=False,
-    ),
-    Rule(
-        "Phone",
-        beside(PHONE_WORDS, r"(?P<v>\+?\(?\d(?:[ ().\-/]{0,2}\d){6,14})(?![\w-])"),
-        0.85,
-        checks.is_phone_beside_word,
-    ),
-    Rule(
-        "Phone",
-        beside(PHONE_VERBS, r"(?P<v>\+?\(?\d(?:[ ().\-/]{0,2}\d){9,12})(?![\w-])"),
-        0.7,
-        checks.is_phone_beside_verb,
-    ),
+    *PHONES,
     Rule(
         "IPv4",
         compiled(r"(?<![\w.-])(?P<v>\d{1,3}(?:\.\d{1,3}){3})(?!\w|\.\d|-[a-z])"),

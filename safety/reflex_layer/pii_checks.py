@@ -10,11 +10,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from stdnum import bitcoin, iban
 from stdnum.us import itin, rtn
 
-DATE = re.compile(
-    r"\D*(?:(?:19|20)\d\d[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d\d)"
-)
-EPOCH_SECONDS = re.compile(r"1[4-9]\d{8}")
-MANY_ZEROS = "000000"
+from .phones import DATE, MANY_ZEROS, is_national
 
 # Words that make four numbers a version or a chapter, not an address.
 BEFORE_A_VERSION = re.compile(
@@ -31,6 +27,31 @@ IPV6_OF_MACHINES = re.compile("[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-
 FEWEST_IPV6_GROUPS = 3
 
 
+# Names that look like a mail's domain: versions, images by pixel density, systemd units.
+NO_DOMAIN = re.compile(r"v?\d+\.\d|\dx\.|.*\.\.")
+NO_TOP = frozenset(
+    "avif css gif htm html ico jpeg jpg js json jsx log mount png scope service slice socket "
+    "svg timer toml ts tsx txt webp xml yaml yml".split()
+)
+UNIT = re.compile(r"[^.]+\.target")
+# A remote of git: `git@host:path`.
+REPOSITORY_USERS = ("git", "hg")
+WORD_TOPS = re.compile(r"(?:com|org|net|edu|gov|io|info|biz|eu|[a-z]{2})")
+
+# Public resolvers of names are nobody's machine.
+PUBLIC_RESOLVERS = frozenset(
+    "1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 "
+    "4.2.2.1 4.2.2.2 94.140.14.14 94.140.15.15 114.114.114.114 223.5.5.5 77.88.8.8".split()
+)
+
+# Accounts that are no bank's.
+BEFORE_AN_ACCOUNT = re.compile(
+    r"(?<![a-z])(?:aws|amazon|azure|cloud|gcp|google|github|gitlab|user|customer|client|member|"
+    r"test|demo|sample|example|ledger|service|tenant|root|subscription|meter)\W{1,3}\Z"
+)
+OLDEST_BIRTH_YEAR = 1900
+
+
 def digits(match: re.Match[str]) -> str:
     """Return the digits of the value alone."""
     return re.sub(r"\D", "", match["v"])
@@ -41,6 +62,11 @@ def is_ssn(match: re.Match[str]) -> bool:
     number = digits(match)
     area, group, serial = number[:3], number[3:5], number[5:]
     return not (area in {"000", "666"} or area > "899" or group == "00" or serial == "0000")
+
+
+def is_ssn_alone(match: re.Match[str]) -> bool:
+    """Tell one without a word beside it from three numbers of a list."""
+    return is_ssn(match) and ("-" in match["v"] or is_national(match))
 
 
 def is_itin(match: re.Match[str]) -> bool:
@@ -64,26 +90,35 @@ def is_ethereum(match: re.Match[str]) -> bool:
     return len(set(match["v"][2:])) > 1
 
 
-def is_international_phone(match: re.Match[str]) -> bool:
-    """Tell "+44 20 7946 0958" from a large difference such as "+50000000"."""
-    number = digits(match)
-    if MANY_ZEROS in number or DATE.match(match["v"]):
-        return False
-    if number.startswith("1"):
-        return len(number) == len("15551234567") and number[1] > "1"
-    groups = re.findall(r"\d+", match["v"])
-    if len(groups) == 1:
-        return len(number) >= len("4930123456")
-    return len(number) >= 2 * len(groups)
-
-
-def is_phone_beside_word(match: re.Match[str]) -> bool:
+def is_number(match: re.Match[str]) -> bool:
+    """Refuse a date, and a number made of zeros."""
     return not DATE.match(match["v"]) and MANY_ZEROS not in digits(match)
 
 
-def is_phone_beside_verb(match: re.Match[str]) -> bool:
-    """After a verb such as "call" a moment in Unix seconds is as likely as a phone."""
-    return is_phone_beside_word(match) and not EPOCH_SECONDS.fullmatch(match["v"])
+def is_account(match: re.Match[str]) -> bool:
+    before = match.string[max(0, match.start() - LOOK_BEHIND_CHARACTERS) : match.start()]
+    return is_number(match) and not BEFORE_AN_ACCOUNT.search(before)
+
+
+def is_birth(match: re.Match[str]) -> bool:
+    """Refuse the birth of somebody who died long ago."""
+    year = re.search(r"(?<!\d)\d{4}(?!\d)", match["v"])
+    return not year or int(year[0]) >= OLDEST_BIRTH_YEAR
+
+
+def is_mail(match: re.Match[str]) -> bool:
+    """Tell an address from a package, a picture, a unit of systemd or a repository."""
+    local, _, domain = match["v"].rpartition("@")
+    if local in REPOSITORY_USERS and match.string[match.end("v") :][:1] in (":", "/"):
+        return False
+    top = domain.rpartition(".")[2]
+    return not (top in NO_TOP or NO_DOMAIN.match(domain) or UNIT.fullmatch(domain))
+
+
+def is_mail_in_words(match: re.Match[str]) -> bool:
+    """Tell "jane at example dot com" from a sentence."""
+    top = re.split(r"[^a-z0-9]+", match["v"])[-1]
+    return bool(WORD_TOPS.fullmatch(top)) and top not in NO_TOP
 
 
 def is_ipv4(match: re.Match[str]) -> bool:
@@ -92,7 +127,7 @@ def is_ipv4(match: re.Match[str]) -> bool:
         address = IPv4Address(match["v"])
     except AddressValueError:
         return False
-    if address.is_loopback or address.packed[0] in {0, 255}:
+    if address.is_loopback or address.packed[0] in {0, 255} or str(address) in PUBLIC_RESOLVERS:
         return False
     before = match.string[max(0, match.start() - LOOK_BEHIND_CHARACTERS) : match.start()]
     return not BEFORE_A_VERSION.search(before) and not is_network(address, match)
