@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from .findings import Finding, Severity
 from .folding import Folded, fold
 from .injection_rules import CONFIDENCE, RULES, Rule
+from .persona import find_personas
 
 ENCODED = "EncodedInstruction"
 
@@ -35,6 +36,7 @@ ROT13_SIGN = re.compile("vtaber|qvfertneq|sbetrg|erirny|vafgehpgvba")
 def find_injections(folded: Folded) -> Iterator[Finding]:
     """Yield the injections of a text, those in disguise included."""
     yield from find_plain(folded)
+    yield from find_personas(folded)
     yield from find_spaced(folded)
     yield from find_encoded(folded)
     yield from find_turned(folded)

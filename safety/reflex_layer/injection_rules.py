@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from .findings import Severity
+from .languages import LANGUAGES
 
 GAP = r"[^a-z0-9]{1,6}"
 CONFIDENCE = {
@@ -138,15 +139,6 @@ RULES = (
         "(?:ignore|disregard|forget) (?:all|any|every|everything|each)(?: of)?(?: the| these|"
         " those)? "
         f"(?:instructions|directives|prompts|system prompts?){NOT_DATA}")),
-    Rule("ignore-instructions-given", IGNORED, HIGH, words(
-        "(?:ignore|disregard|forget) (?:all |any |of |the |your ){0,3}(?:instructions|rules|"
-        "prompts|guidelines) (?:you (?:were|have been|had been|are) given|you (?:have )?received|"
-        "(?:given|told|provided) (?:to you|before|above|earlier)|(?:above|before this|so far))")),
-    Rule("forget-everything", IGNORED, HIGH, words(
-        "(?:ignore|disregard|forget) (?:about )?(?:all|everything|anything|whatever|"
-        "what)(?: that)? (?:(?:is |was |came |comes |stated |said |written )?(?:above|"
-        "before this|prior to this)|(?:you|i|we|they) (?:have |had |.ve )?(?:been |were |"
-        "just )?(?:told|said|know|learned|read|instructed)|you were (?:told|taught|trained))")),
     Rule("ignore-safety", IGNORED, MEDIUM, words(
         "(?:ignore|disregard|forget|bypass|disable|turn off) (?:all|any|every)(?: of)?(?: the)? "
         f"(?:safety |ethical |moral |content |security )?{RULES_OF_CONDUCT}")),
@@ -156,17 +148,14 @@ RULES = (
     Rule("override-system-prompt", IGNORED, MEDIUM, words(
         "(?:ignore|disregard|forget|override|bypass|overwrite) (?:the |this |that |"
         "any )?(?:system|developer) (?:prompt|message|instructions?|rules)")),
-    # The same sentence in other languages, without accents since those are folded away.
-    Rule("ignore-in-another-language", IGNORED, HIGH, words(
-        "(?:ignorier|vergiss|missacht)[a-z]{0,3} (?:bitte )?(?:alle |die |deine |"
-        "all ){0,3}(?:vorherig|bisherig|obig|vorangegangen|fruher|vorig)[a-z]{0,3} (?:anweisung|"
-        "instruktion|befehl|regel|vorgabe)[a-z]{0,3}|(?:ignora|olvida|dimentica|esqueca|"
-        "ignore)[a-z]{0,2} (?:todas |todo |tutte |as |las |le |los |tus |suas ){0,3}(?:instruc|"
-        "instruz|istruz)[a-z]{1,8} (?:anterior|previ|precedent)[a-z]{0,4}|(?:ignor|"
-        "oubli)[a-z]{1,3} (?:toutes |les |tes |vos ){0,3}(?:instructions|consignes|regles) "
-        "(?:precedent|anterieur|ci dessus)[a-z]{0,3}")),
+    *(Rule(f"ignore-instructions-in-{language.name}", IGNORED, HIGH, language.orders())
+      for language in LANGUAGES),
+    *(Rule(f"forget-everything-in-{language.name}", IGNORED, HIGH, language.everything_said())
+      for language in LANGUAGES),
     Rule("new-instructions", NEW, HIGH, marks(
-        r"\b(?:new|updated|revised|real|actual|true)\s{1,3}(?:system\s{1,3}|secret\s{1,3}|"
+        r"(?:^|[.!?;:,)\]}>*#\"'-])[\s*#\"'>\[({_-]{0,8}"
+        r"(?:(?:and|now|here are|these are|your|the|my|our)\s{1,3}){0,4}"
+        r"(?:new|updated|revised|real|actual|true)\s{1,3}(?:system\s{1,3}|secret\s{1,3}|"
         r"core\s{1,3})?(?:instructions?|directives?|prompt)\s{0,3}:")),
     Rule("your-new-task", NEW, MEDIUM, words(
         "your (?:new|real|actual|true|only) (?:task|goal|role|purpose|mission|job|objective|"
@@ -282,7 +271,8 @@ RULES = (
         rf"pretend){GAP}(?:as|to{GAP}be|like))(?i:{GAP}(?:now|going to (?:be|act as)|an?|called|"
         rf"the|immersed into the role of)){{0,3}}{GAP}(?:DAN|dan)\b(?![a-z'])"), cased=True),
     Rule("do-anything-now", "DANVariant", CRITICAL, words(
-        r"(?<!not.)(?<!n.t.)(?<!cannot.)do anything now|dan (?:mode|jailbreak)|"
+        r"(?<!not.)(?<!n.t.)(?<!cannot.)(?<!i.can.)(?<!we.can.)(?<!he.can.)(?<!they.can.)"
+        r"do anything now|dan (?:mode|jailbreak)|"
         r"always intelligent and machiavellian|"
         "strive to avoid norms|jailbr(?:eak|oken) mode|better ?dan")),
     Rule("jailbreak-yourself", PLAYING, HIGH, words(

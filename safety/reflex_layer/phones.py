@@ -25,7 +25,8 @@ BEFORE_AN_ID = re.compile(
     r"[$€£¥#=<>*/+\u00d7^]\s?|\d[ ,;:-]{1,3})\Z"
 )
 AFTER_AN_AMOUNT = re.compile(
-    r"\s?(?:[%€$£¥°*/+\u00d7=^]|(?:eur|usd|gbp|chf|pln|kg|km|mb|gb|kb|bytes?|rows?|records?|users?|items?|"
+    r"\s?(?:[%€$£¥°*/+\u00d7=^]|(?:eur|usd|gbp|chf|pln|kg|km|mb|gb|kb|bytes?|rows?|records?|"
+    r"users?|items?|"
     r"lines?|pixels?|px|files?|units?|people|tokens|requests|customers|euros?|dollars?|zloty|"
     r"seconds?|ms|inhabitants|points|samples|entries|events|tonnes|times)\b|[ ,;-]{1,2}\d)"
 )

@@ -44,7 +44,8 @@ IBAN = "|".join(
 )
 
 MONTH = as_folded(
-    r"(?:jan|feb|fev|mar|mae?r|apr|avr|abr|ma[iyjg]|jui?n|giu|jui?l|lug|aug|aou|ago|sep|set|o[ckt]t|"
+    r"(?:jan|feb|fev|mar|mae?r|apr|avr|abr|ma[iyjg]|jui?n|giu|jui?l|lug|aug|aou|ago|sep|set|"
+    r"o[ckt]t|"
     r"out|nov|de[cz]|dic|gen|ene|янв|фев|мар|апр|ма[йя]|июн|июл|авг|сен|окт|ноя|дек)"
     r"[a-zа-я]{0,7}\.?"
 )

@@ -5,7 +5,7 @@ is the pattern's group `v`.
 """
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 
 from stdnum import bitcoin, iban
 from stdnum.us import itin, rtn
@@ -17,10 +17,11 @@ BEFORE_A_VERSION = re.compile(
     r"(?:(?<![a-z])(?:version|ver|release|build|revision|firmware|driver|section|chapter|clause|"
     r"paragraph|figure|table|step|item|schema|spec)s?[\s:=.#]{0,3}v?|"
     r"(?:==|>=|<=|~=|!=|\^|~|§)\s?|[a-z]/|"
-    r"(?:upgrad|updat|bump|downgrad|migrat|mov)\w{0,4}\s[^\n,;]{1,30}\s(?:to|from)\s)\Z"
+    r"(?:upgrad|updat|bump|downgrad|migrat|mov|compar|releas|version)\w{0,4}\s"
+    r"[^\n,;]{1,30}\s(?:to|from|with|and|or|than)\s)\Z"
 )
 LOOK_BEHIND_CHARACTERS = 60
-PREFIX_LENGTH = re.compile(r"/(\d{1,2})(?!\d)")
+PREFIX_LENGTH = re.compile(r"/(\d{1,3})(?!\d)")
 
 # First groups of addresses that belong to a machine: global, unique local and link-local.
 IPV6_OF_MACHINES = re.compile("[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
@@ -133,13 +134,13 @@ def is_ipv4(match: re.Match[str]) -> bool:
     return not BEFORE_A_VERSION.search(before) and not is_network(address, match)
 
 
-def is_network(address: IPv4Address, match: re.Match[str]) -> bool:
+def is_network(address: IPv4Address | IPv6Address, match: re.Match[str]) -> bool:
     """Tell a whole network such as 10.0.0.0/8 from a machine written with its mask."""
     prefix = PREFIX_LENGTH.match(match.string, match.end())
     if not prefix:
         return False
     try:
-        network = IPv4Network(f"{address}/{prefix[1]}")
+        network = ip_network(f"{address}/{prefix[1]}")
     except ValueError:
         return False
     return network.num_addresses > 1
@@ -152,6 +153,8 @@ def is_ipv6(match: re.Match[str]) -> bool:
     except AddressValueError:
         return False
     if address.is_loopback or address.is_unspecified:
+        return False
+    if is_network(address, match):
         return False
     groups = [group for group in match["v"].split(":") if group]
     return len(groups) >= FEWEST_IPV6_GROUPS or bool(IPV6_OF_MACHINES.match(match["v"]))
