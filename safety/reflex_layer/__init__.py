@@ -4,6 +4,8 @@ It speaks the protocol of the public Reflex Layer (`POST /process`) and is serve
 process by `python -m safety.reflex_layer`. It imports nothing of the Orchestrator Service.
 
     __main__ ──> app ──> screening ──> pii, injection ──> findings, folding
+                                       pii ──> cards, phones, credentials ──> patterns
+                                       injection ──> injection_rules, persona ──> languages
                  app ──> request, metrics
 """
 
