@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from .patterns import as_folded
 
-GAP = r"[\W_]{1,6}"
+GAP = r"[\W_]{1,9}"
+# How many words that carry nothing may stand between two that do.
+FEW = "{0,9}"
 # The end of a clause, or what turns to something else.
 CLAUSE_ENDS = r"(?=\s{0,3}(?:[.,;:!?\n)\"'|]|\Z)|\s{1,3}-)"
 
@@ -48,42 +50,44 @@ class Language:
     own: str
     void: str
     go_on: str
-    follow: str = "(?!)"
-    never: str = "(?!)"
-
-    def phrase(self, nouns: str) -> str:
-        """Return "the previous instructions" in either order of words."""
-        # "following" says nothing on its own, but may come first.
-        before = (
-            rf"(?:(?:{self.later}) (?:{self.small} ){{0,2}})?(?:{self.earlier})"
-            rf"(?: (?:{self.earlier}|{self.later}|{self.small})){{0,4}}"
-        )
-        behind = rf"(?:(?:{self.small}|{self.later}) ){{0,5}}(?:{self.earlier})"
-        return rf"(?:{before} (?:{nouns})|(?:{nouns}) {behind})"
+    follow: str = ""
+    never: str = ""
 
     def orders(self) -> re.Pattern[str]:
-        """Compile "ignore the previous instructions"."""
+        """Compile "ignore the previous instructions", in either order of words."""
         small = rf"(?:(?:{self.small}) )"
-        nouns = rf"{self.instructions}|{self.rules}"
-        instructions = self.phrase(self.instructions)
-        rules = self.phrase(self.rules) + self.turn()
-        given = rf"(?:{nouns}) {small}{{0,5}}(?:{self.given})"
-        own = rf"(?:{self.own}) {small}{{0,2}}(?:{nouns}){self.turn()}"
-        either = self.phrase(nouns)
-        return compiled(
-            rf"(?:{self.ignore}) {small}{{0,6}}(?:{instructions}|{rules}|{given}|{own})|"
-            rf"(?:{self.follow}) {small}{{0,5}}{either} {small}{{0,2}}(?:{self.never})|"
-            rf"(?:{instructions}|{given}) {small}{{0,4}}(?:{self.void})"
+        # "following" says nothing on its own, but may come first.
+        before = (
+            rf"(?:(?:{self.later}) {small}{{0,2}})?(?:{self.earlier}) "
+            rf"(?:(?:{self.earlier}|{self.later}|{self.small}) ){FEW}"
         )
+        between = rf"(?:(?:{self.small}|{self.later}) ){FEW}"
+        strong, weak, turn = self.instructions, self.rules, self.turn()
+        ignored = (
+            rf"(?:{before}|(?:{self.own}) {small}{{0,2}})(?:{strong}|(?:{weak}){turn})|"
+            rf"(?:{strong}|{weak}) {between}(?:{self.given}|(?:{self.earlier}){turn})|"
+            rf"(?:{strong}) {between}(?:{self.earlier})"
+        )
+        void = rf"(?:{before}(?:{strong})|(?:{strong}) {between}(?:{self.earlier}|{self.given}))"
+        pattern = (
+            rf"(?:{self.ignore}) {small}{FEW}(?:{ignored})|"
+            rf"{void} {small}{FEW}(?:{self.void})"
+        )
+        if self.follow:
+            followed = (
+                rf"(?:{before}(?:{strong}|{weak})|(?:{strong}|{weak}) {between}{self.earlier})"
+            )
+            pattern += rf"|(?:{self.follow}) {small}{FEW}{followed} {small}{{0,2}}(?:{self.never})"
+        return compiled(pattern)
 
     def everything_said(self) -> re.Pattern[str]:
         """Compile "forget everything that was said" and "ignore the above"."""
         small = rf"(?:(?:{self.small}) )"
         any_time = rf"{self.small}|{self.earlier}"
-        said = rf"(?:(?:{any_time}) ){{0,8}}(?:{self.said})(?: (?:{any_time})){{0,4}}"
-        above = rf"(?:(?:{self.everything}) {small}{{0,8}})?(?:{self.above}|{self.earlier})"
+        said = rf"(?:(?:{any_time}) ){FEW}(?:{self.said})(?: (?:{any_time})){FEW}"
+        above = rf"(?:(?:{self.everything}) {small}{FEW})?(?:{self.above}|{self.earlier})"
         return compiled(
-            rf"(?:{self.ignore}) {small}{{0,4}}"
+            rf"(?:{self.ignore}) {small}{FEW}"
             rf"(?:(?:{self.everything}) {said}|{above}){self.turn()}"
         )
 

@@ -124,6 +124,8 @@ def is_mail_in_words(match: re.Match[str]) -> bool:
 
 def is_ipv4(match: re.Match[str]) -> bool:
     """Refuse what names no machine: versions, networks, masks and loopback."""
+    if match["v"] in PUBLIC_RESOLVERS:
+        return False
     try:
         address = IPv4Address(match["v"])
     except AddressValueError:
