@@ -34,7 +34,7 @@ NEAR = 120
 LONGEST_PHONE = 15
 
 # What may lie between two groups: a mark, or a line's end and the next name of an object.
-MARK = r"[ \t._/-]{1,3}"
+MARK = "[ \t._/·•-]{1,3}"
 UNNAMED = r"[ \t]{0,3}[\n,;|][ \t]{0,3}"
 NAMED = rf"{UNNAMED}[a-z_][a-z0-9_ -]{{0,31}}: "
 ITEM = rf"(?:{UNNAMED}|{NAMED})"
@@ -112,7 +112,7 @@ def neighbours(match: re.Match[str]) -> int:
 
 # Twice a digit, added up: 16 is 7.
 DOUBLED = str.maketrans("0123456789", "0246813579")
-NO_MARKS = str.maketrans("", "", " \t\n,;|._/-")
+NO_MARKS = str.maketrans("", "", " \t\n,;|._/·•-")
 ITEM_NAME = re.compile(NAMED)
 
 WORDS = (

@@ -87,7 +87,7 @@ PREFIXED = (
 
 # Longer names end in these.
 CHOSEN_NAMES = (
-    "(?:p(?:ass(?:word|wort|wd|phrase|code)|wd)|kennwort|mot de passe|contrasena|senha|"
+    "(?:p(?:ass(?:word|wort|wd|phrase|code)|wd?)|kennwort|mot de passe|contrasena|senha|"
     "parola d.ordine|wachtwoord|passord|adgangskode|losenord|hasło|heslo|sifre|пароль|пароля|"
     "密码|密碼|パスワード|비밀번호)"
 )
@@ -96,10 +96,12 @@ NAMES = as_folded(
     rf"secret(?:[ _-]?(?:access)?[ _-]?key)?|credential|{CHOSEN_NAMES})s?"
 )
 # What gives a name its value; in a nested object more names may follow.
-GIVES = (
-    r"[\"'`]{0,2}\s{0,3}(?:[:=]=?>?|\b(?:is(?: now)?|ist|lautet|est|es|e|era)\b|是|为)\s{0,3}"
+GIVES = as_folded(
+    r"[\"'`]{0,2}(?: (?:for|of|to|für|pour|para|per|voor|de|del|do|для|от)(?: [^\s:=]{1,30}){1,4})?"
+    r"\s{0,3}(?:[:=]=?>?|->|→|\b(?:is(?: now)?|ist|lautet|est|es|e|era)\b|是|为)\s{0,3}"
     r"(?:[\"'`]?[a-z0-9_][a-z0-9_.-]{0,31}[\"'`]?: ){0,19}[\"'`]?"
 )
+
 # What stands between two lines of a key: a line's end, also one that was escaped, and the marks
 # of a quotation, a list or a difference.
 BREAK = r"(?:[\s>|\"'`,+#*]|\\{1,4}[nrt])"

@@ -30,6 +30,8 @@ AFTER_AN_AMOUNT = re.compile(
     r"lines?|pixels?|px|files?|units?|people|tokens|requests|customers|euros?|dollars?|zloty|"
     r"seconds?|ms|inhabitants|points|samples|entries|events|tonnes|times)\b|[ ,;-]{1,2}\d)"
 )
+# Of the United States, with its four more digits.
+POSTCODE = re.compile(r"\d{5}-\d{4}")
 LOOK_BEHIND_CHARACTERS = 40
 FEWEST_DIGITS, MOST_DIGITS = 9, 12
 
@@ -62,7 +64,8 @@ def digits(match: re.Match[str]) -> str:
 
 def is_international(match: re.Match[str]) -> bool:
     """Tell "+44 20 7946 0958" from a large difference such as "+50000000"."""
-    value = match["v"].partition("x")[0]
+    # A trunk zero in brackets is no group of its own.
+    value = match["v"].partition("x")[0].replace("(0)", "")
     number = re.sub(r"\D", "", value).removeprefix("00")
     if MANY_ZEROS in number or DATE.match(value):
         return False
@@ -111,6 +114,8 @@ def is_series(groups: list[int]) -> bool:
 def is_with_trunk_zero(match: re.Match[str]) -> bool:
     """Accept an area code and a number of the usual length, however it is grouped."""
     number = re.sub(r"\D", "", re.split("[a-z#]", match["v"])[0])
+    if POSTCODE.fullmatch(match["v"]):
+        return False
     if not FEWEST_DIGITS <= len(number) <= MOST_DIGITS or not is_national(match):
         return False
     return not isbn.is_valid(number)
