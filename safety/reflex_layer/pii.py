@@ -5,13 +5,15 @@ that the time grows with the length of the text and nothing worse.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import pii_checks as checks
 from .credentials import CREDENTIALS
-from .findings import Finding
+from .findings import MOST_FINDINGS_PER_TYPE, Finding
 from .folding import Folded
+from .scanner import Scanner
 
 Check = Callable[[re.Match[str]], bool]
 
@@ -280,18 +282,35 @@ RULES = (
 )
 
 
+SCANNER = Scanner(RULES)
+CLAIMED = b"\1"
+
+
 def find_pii(folded: Folded) -> Iterator[Finding]:
     """Yield what is personal in the text; of two findings none lies inside the earlier one."""
-    links = bytearray(len(folded.lower))
-    for link in LINK.finditer(folded.lower):
-        links[link.start() : link.end()] = b"\1" * (link.end() - link.start())
+    links: bytearray | None = None
+    numbers: Counter[str] = Counter()
     claimed = bytearray(len(folded.lower))
-    for rule in RULES:
-        for match in rule.pattern.finditer(folded.cased if rule.cased else folded.lower):
+    for rule, matches in SCANNER.find(folded):
+        if links is None and not rule.in_links:
+            links = marked_links(folded.lower)
+        for match in matches:
             start, end = match.span("v")
             # One that sticks out is a finding too: the rest of it may be the secret.
-            if 0 not in claimed[start:end] or (links[start] and not rule.in_links):
+            if claimed.find(0, start, end) < 0 or (links and links[start] and not rule.in_links):
                 continue
-            if rule.check is None or rule.check(match):
-                claimed[start:end] = b"\1" * (end - start)
+            # Those beyond the limit become one finding, which need not be exact.
+            is_one_of_many = numbers[rule.type] >= MOST_FINDINGS_PER_TYPE
+            if rule.check is None or is_one_of_many or rule.check(match):
+                numbers[rule.type] += 1
+                claimed[start:end] = CLAIMED * (end - start)
                 yield Finding(rule.type, start, end, rule.confidence)
+
+
+def marked_links(text: str) -> bytearray:
+    """Return a byte for each character of the text, set where it belongs to a link."""
+    links = bytearray(len(text))
+    for link in LINK.finditer(text):
+        start, end = link.span()
+        links[start:end] = CLAIMED * (end - start)
+    return links

@@ -7,8 +7,10 @@ is the pattern's group `v`.
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
-from stdnum import bitcoin, iban, luhn
+from stdnum import bitcoin, iban
 from stdnum.us import itin, rtn
+
+from .check_digits import passes_luhn, passes_mod_97
 
 # Issuers by their leading digits, with the lengths of number they give out.
 CARD_ISSUERS = (
@@ -30,6 +32,7 @@ DATE = re.compile(
 )
 EPOCH_SECONDS = re.compile(r"1[4-9]\d{8}")
 MANY_ZEROS = "000000"
+NOT_DIGITS = re.compile(r"\D+")
 
 # Words that make four numbers a version or a chapter, not an address.
 BEFORE_A_VERSION = re.compile(
@@ -48,20 +51,21 @@ FEWEST_IPV6_GROUPS = 3
 
 def digits(match: re.Match[str]) -> str:
     """Return the digits of the value alone."""
-    return re.sub(r"\D", "", match["v"])
+    return NOT_DIGITS.sub("", match["v"])
 
 
 def is_card(match: re.Match[str]) -> bool:
-    number = digits(match)
-    if len(number) == OLD_CARD_DIGITS and number == match["v"]:
+    value = match["v"]
+    if len(value) == OLD_CARD_DIGITS and value.isdigit():
         return False
     return is_card_beside_word(match)
 
 
 def is_card_beside_word(match: re.Match[str]) -> bool:
     number = digits(match)
-    issued = any(p.match(number) and len(number) in lengths for p, lengths in CARD_ISSUERS)
-    return issued and luhn.is_valid(number)
+    return passes_luhn(number) and any(
+        p.match(number) and len(number) in lengths for p, lengths in CARD_ISSUERS
+    )
 
 
 def is_ssn(match: re.Match[str]) -> bool:
@@ -80,7 +84,7 @@ def is_routing_number(match: re.Match[str]) -> bool:
 
 
 def is_iban(match: re.Match[str]) -> bool:
-    return iban.is_valid(match["v"], check_country=False)
+    return passes_mod_97(match["v"]) and iban.is_valid(match["v"], check_country=False)
 
 
 def is_bitcoin(match: re.Match[str]) -> bool:
@@ -140,14 +144,15 @@ def is_network(address: IPv4Address, match: re.Match[str]) -> bool:
 
 def is_ipv6(match: re.Match[str]) -> bool:
     """Tell an address from a slice such as "[1::2]" or a path such as "a::b"."""
+    value = match["v"]
+    groups = [group for group in value.split(":") if group]
+    if len(groups) < FEWEST_IPV6_GROUPS and not IPV6_OF_MACHINES.match(value):
+        return False
     try:
-        address = IPv6Address(match["v"])
+        address = IPv6Address(value)
     except AddressValueError:
         return False
-    if address.is_loopback or address.is_unspecified:
-        return False
-    groups = [group for group in match["v"].split(":") if group]
-    return len(groups) >= FEWEST_IPV6_GROUPS or bool(IPV6_OF_MACHINES.match(match["v"]))
+    return not (address.is_loopback or address.is_unspecified)
 
 
 def is_mac(match: re.Match[str]) -> bool:
