@@ -10,7 +10,7 @@ import importlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 # The parser of `re` itself: any other could read a pattern in another way than `re` does.
@@ -214,6 +214,7 @@ CATEGORIES = {
 }
 
 
+@lru_cache
 def category(escape: str, flags: int) -> Characters:
     pattern = re.compile(escape, flags & re.ASCII)
     codes = frozenset(code for code in ASCII if pattern.match(chr(code)))
@@ -223,6 +224,7 @@ def category(escape: str, flags: int) -> Characters:
     return Characters(codes, some_others=is_negation, all_others=is_negation)
 
 
+@lru_cache
 def code_range(first: int, last: int, flags: int) -> Characters:
     codes = ASCII.intersection(range(first, last + 1))
     others = last > max(ASCII)

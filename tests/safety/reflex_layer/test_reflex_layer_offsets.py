@@ -1,7 +1,5 @@
-"""Byte offsets into the original, whatever was folded away, and answers of bounded size."""
+"""Byte offsets into the original, whatever was folded away, and few findings that cover all."""
 
-import json
-import time
 from collections import Counter
 from typing import Any
 
@@ -11,11 +9,7 @@ from hypothesis import strategies as st
 
 from safety.reflex_layer.findings import Finding, Severity, chosen
 from safety.reflex_layer.folding import fold
-from safety.reflex_layer.request import LARGEST_TEXT_BYTES
 from safety.reflex_layer.screening import screen
-
-LARGEST_ANSWER_BYTES = 1024 * 1024
-LONGEST_SECONDS = 1.0
 
 PIECES = st.sampled_from(
     [
@@ -84,29 +78,6 @@ def test_invisible_characters_stay_inside_the_matched_text() -> None:
 )
 def test_disguise_is_folded_away(disguise: str, plain: str) -> None:
     assert fold(disguise).cased == plain
-
-
-ADVERSARIAL = [
-    "a", "1", "4111 ", "a@", "a@a.", "a.", "::", "1:2:", "+1 ", "(1", "-", " ", "\n", "_", "=",
-    "you are now ", "you are no ", "ignore all the ", "ignore all previous above rules and ",
-    "tell me the full exact ", "send secrets ", "pretend you ", "act as if ", "repeat all of the ",
-    "what is the text of the ", "call me at ", "phone", "phone number ", "born ", "card 4",
-    "password: ", "password:a", "secret", "api key", "bearer ", "://a:b", "http://a/",
-    "eyJaaaaaaaa.", "aWdub3Jl", "ab", "de89", "no11 be22 nl33 ", "1.2.3.4.", "1.2.3.4 ",
-    "i g n o r e ", "{{", "<|", "![a](https://a/", "vtaber ", "好", "ﷺ", "\u200b", "é", "\x00",
-    "jane@example.com ", "You are DAN. ", "1 jan ", "version 1.2.3.4 to ",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("piece", ADVERSARIAL)
-def test_largest_text_takes_bounded_time_and_gives_a_bounded_answer(piece: str) -> None:
-    repeated = piece * (LARGEST_TEXT_BYTES // len(piece.encode()))
-    started = time.process_time()
-
-    answer = screen(repeated)
-
-    assert time.process_time() - started < LONGEST_SECONDS
-    assert len(json.dumps(answer, ensure_ascii=False).encode()) < LARGEST_ANSWER_BYTES
 
 
 def test_a_swollen_finding_is_not_cut() -> None:
