@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import re2
 
 from .folding import Folded
-from .widening import NOT_ASCII, widened
+from .widening import widened
 
 # A set that runs out of memory says that nothing matches. The last pattern of each set is in
 # every text, and its absence tells that case.
@@ -31,8 +31,9 @@ LARGEST_WINDOW = 1_000_000
 UNANCHORED = re2._Anchor.UNANCHORED
 
 # A folded text has no NUL, which here keeps the place of the question mark.
-QUESTION_MARK = ord("?")
-REPLACED = bytes.maketrans(bytes([0, QUESTION_MARK]), bytes([QUESTION_MARK, NOT_ASCII]))
+HIGHEST_BIT = 0x80
+MARKED = bytes(HIGHEST_BIT if byte == ord("?") else 0 for byte in range(256))
+BYTES_OF_A_CODE = 4
 
 
 class Rule(Protocol):
@@ -143,7 +144,10 @@ def options(memory_bytes: int) -> re2.Options:
 
 
 def shadow(text: str) -> bytes:
-    """Return the ASCII characters of a folded text, and one byte for each of the others."""
+    """Return the `byte_of` each character of a folded text."""
     if text.isascii():
         return text.encode()
-    return text.replace("?", "\0").encode("ascii", "replace").translate(REPLACED)
+    marks = text.replace("?", "\0").encode("ascii", "replace").translate(MARKED)
+    lowest = text.encode("utf-32-le")[::BYTES_OF_A_CODE]
+    both = int.from_bytes(marks, "little") | int.from_bytes(lowest, "little")
+    return both.to_bytes(len(marks), "little")

@@ -2,13 +2,13 @@
 
 RE2 has no look-around and no backreference, and is slow to count. What it lacks is left out or
 made wider here, never narrower: it may match in more places, and the Python pattern has the
-last word in each of them. RE2 reads the shadow of a text, which has one byte for each character
-and the same one for all that are not ASCII.
+last word in each of them. RE2 reads the shadow of a text, which has one byte for each character:
+an ASCII character itself, or a byte beyond ASCII that several characters share.
 """
 
 import importlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any
@@ -16,12 +16,11 @@ from typing import Any
 # The parser of `re` itself: any other could read a pattern in another way than `re` does.
 _parser = importlib.import_module("re._parser")
 
-NOT_ASCII = 0xFF
-
 # Longer repetitions become endless ones, as each further count multiplies RE2's states.
 LONGEST_COUNT = 8
 
-ASCII = frozenset(range(128))
+ASCII = frozenset(range(0x80))
+BEYOND_ASCII = frozenset(range(0x80, 0x100))
 LAST_CODE = 0x10FFFF
 NEWLINE = ord("\n")
 
@@ -74,7 +73,7 @@ class _Translation:
     def node(self, node: Any, flags: int, is_first: bool, is_last: bool) -> tuple[str, float]:
         operation, value = str(node[0]), node[1]
         if operation in OF_ONE_CHARACTER:
-            return byte_class(characters(node, flags).possible()), 1
+            return byte_class(characters(node, flags).possible), 1
         if operation == "SUBPATTERN":
             group, added, removed, content = value
             flags = (flags | added) & ~removed
@@ -140,10 +139,10 @@ def position(name: str, flags: int) -> str:
 def neighbour(content: Any, flags: int, edge: str) -> str:
     """Return a pattern of one character that is certainly not in the content, or the edge."""
     branches = content[0][1][1] if is_only(content, "BRANCH") else [content]
-    allowed = ASCII | {NOT_ASCII}
+    allowed = ASCII | BEYOND_ASCII
     for branch in branches:
         if len(branch) == 1 and str(branch[0][0]) in OF_ONE_CHARACTER:
-            allowed -= characters(branch[0], flags).certain()
+            allowed -= characters(branch[0], flags).certain
     return f"(?:{byte_class(allowed)}|{edge})"
 
 
@@ -153,32 +152,25 @@ def is_only(content: Any, operation: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """Which characters a node for one character matches: of those beyond ASCII some or all."""
+    """What a node for one character matches, in bytes of the shadow.
 
-    ascii: frozenset[int]
-    some_others: bool
-    all_others: bool
+    Attributes:
+        possible: bytes of which some character is matched.
+        certain: bytes of which every character is matched.
+    """
 
-    def possible(self) -> frozenset[int]:
-        """Return the bytes of which some character is matched."""
-        return self.ascii | ({NOT_ASCII} if self.some_others else set())
-
-    def certain(self) -> frozenset[int]:
-        """Return the bytes of which every character is matched."""
-        return self.ascii | ({NOT_ASCII} if self.all_others else set())
+    possible: frozenset[int]
+    certain: frozenset[int]
 
     def __or__(self, other: "Characters") -> "Characters":
-        return Characters(
-            self.ascii | other.ascii,
-            self.some_others or other.some_others,
-            self.all_others or other.all_others,
-        )
+        return Characters(self.possible | other.possible, self.certain | other.certain)
 
     def __invert__(self) -> "Characters":
-        return Characters(ASCII - self.ascii, not self.all_others, not self.some_others)
+        everything = ASCII | BEYOND_ASCII
+        return Characters(everything - self.certain, everything - self.possible)
 
 
-NOTHING = Characters(frozenset(), some_others=False, all_others=False)
+NOTHING = Characters(frozenset(), frozenset())
 
 
 def characters(node: Any, flags: int) -> Characters:
@@ -219,25 +211,37 @@ def category(escape: str, flags: int) -> Characters:
     pattern = re.compile(escape, flags & re.ASCII)
     codes = frozenset(code for code in ASCII if pattern.match(chr(code)))
     if not flags & re.ASCII:
-        return Characters(codes, some_others=True, all_others=False)
-    is_negation = escape.isupper()
-    return Characters(codes, some_others=is_negation, all_others=is_negation)
+        return Characters(codes | BEYOND_ASCII, codes)
+    others = BEYOND_ASCII if escape.isupper() else frozenset()
+    return Characters(codes | others, codes | others)
 
 
 @lru_cache
 def code_range(first: int, last: int, flags: int) -> Characters:
     codes = ASCII.intersection(range(first, last + 1))
-    others = last > max(ASCII)
+    others = range(max(first, min(BEYOND_ASCII)), last + 1)
     if flags & re.IGNORECASE:
-        if others:
-            raise NotImplementedError("Without case, only ASCII characters are known here.")
-        cased = {chr(code) for code in codes}
-        codes |= {ord(case(letter)) for letter in cased for case in (str.lower, str.upper)}
-        # The Kelvin sign is a "k" then, and the long s an "s".
-        others = any(letter.isalpha() for letter in cased)
+        return without_case(codes, others)
+    are_all = len(others) > LAST_CODE - len(ASCII)
     return Characters(
-        frozenset(codes), others, all_others=first <= len(ASCII) and last == LAST_CODE
+        codes | {byte_of(code) for code in others[: len(BEYOND_ASCII)]},
+        codes | (BEYOND_ASCII if are_all else frozenset()),
     )
+
+
+def without_case(codes: frozenset[int], others: Sequence[int]) -> Characters:
+    if others:
+        raise NotImplementedError("Without case, only ASCII characters are known here.")
+    cased = {chr(code) for code in codes}
+    codes |= {ord(case(letter)) for letter in cased for case in (str.lower, str.upper)}
+    # The Kelvin sign is a "k" then, and the long s an "s".
+    also = {byte_of(ord(sign)) for sign in "\u212a\u017f\u0130\u0131"}
+    return Characters(codes | also, codes)
+
+
+def byte_of(code: int) -> int:
+    """Return the byte that stands for a character in the shadow of a text."""
+    return code if code in ASCII else min(BEYOND_ASCII) | code & max(ASCII)
 
 
 def byte_class(codes: Iterable[int]) -> str:
