@@ -53,6 +53,9 @@ def widened(pattern: re.Pattern[str]) -> Widened:
 class _Translation:
     """One walk through the tree of a pattern.
 
+    Only the start of a match is of use, so repetitions are lazy and the shortest branch comes
+    first: RE2 stops at the first end that it may choose.
+
     Each method returns the source of a part and how many characters it takes at most.
     """
 
@@ -81,13 +84,13 @@ class _Translation:
             self.groups[group] = f"(?:{source})", width
             return self.groups[group]
         if operation == "BRANCH":
-            parts = [self.sequence(branch, flags, is_last=is_last) for branch in value[1]]
+            branches = sorted(value[1], key=lambda branch: branch.getwidth())
+            parts = [self.sequence(branch, flags, is_last=is_last) for branch in branches]
             return f"(?:{'|'.join(part for part, _ in parts)})", max(width for _, width in parts)
         if operation in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:
             least, most, content = value
             source, width = self.sequence(content, flags)
-            lazy = "?" if operation == "MIN_REPEAT" else ""
-            return f"(?:{source}){count(least, most)}{lazy}", width * most
+            return f"(?:{source}){count(least, most)}", width * most
         if operation == "ATOMIC_GROUP":
             return self.sequence(value, flags)
         if operation == "GROUPREF":
@@ -118,8 +121,8 @@ OF_ONE_CHARACTER = {"LITERAL", "NOT_LITERAL", "ANY", "IN"}
 
 def count(least: int, most: int) -> str:
     if most <= LONGEST_COUNT or least == most:
-        return f"{{{least},{most}}}"
-    return f"{{{least},}}"
+        return f"{{{least},{most}}}?"
+    return f"{{{least},}}?"
 
 
 def position(name: str, flags: int) -> str:
