@@ -287,10 +287,15 @@ CLAIMED = b"\1"
 
 
 def find_pii(folded: Folded) -> Iterator[Finding]:
-    """Yield what is personal in the text; of two findings none lies inside the earlier one."""
+    """Yield what is personal in the text; of two findings none lies inside the earlier one.
+
+    Beyond the number of a type that an answer names, one finding stands for all others, and
+    what looks like another needs no check.
+    """
     links: bytearray | None = None
-    numbers: Counter[str] = Counter()
     claimed = bytearray(len(folded.lower))
+    numbers: Counter[str] = Counter()
+    others: dict[tuple[str, float], tuple[int, int]] = {}
     for rule, matches in SCANNER.find(folded):
         if links is None and not rule.in_links:
             links = marked_links(folded.lower)
@@ -299,12 +304,18 @@ def find_pii(folded: Folded) -> Iterator[Finding]:
             # One that sticks out is a finding too: the rest of it may be the secret.
             if claimed.find(0, start, end) < 0 or (links and links[start] and not rule.in_links):
                 continue
-            # Those beyond the limit become one finding, which need not be exact.
-            is_one_of_many = numbers[rule.type] >= MOST_FINDINGS_PER_TYPE
-            if rule.check is None or is_one_of_many or rule.check(match):
+            if numbers[rule.type] >= MOST_FINDINGS_PER_TYPE:
+                key = rule.type, rule.confidence
+                first, last = others.get(key, (start, end))
+                others[key] = min(first, start), max(last, end)
+            elif rule.check is None or rule.check(match):
                 numbers[rule.type] += 1
-                claimed[start:end] = CLAIMED * (end - start)
                 yield Finding(rule.type, start, end, rule.confidence)
+            else:
+                continue
+            claimed[start:end] = CLAIMED * (end - start)
+    for (kind, confidence), span in others.items():
+        yield Finding(kind, *span, confidence)
 
 
 def marked_links(text: str) -> bytearray:

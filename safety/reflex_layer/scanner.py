@@ -20,7 +20,7 @@ MEMORY_OF_A_SET_BYTES = 64 * 1024 * 1024
 IN_EVERY_TEXT = b""
 
 # A single pattern that runs out of memory is matched in another way, slower by a constant.
-MEMORY_OF_A_PATTERN_BYTES = 2 * 1024 * 1024
+MEMORY_OF_A_PATTERN_BYTES = 16 * 1024 * 1024
 
 # A call of RE2 looks at so many characters, or at twice the longest match if that is more. A
 # call that looked at all that follows would make a pattern that Python refuses again and again
@@ -112,9 +112,13 @@ class Search:
         """Yield what `pattern.finditer(text)` yields."""
         find, match, before = self._find, self._match, self._before
         size = len(under)
-        at = end = 0
+        last_window = size - self._window
+        at = 0
+        if before and (found := match(text)):
+            yield found
+            at = max(found.end(), 1) - before
         while at <= size:
-            limit = min(at + self._window, size)
+            limit = size if at >= last_window else at + self._window
             place = find(UNANCHORED, under, at, limit)[0][0]
             if place < 0 or (place >= at + self._stride and limit < size):
                 if limit == size:
@@ -122,16 +126,13 @@ class Search:
                 at += self._stride
                 continue
             found = match(text, place + before)
-            if place == 0 and before and end == 0:
-                found = match(text) or found
             if found is None:
                 at = place + 1
                 continue
             yield found
             start, end = found.span()
             # An empty match is a look-ahead, of which each character may begin another.
-            end = max(end, start + 1)
-            at = end - before
+            at = (end if end > start else start + 1) - before
 
 
 def options(memory_bytes: int) -> re2.Options:
