@@ -85,7 +85,8 @@ def fold(text: str) -> Folded:
     return Folded(text, cased, lower, ends)
 
 
-@lru_cache(maxsize=4096)
+# A text may hold as many different characters as there are in most scripts together.
+@lru_cache(maxsize=65536)
 def fold_character(character: str) -> str:
     """Return what a character is read as: itself, a plainer one, several, or nothing."""
     if " " <= character <= "~" or character in KEPT_CONTROLS:
@@ -93,13 +94,17 @@ def fold_character(character: str) -> str:
     if ord(character) in TAGS:
         return chr(ord(character) - TAG_OFFSET)
     unfolded = unicodedata.normalize("NFKD", character)
+    if len(unfolded) == 1:
+        return plain_character(unfolded)
     if len(unfolded) > LONGEST_UNFOLDING:
         return character
-    return "".join(map(plain_character, unfolded)).translate(LOOK_ALIKES)
+    return "".join(map(plain_character, unfolded))
 
 
 def plain_character(character: str) -> str:
-    """Drop accents and invisible characters, and give digits and spaces their ASCII form."""
+    """Drop accents and invisible characters, and give others the ASCII form that they have."""
+    if ord(character) in LOOK_ALIKES:
+        return chr(LOOK_ALIKES[ord(character)])
     category = unicodedata.category(character)
     if character in BLANKS or category in {"Mn", "Me", "Cf"}:
         return ""

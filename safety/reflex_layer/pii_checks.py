@@ -10,7 +10,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from stdnum import bitcoin, iban
 from stdnum.us import itin, rtn
 
-from .check_digits import passes_luhn, passes_mod_97
+from .check_digits import passes_base58check, passes_luhn, passes_mod_97
 
 # Issuers by their leading digits, with the lengths of number they give out.
 CARD_ISSUERS = (
@@ -88,7 +88,10 @@ def is_iban(match: re.Match[str]) -> bool:
 
 
 def is_bitcoin(match: re.Match[str]) -> bool:
-    return bitcoin.is_valid(match["v"])
+    address = match["v"]
+    if address.startswith("bc1"):
+        return bool(bitcoin.is_valid(address))
+    return passes_base58check(address) and bool(bitcoin.is_valid(address))
 
 
 def is_ethereum(match: re.Match[str]) -> bool:
