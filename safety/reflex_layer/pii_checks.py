@@ -7,10 +7,10 @@ is the pattern's group `v`.
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
-from stdnum import bitcoin, iban
+from stdnum import bitcoin
 from stdnum.us import itin, rtn
 
-from .check_digits import passes_base58check, passes_luhn, passes_mod_97
+from . import check_digits
 
 # Issuers by their leading digits, with the lengths of number they give out.
 CARD_ISSUERS = (
@@ -63,7 +63,7 @@ def is_card(match: re.Match[str]) -> bool:
 
 def is_card_beside_word(match: re.Match[str]) -> bool:
     number = digits(match)
-    return passes_luhn(number) and any(
+    return check_digits.passes_luhn(number) and any(
         p.match(number) and len(number) in lengths for p, lengths in CARD_ISSUERS
     )
 
@@ -84,14 +84,14 @@ def is_routing_number(match: re.Match[str]) -> bool:
 
 
 def is_iban(match: re.Match[str]) -> bool:
-    return passes_mod_97(match["v"]) and iban.is_valid(match["v"], check_country=False)
+    return check_digits.is_iban(match["v"])
 
 
 def is_bitcoin(match: re.Match[str]) -> bool:
     address = match["v"]
     if address.startswith("bc1"):
         return bool(bitcoin.is_valid(address))
-    return passes_base58check(address) and bool(bitcoin.is_valid(address))
+    return check_digits.passes_base58check(address)
 
 
 def is_ethereum(match: re.Match[str]) -> bool:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import bitcoin, iban, luhn
 
-from safety.reflex_layer.check_digits import passes_base58check, passes_luhn, passes_mod_97
+from safety.reflex_layer import pii
+from safety.reflex_layer.check_digits import is_iban, passes_base58check, passes_luhn
 
 ADDRESS = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
 BASE_58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -19,16 +20,26 @@ def test_luhn_is_that_of_stdnum(number: str) -> None:
     assert passes_luhn(number + luhn.calc_check_digit(number))
 
 
-@given(st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=10, max_size=30))
-def test_check_digits_of_an_iban_are_those_of_stdnum(account: str) -> None:
-    digits = iban.calc_check_digits(f"de00{account}")
-    passing = [
-        number
-        for number in range(2, 99)
-        if passes_mod_97(f"de{number:02} {account[:4]}-{account[4:]}")
-    ]
+@given(
+    st.sampled_from("|".join(pii.IBAN_COUNTRIES.values()).split("|")),
+    st.text("0123456789", min_size=24, max_size=24) | st.text("0123456789abcz", min_size=24),
+)
+def test_iban_is_that_of_stdnum(country: str, account: str) -> None:
+    [length] = [size for size, names in pii.IBAN_COUNTRIES.items() if country in names.split("|")]
+    account = account[:length]
+    digits = iban.calc_check_digits(f"{country}00{account}")
+    number = f"{country}{digits}{account}"
 
-    assert passing == [int(digits)]
+    expected = iban.is_valid(number, check_country=False)
+    assert is_iban(number) is expected
+    assert is_iban(f"{number[:4]} {number[4:8]}-{number[8:]}") is expected
+    assert not any(
+        is_iban(f"{country}{other:02}{account}") for other in range(2, 99) if other != int(digits)
+    )
+
+
+def test_iban_of_no_country_is_none() -> None:
+    assert not is_iban(f"xx{iban.calc_check_digits('xx00123456789012')}123456789012")
 
 
 @pytest.mark.parametrize(
