@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 LONGEST_WAIT_SECONDS = 1.5
 # No text takes as long, so the process hangs.
 LONGEST_WORK_SECONDS = 5
+# Sooner than gunicorn takes a process that does not serve yet for dead.
+LONGEST_START_SECONDS = 20
 MOST_TRIES = 2
 PAUSE_SECONDS = 1
 
@@ -71,7 +73,7 @@ class Process:
 
 
 class Pool:
-    """As many processes as there are processors.
+    """As many processes as there are processors, ready before the first request.
 
     At most `places` requests are with them or wait for them.
     """
@@ -79,8 +81,10 @@ class Pool:
     def __init__(self, places: int) -> None:
         self._idle: queue.Queue[Process] = queue.Queue()
         self._places = threading.BoundedSemaphore(places)
-        for _ in range(processors()):
-            self._add_process()
+        starting = [self._add_process() for _ in range(processors())]
+        give_up_at = time.monotonic() + LONGEST_START_SECONDS
+        for thread in starting:
+            thread.join(max(0, give_up_at - time.monotonic()))
 
     def process(self, body: bytes, identifier: str) -> Processed:
         """Have a request answered, or raise `Overloaded`."""
@@ -117,9 +121,11 @@ class Pool:
         process.end()
         self._add_process()
 
-    def _add_process(self) -> None:
-        """Start a process, which takes its first request once it is ready."""
-        threading.Thread(target=self._start, daemon=True).start()
+    def _add_process(self) -> threading.Thread:
+        """Start a process; it is ready for requests when the thread has ended."""
+        thread = threading.Thread(target=self._start, daemon=True)
+        thread.start()
+        return thread
 
     def _start(self) -> None:
         while True:
