@@ -17,6 +17,7 @@ import pytest
 from tests.environment import ROOT
 from tests.load import memory, tables
 from tests.load.__main__ import PLACES
+from tests.load.options import PARTS
 from tests.load.wrk import Answers, answers_of
 
 MISSING = [name for name in ("wrk", "nginx") if not shutil.which(name, path=PLACES)]
@@ -118,6 +119,19 @@ def test_the_console_is_measured_page_by_page_and_nothing_is_left(
     assert remains(folder) == []
 
 
+def test_the_screening_of_texts_is_measured_by_size(start: Start, folder: Path) -> None:
+    process = start(*"--only screening --rounds 1".split())
+    output, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    lines = [line.strip("| ").split(" | ") for line in output.splitlines() if " | " in line]
+    assert lines[0][:4] == ["bytes", "prose ms", "every pattern ms", "costliest ms"]
+    assert [line[0] for line in lines[2:]] == ["1,000", "10,000", "100,000"]
+    for line in lines[2:]:
+        prose, found, costliest = map(float, line[1:4])
+        assert 0 < prose < found <= costliest < 5_000
+    assert remains(folder) == []
+
+
 def test_requests_without_an_answer_are_errors() -> None:
     answers = answers_of(
         {"seconds": 2.0, "sent": 111, "good": 90, "refused": 5, "wrong": 1, "socket_errors": 2}
@@ -146,7 +160,7 @@ def test_a_worker_that_was_replaced_has_no_growth() -> None:
         memory.rows(pieces, 10, {2: 1.0})
 
 
-@pytest.mark.parametrize("part", ["throughput", "scale", "memory", "console"])
+@pytest.mark.parametrize("part", PARTS)
 def test_a_table_takes_the_place_of_the_last_one_in_the_document(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

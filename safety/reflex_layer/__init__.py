@@ -1,12 +1,15 @@
 """The bundled Reflex Layer: a small, real service that screens text over HTTP.
 
-It speaks the protocol of the public Reflex Layer (`POST /process`) and is served as its own
-process by `python -m safety.reflex_layer`. It imports nothing of the Orchestrator Service.
+It speaks the protocol of the public Reflex Layer (`POST /process`) and is served by processes of
+its own with `python -m safety.reflex_layer`. It imports nothing of the Orchestrator Service.
 
-    __main__ ──> app ──> screening ──> pii, injection ──> findings, folding
-                                       pii ──> cards, phones, credentials ──> patterns
-                                       injection ──> injection_rules, persona ──> languages
-                 app ──> request, metrics
+    __main__ ──> app ──> processing ──> screening ──> pii, injection ──> scanner ──> widening
+                  │          │                              └────> findings ──> folding
+                  │          └──> request, answers
+                  └──> pool ┄┄> pool_process ──> processing
+
+    pii ──> cards, phones, credentials ──> patterns
+    injection ──> injection_rules, persona ──> languages
 """
 
 __version__ = "1.0.0"

@@ -10,11 +10,16 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import import_app
 
+THREADS = 64
+# Threads that long texts leave alone, for short ones, `/health`, `/ready` and `/metrics`.
+THREADS_FOR_OTHERS = 16
+
 OPTIONS: dict[str, Any] = {
     "worker_class": "gthread",
-    # One process, since its metrics are counted in memory.
+    # One process, since its metrics are counted in memory. Long texts go to others.
     "workers": 1,
-    "threads": 8,
+    # Most of them wait for the processes that screen long texts.
+    "threads": THREADS,
     # An idle connection that the server closes may be the one that the client is about to use.
     "keepalive": 75,
     "graceful_timeout": 5,
@@ -39,7 +44,11 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.cfg.set("bind", f"fd://{self.fd}")
 
     def load(self) -> Callable[..., Any]:
-        application: Callable[..., Any] = import_app("safety.reflex_layer.app:application")
+        """Make the application and its pool, in the process that serves."""
+        places = THREADS - THREADS_FOR_OTHERS
+        application: Callable[..., Any] = import_app(
+            f"safety.reflex_layer.app:Application({places})"
+        )
         return application
 
 

@@ -2,8 +2,7 @@
 
 import re
 
-from stdnum import ean
-
+from .check_digits import passes_ean, passes_luhn
 from .patterns import Check, Rule, beside, compiled
 
 # Issuers by their leading digits, with the lengths of number they give out.
@@ -58,9 +57,9 @@ def other_groups(between: str) -> str:
 def is_card(match: re.Match[str]) -> bool:
     """Tell a number that an issuer gave out from a product code."""
     number = digits(match["v"])
-    if not has_check_digit(number) or not is_issued(number):
+    if not passes_luhn(number) or not is_issued(number):
         return False
-    if len(number) == OLD_CARD_DIGITS and number == match["v"] and ean.is_valid(number):
+    if len(number) == OLD_CARD_DIGITS and number == match["v"] and passes_ean(number):
         return False
     return len(number) > LONGEST_PHONE or match.string[match.start("v") - 1] != "+"
 
@@ -79,17 +78,11 @@ def is_card_in_items(match: re.Match[str]) -> bool:
 def is_card_beside_word(match: re.Match[str]) -> bool:
     """Accept any issuer: shops and clubs give out cards too."""
     number = digits(match["v"])
-    return has_check_digit(number) and len(set(number)) > 1
+    return passes_luhn(number) and len(set(number)) > 1
 
 
 def is_issued(number: str) -> bool:
     return any(p.match(number) and len(number) in lengths for p, lengths in ISSUERS)
-
-
-def has_check_digit(number: str) -> bool:
-    """Tell whether the last digit is the one of Luhn's formula."""
-    doubled = number[-2::-2].translate(DOUBLED)
-    return (sum(map(int, number[::-2])) + sum(map(int, doubled))) % 10 == 0
 
 
 def digits(value: str) -> str:
@@ -110,8 +103,6 @@ def neighbours(match: re.Match[str]) -> int:
     return sum(len(re.findall(r"\d{4}(?!\d)", found[0])) for found in (before, after) if found)
 
 
-# Twice a digit, added up: 16 is 7.
-DOUBLED = str.maketrans("0123456789", "0246813579")
 NO_MARKS = str.maketrans("", "", " \t\n,;|._/·•-")
 ITEM_NAME = re.compile(NAMED)
 

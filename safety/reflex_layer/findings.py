@@ -1,11 +1,10 @@
 """What a detector found, and how it becomes the findings of an answer, all of it covered."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from functools import reduce
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from .folding import Folded
 
@@ -23,8 +22,7 @@ class Severity(IntEnum):
     Critical = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One match in the folded text; PII has no severity."""
 
     type: str
@@ -41,7 +39,7 @@ class Finding:
     def joined(self, other: "Finding") -> "Finding":
         """Return the worse of the two, spanning both."""
         worse = min(self, other, key=Finding.rank)
-        return replace(worse, start=min(self.start, other.start), end=max(self.end, other.end))
+        return worse._replace(start=min(self.start, other.start), end=max(self.end, other.end))
 
 
 def chosen(findings: Iterable[Finding]) -> list[Finding]:
@@ -50,14 +48,14 @@ def chosen(findings: Iterable[Finding]) -> list[Finding]:
     A client may replace what was found: nothing may be left out, and nothing cut.
     """
     by_type: dict[str, list[Finding]] = defaultdict(list)
-    for finding in sorted(findings, key=lambda finding: finding.start):
+    for finding in sorted(findings, key=attrgetter("start")):
         group = by_type[finding.type]
         if group and finding.start < group[-1].end:
             group[-1] = group[-1].joined(finding)
         else:
             group.append(finding)
     kept = [finding for group in by_type.values() for finding in _limited(group)]
-    return sorted(kept, key=lambda finding: (finding.start, finding.end))
+    return sorted(kept, key=attrgetter("start", "end"))
 
 
 def _limited(group: list[Finding]) -> list[Finding]:
@@ -66,23 +64,31 @@ def _limited(group: list[Finding]) -> list[Finding]:
         return group
     ranked = sorted(group, key=Finding.rank)
     worst, others = ranked[: MOST_FINDINGS_PER_TYPE - 1], ranked[MOST_FINDINGS_PER_TYPE - 1 :]
-    return [*worst, reduce(Finding.joined, others)]
+    start, end = min(one.start for one in others), max(one.end for one in others)
+    return [*worst, others[0]._replace(start=start, end=end)]
 
 
-def on_the_wire(finding: Finding, folded: Folded) -> dict[str, Any]:
-    """Return a finding as the protocol sends it, with byte offsets into the original."""
-    start, end = folded.span(finding.start, finding.end)
-    where = {
-        "start": folded.byte_offsets[start],
-        "end": folded.byte_offsets[end],
-        "matched_text": folded.original[start:end],
-        "confidence": finding.confidence,
-    }
+def on_the_wire(findings: Sequence[Finding], folded: Folded) -> list[dict[str, Any]]:
+    """Return findings as the protocol sends them, with byte offsets into the original."""
+    spans = [folded.span(finding.start, finding.end) for finding in findings]
+    byte_offsets = folded.byte_offsets(index for span in spans for index in span)
+    return [
+        _as_match(finding)
+        | {
+            "start": byte_offsets[start],
+            "end": byte_offsets[end],
+            "matched_text": folded.original[start:end],
+        }
+        for finding, (start, end) in zip(findings, spans, strict=True)
+    ]
+
+
+def _as_match(finding: Finding) -> dict[str, Any]:
     if finding.severity is None:
-        return {"pii_type": finding.type, **where}
+        return {"pii_type": finding.type, "confidence": finding.confidence}
     return {
         "injection_type": finding.type,
-        **where,
+        "confidence": finding.confidence,
         "severity": finding.severity.name,
         "indicators": [finding.indicator],
     }

@@ -7,10 +7,11 @@ original, which is why every folded character keeps the index of its origin.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 # Letters of other scripts that are drawn like a Latin one. Only the look counts here, so that
 # "ignore" written with Cyrillic letters is still the English word.
@@ -45,35 +46,47 @@ TAG_OFFSET = 0xE0000
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A text without disguise: `cased` and `lower` have the same length and indexes."""
+    """A text without disguise: `cased` and `lower` have the same length and indexes.
+
+    Attributes:
+        ends: for each character of the original, where what it was folded to ends; empty if
+            each became one character.
+    """
 
     original: str
     cased: str
     lower: str
-    origins: Sequence[int]
-    byte_offsets: Sequence[int]
+    ends: Sequence[int] = ()
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the slice of the original that the folded slice came from, in characters."""
-        return self.origins[start], self.origins[end - 1] + 1
+        if not self.ends:
+            return start, end
+        return bisect_right(self.ends, start), bisect_right(self.ends, end - 1) + 1
+
+    def byte_offsets(self, indexes: Iterable[int]) -> dict[int, int]:
+        """Return how many bytes of UTF-8 come before these characters of the original."""
+        ordered = sorted({0, *indexes})
+        sizes = (len(self.original[first:last].encode()) for first, last in pairwise(ordered))
+        return dict(zip(ordered, accumulate(sizes, initial=0), strict=True))
 
 
 def fold(text: str) -> Folded:
     """Fold a text, in time proportional to its length."""
     if PLAIN.fullmatch(text):
-        indexes = range(len(text) + 1)
-        return Folded(text, text, text.lower(), indexes, indexes)
-    pieces = [fold_character(character) for character in text]
-    origins = [index for index, piece in enumerate(pieces) for _ in piece]
-    byte_offsets = [0, *accumulate(len(character.encode()) for character in text)]
+        return Folded(text, text, text.lower())
+    pieces = list(map(fold_character, text))
+    sizes = list(map(len, pieces))
+    ends = () if min(sizes) == max(sizes) == 1 else list(accumulate(sizes))
     cased = "".join(pieces)
     lower = cased.lower()
     if len(lower) != len(cased):
         lower = "".join(map(lower_character, cased))
-    return Folded(text, cased, lower, origins, byte_offsets)
+    return Folded(text, cased, lower, ends)
 
 
-@lru_cache(maxsize=4096)
+# A text may hold as many different characters as there are in most scripts together.
+@lru_cache(maxsize=65536)
 def fold_character(character: str) -> str:
     """Return what a character is read as: itself, a plainer one, several, or nothing."""
     if " " <= character <= "~" or character in KEPT_CONTROLS:
@@ -81,13 +94,17 @@ def fold_character(character: str) -> str:
     if ord(character) in TAGS:
         return chr(ord(character) - TAG_OFFSET)
     unfolded = unicodedata.normalize("NFKD", character)
+    if len(unfolded) == 1:
+        return plain_character(unfolded)
     if len(unfolded) > LONGEST_UNFOLDING:
         return character
-    return "".join(map(plain_character, unfolded)).translate(LOOK_ALIKES)
+    return "".join(map(plain_character, unfolded))
 
 
 def plain_character(character: str) -> str:
-    """Drop accents and invisible characters, and give digits and spaces their ASCII form."""
+    """Drop accents and invisible characters, and give others the ASCII form that they have."""
+    if ord(character) in LOOK_ALIKES:
+        return chr(LOOK_ALIKES[ord(character)])
     category = unicodedata.category(character)
     if character in BLANKS or category in {"Mn", "Me", "Cf"}:
         return ""

@@ -1,13 +1,12 @@
 """What the service counts. All labels come from closed lists, never from a request."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from . import injection, injection_rules, pii
 
-OUTCOMES = ("success", "blocked", "refused", "error")
+OUTCOMES = ("success", "blocked", "refused", "overloaded", "error")
 
 REGISTRY = CollectorRegistry()
 REQUESTS = Counter(
@@ -38,13 +37,10 @@ for injection_type in {injection.ENCODED, *(rule.type for rule in injection_rule
     FINDINGS.labels("injection", injection_type)
 
 
-def count_findings(
-    pii_matches: Iterable[dict[str, Any]], injection_matches: Iterable[dict[str, Any]]
-) -> None:
-    for match in pii_matches:
-        FINDINGS.labels("pii", match["pii_type"]).inc()
-    for match in injection_matches:
-        FINDINGS.labels("injection", match["injection_type"]).inc()
+def count_findings(findings: Mapping[tuple[str, str], int]) -> None:
+    """Count findings by kind and type."""
+    for (kind, finding_type), number in findings.items():
+        FINDINGS.labels(kind, finding_type).inc(number)
 
 
 def exposition() -> bytes:

@@ -4,13 +4,16 @@ The reader is told to be somebody, and that this somebody knows no rules. One si
 ordinary task: a tutor to be played, or a game without limits.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 from .findings import Finding, Severity
 from .folding import Folded
 from .ignoring import compiled
+from .scanner import Scanner
 
 PERSONA = "RolePlayingJailbreak"
 CONFIDENCE = 0.9
@@ -191,12 +194,24 @@ LAWLESS = (
     rf"вопрос){STOPS}",
 )
 
-SIGNS = (compiled("|".join(SOMEBODY)), compiled("|".join(LAWLESS)))
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Half of a persona."""
+
+    pattern: re.Pattern[str]
+    cased: bool = False
+
+
+OF_SOMEBODY = Sign(compiled("|".join(SOMEBODY)))
+OF_LAWLESSNESS = Sign(compiled("|".join(LAWLESS)))
+SIGNS = Scanner((OF_SOMEBODY, OF_LAWLESSNESS))
 
 
 def find_personas(folded: Folded) -> Iterator[Finding]:
     """Yield one finding around each sign of lawlessness and the nearest somebody."""
-    somebody, lawless = ([match.span() for match in sign.finditer(folded.lower)] for sign in SIGNS)
+    found = {sign: [match.span() for match in matches] for sign, matches in SIGNS.find(folded)}
+    somebody, lawless = found.get(OF_SOMEBODY), found.get(OF_LAWLESSNESS)
     if not somebody or not lawless:
         return
     starts, ends = zip(*somebody, strict=True)

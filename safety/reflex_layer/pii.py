@@ -5,15 +5,17 @@ that the time grows with the length of the text and nothing worse.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from . import pii_checks as checks
 from .cards import CARDS
 from .credentials import CREDENTIALS
-from .findings import Finding
+from .findings import MOST_FINDINGS_PER_TYPE, Finding
 from .folding import Folded
 from .patterns import Rule, as_folded, beside, compiled
 from .phones import PHONES
+from .scanner import Scanner
 
 LINK = compiled(r"(?:https?://|www\.)[^\s<>\"']{1,4000}")
 
@@ -229,18 +231,46 @@ RULES = (
 )
 
 
+SCANNER = Scanner(RULES)
+CLAIMED = b"\1"
+
+
 def find_pii(folded: Folded) -> Iterator[Finding]:
-    """Yield what is personal in the text; of two findings none lies inside the earlier one."""
-    links = bytearray(len(folded.lower))
-    for link in LINK.finditer(folded.lower):
-        links[link.start() : link.end()] = b"\1" * (link.end() - link.start())
+    """Yield what is personal in the text; of two findings none lies inside the earlier one.
+
+    Beyond the number of a type that an answer names, one finding stands for all others, and
+    what looks like another needs no check.
+    """
+    links: bytearray | None = None
     claimed = bytearray(len(folded.lower))
-    for rule in RULES:
-        for match in rule.pattern.finditer(folded.cased if rule.cased else folded.lower):
+    numbers: Counter[str] = Counter()
+    others: dict[tuple[str, float], tuple[int, int]] = {}
+    for rule, matches in SCANNER.find(folded):
+        if links is None and not rule.in_links:
+            links = marked_links(folded.lower)
+        for match in matches:
             start, end = match.span("v")
             # One that sticks out is a finding too: the rest of it may be the secret.
-            if 0 not in claimed[start:end] or (links[start] and not rule.in_links):
+            if claimed.find(0, start, end) < 0 or (links and links[start] and not rule.in_links):
                 continue
-            if rule.check is None or rule.check(match):
-                claimed[start:end] = b"\1" * (end - start)
+            if numbers[rule.type] >= MOST_FINDINGS_PER_TYPE:
+                key = rule.type, rule.confidence
+                first, last = others.get(key, (start, end))
+                others[key] = min(first, start), max(last, end)
+            elif rule.check is None or rule.check(match):
+                numbers[rule.type] += 1
                 yield Finding(rule.type, start, end, rule.confidence)
+            else:
+                continue
+            claimed[start:end] = CLAIMED * (end - start)
+    for (kind, confidence), span in others.items():
+        yield Finding(kind, *span, confidence)
+
+
+def marked_links(text: str) -> bytearray:
+    """Return a byte for each character of the text, set where it belongs to a link."""
+    links = bytearray(len(text))
+    for link in LINK.finditer(text):
+        start, end = link.span()
+        links[start:end] = CLAIMED * (end - start)
+    return links

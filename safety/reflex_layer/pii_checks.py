@@ -7,9 +7,10 @@ is the pattern's group `v`.
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 
-from stdnum import bitcoin, iban
+from stdnum import bitcoin
 from stdnum.us import itin, rtn
 
+from . import check_digits
 from .phones import DATE, MANY_ZEROS, is_national
 
 # Words that make four numbers a version or a chapter, not an address.
@@ -26,7 +27,7 @@ PREFIX_LENGTH = re.compile(r"/(\d{1,3})(?!\d)")
 # First groups of addresses that belong to a machine: global, unique local and link-local.
 IPV6_OF_MACHINES = re.compile("[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
 FEWEST_IPV6_GROUPS = 3
-
+NOT_DIGITS = re.compile(r"\D+")
 
 # Names that look like a mail's domain: versions, images by pixel density, systemd units.
 NO_DOMAIN = re.compile(r"v?\d+\.\d|\dx\.|.*\.\.")
@@ -55,7 +56,7 @@ OLDEST_BIRTH_YEAR = 1900
 
 def digits(match: re.Match[str]) -> str:
     """Return the digits of the value alone."""
-    return re.sub(r"\D", "", match["v"])
+    return NOT_DIGITS.sub("", match["v"])
 
 
 def is_ssn(match: re.Match[str]) -> bool:
@@ -79,11 +80,14 @@ def is_routing_number(match: re.Match[str]) -> bool:
 
 
 def is_iban(match: re.Match[str]) -> bool:
-    return iban.is_valid(match["v"], check_country=False)
+    return check_digits.is_iban(match["v"])
 
 
 def is_bitcoin(match: re.Match[str]) -> bool:
-    return bitcoin.is_valid(match["v"])
+    address = match["v"]
+    if address.startswith("bc1"):
+        return bool(bitcoin.is_valid(address))
+    return check_digits.passes_base58check(address)
 
 
 def is_ethereum(match: re.Match[str]) -> bool:
@@ -150,16 +154,15 @@ def is_network(address: IPv4Address | IPv6Address, match: re.Match[str]) -> bool
 
 def is_ipv6(match: re.Match[str]) -> bool:
     """Tell an address from a slice such as "[1::2]" or a path such as "a::b"."""
+    value = match["v"]
+    groups = [group for group in value.split(":") if group]
+    if len(groups) < FEWEST_IPV6_GROUPS and not IPV6_OF_MACHINES.match(value):
+        return False
     try:
-        address = IPv6Address(match["v"])
+        address = IPv6Address(value)
     except AddressValueError:
         return False
-    if address.is_loopback or address.is_unspecified:
-        return False
-    if is_network(address, match):
-        return False
-    groups = [group for group in match["v"].split(":") if group]
-    return len(groups) >= FEWEST_IPV6_GROUPS or bool(IPV6_OF_MACHINES.match(match["v"]))
+    return not (address.is_loopback or address.is_unspecified or is_network(address, match))
 
 
 def is_mac(match: re.Match[str]) -> bool:

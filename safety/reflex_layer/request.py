@@ -20,12 +20,14 @@ CONTENT_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 class Refused(Exception):
     """The request gets this answer instead of a screening."""
 
-    def __init__(self, status: str, code: str, detail: str, allow: str = "") -> None:
+    def __init__(
+        self, status: str, code: str, detail: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
-        self.allow = allow
+        self.headers = headers
 
 
 class Invalid(Refused):
@@ -50,9 +52,9 @@ def request_id(environ: Mapping[str, Any]) -> str:
     return given if REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-def read_request(environ: Mapping[str, Any]) -> Request:
-    """Read and validate the request, or raise `Refused`."""
-    fields = parsed(read_body(environ))
+def parse(body: bytes) -> Request:
+    """Parse and validate the body of a request, or raise `Refused`."""
+    fields = parsed(body)
     for name in ("check_pii", "check_injection", "use_cache"):
         if not isinstance(fields.get(name, True), bool):
             raise Invalid(f"{name} must be true or false.")

@@ -22,6 +22,6 @@ def screen(text: str, *, check_pii: bool = True, check_injection: bool = True) -
         "status": "blocked" if critical else "success",
         "pii_detected": bool(pii),
         "injection_detected": bool(injections),
-        "pii_matches": [on_the_wire(finding, folded) for finding in pii],
-        "injection_matches": [on_the_wire(finding, folded) for finding in injections],
+        "pii_matches": on_the_wire(pii, folded),
+        "injection_matches": on_the_wire(injections, folded),
     }

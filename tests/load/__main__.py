@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 
 from tests.environment import use_defaults
-from tests.load import console, memory, scale, tables, throughput
+from tests.load import console, memory, scale, screening, tables, throughput
 from tests.load.options import DRIVEN_BY_WRK, parse
 from tests.load.parts import STOPPING_SIGNALS, running_parts
 
@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "throughput": throughput.measure,
     "scale": scale.measure,
     "memory": memory.measure,
+    "screening": screening.measure,
     "console": console.measure,
 }
 # Debian has nginx where only root looks.

@@ -4,9 +4,10 @@ import argparse
 import os
 from dataclasses import dataclass
 
-# Those that drive a service with wrk; all of them unless others are asked for.
 DRIVEN_BY_WRK = ("throughput", "scale", "memory")
-PARTS = (*DRIVEN_BY_WRK, "console")
+# Measured unless others are asked for.
+USUAL = (*DRIVEN_BY_WRK, "screening")
+PARTS = (*USUAL, "console")
 QUICK = {"connections": [1, 8], "rounds": 1, "seconds": 1, "rows": 20_000, "minutes": 0.2}
 
 
@@ -41,7 +42,7 @@ def parse(arguments: list[str]) -> Options:
         parser.add_argument(name, help=meaning, default=default, type=positive, metavar="N")
 
     parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=list(DRIVEN_BY_WRK), help="parts to measure"
+        "--only", nargs="+", choices=PARTS, default=list(USUAL), help="parts to measure"
     )
     parser.add_argument(
         "--connections",

@@ -38,13 +38,14 @@ def circumstances(options: Options, server_version: str) -> str:
     )
 
 
-def machine(server_version: str) -> str:
+def machine(server_version: str = "") -> str:
     """Say by which command, when and on what figures were taken."""
     arguments = shlex.join(argument for argument in sys.argv[1:] if argument != "--write")
+    server = f", PostgreSQL {server_version}" if server_version else ""
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
     return (
         f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({processor()}), "
-        f"Python {platform.python_version()}, PostgreSQL {server_version}."
+        f"Python {platform.python_version()}{server}."
     )
 
 

@@ -2,14 +2,11 @@
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,46 +14,18 @@ from typing import Any
 import pytest
 import requests
 
-ROOT = Path(__file__).parents[3]
-COMMAND = [sys.executable, "-m", "safety.reflex_layer"]
-TIMEOUT_SECONDS = 20
+from tests.environment import ROOT
+from tests.safety.reflex_layer.server import COMMAND, TIMEOUT_SECONDS, post, samples, serving
+
 LARGEST_TEXT_BYTES = 100_000
 LARGEST_BODY_BYTES = 1024 * 1024
 SECRET = "planted-jane@example.com"
-
-
-@contextmanager
-def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Yield a process and its port. A request waits in the listener until it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        process = subprocess.Popen(
-            [*COMMAND, "--fd", str(listener.fileno())],
-            cwd=ROOT,
-            env=os.environ | environment,
-            pass_fds=[listener.fileno()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    with process:
-        try:
-            yield process, port
-        finally:
-            process.terminate()
-            process.communicate(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with serving() as (_, port):
         yield f"http://127.0.0.1:{port}"
-
-
-def post(url: str, body: object = None, **options: Any) -> requests.Response:
-    if body is not None:
-        options["json"] = body
-    return requests.post(f"{url}/process", timeout=TIMEOUT_SECONDS, **options)
 
 
 def raw(url: str, request: bytes) -> tuple[int, dict[str, Any]]:
@@ -299,12 +268,6 @@ def test_metrics_start_at_zero_and_count_requests_and_findings() -> None:
         'reflex_layer_findings_total{kind="injection",type="DANVariant"}': 1,
     }
     assert grown["reflex_layer_screening_seconds_count"] == 2
-
-
-def samples(url: str) -> dict[str, float]:
-    lines = requests.get(f"{url}/metrics", timeout=TIMEOUT_SECONDS).text.splitlines()
-    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    return {name: float(value) for name, value in pairs if "_created" not in name}
 
 
 def test_metrics_of_the_web_processes_are_left_alone(tmp_path: Path) -> None:

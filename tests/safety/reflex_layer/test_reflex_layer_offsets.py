@@ -1,9 +1,6 @@
-"""Byte offsets into the original, whatever was folded away, and answers of bounded size."""
+"""Byte offsets into the original, whatever was folded away, and few findings that cover all."""
 
-import json
-import time
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +9,7 @@ from hypothesis import strategies as st
 
 from safety.reflex_layer.findings import Finding, Severity, chosen
 from safety.reflex_layer.folding import fold
-from safety.reflex_layer.request import LARGEST_TEXT_BYTES
 from safety.reflex_layer.screening import screen
-
-LARGEST_ANSWER_BYTES = 1024 * 1024
-LONGEST_SECONDS = 1.0
 
 PIECES = st.sampled_from(
     [
@@ -45,11 +38,15 @@ def test_every_byte_slice_is_its_matched_text(text: str) -> None:
 
 
 @given(st.text())
-def test_folding_keeps_one_origin_for_each_character(text: str) -> None:
+def test_folding_keeps_the_origin_of_each_character(text: str) -> None:
     folded = fold(text)
+    pieces = [fold(character).cased for character in text]
 
     assert len(folded.cased) == len(folded.lower)
-    assert all(0 <= folded.origins[i] < len(text) for i in range(len(folded.cased)))
+    assert folded.cased == "".join(pieces)
+    assert [folded.span(place, place + 1) for place in range(len(folded.cased))] == [
+        (origin, origin + 1) for origin, piece in enumerate(pieces) for _ in piece
+    ]
 
 
 def test_offsets_count_bytes_and_not_characters() -> None:
@@ -81,29 +78,6 @@ def test_invisible_characters_stay_inside_the_matched_text() -> None:
 )
 def test_disguise_is_folded_away(disguise: str, plain: str) -> None:
     assert fold(disguise).cased == plain
-
-
-ADVERSARIAL = [
-    "a", "1", "4111 ", "a@", "a@a.", "a.", "::", "1:2:", "+1 ", "(1", "-", " ", "\n", "_", "=",
-    "you are now ", "you are no ", "ignore all the ", "ignore all previous above rules and ",
-    "tell me the full exact ", "send secrets ", "pretend you ", "act as if ", "repeat all of the ",
-    "what is the text of the ", "call me at ", "phone", "phone number ", "born ", "card 4",
-    "password: ", "password:a", "secret", "api key", "bearer ", "://a:b", "http://a/",
-    "eyJaaaaaaaa.", "aWdub3Jl", "ab", "de89", "no11 be22 nl33 ", "1.2.3.4.", "1.2.3.4 ",
-    "i g n o r e ", "{{", "<|", "![a](https://a/", "vtaber ", "好", "ﷺ", "\u200b", "é", "\x00",
-    "jane@example.com ", "You are DAN. ", "1 jan ", "version 1.2.3.4 to ",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("piece", ADVERSARIAL)
-def test_largest_text_takes_bounded_time_and_gives_a_bounded_answer(piece: str) -> None:
-    repeated = piece * (LARGEST_TEXT_BYTES // len(piece.encode()))
-    started = time.process_time()
-
-    answer = screen(repeated)
-
-    assert time.process_time() - started < LONGEST_SECONDS
-    assert len(json.dumps(answer, ensure_ascii=False).encode()) < LARGEST_ANSWER_BYTES
 
 
 def test_a_swollen_finding_is_not_cut() -> None:
@@ -176,7 +150,7 @@ def test_the_worse_of_two_gives_the_joined_finding_its_severity() -> None:
     low = finding(0, 6, severity=Severity.Low, confidence=0.9, indicator="low")
     high = finding(4, 9, severity=Severity.High, confidence=0.6, indicator="high")
 
-    assert chosen([low, high]) == [replace(high, start=0)]
+    assert chosen([low, high]) == [high._replace(start=0)]
 
 
 @given(

@@ -1,0 +1,226 @@
+"""Long texts are screened beside the short ones, and hold up nobody."""
+
+import http.client
+import itertools
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+import pytest
+import requests
+
+from tests.safety.reflex_layer.server import TIMEOUT_SECONDS, post, samples, serving
+
+LONG = "jane@example.com " * 5000
+SHORT = "jane@example.com"
+# It costs more than any other text of its length that is known.
+HOSTILE = "4111 " * 20_000
+CONNECTIONS = 16
+PROCESSORS = len(os.sched_getaffinity(0))
+LONGEST_WAIT_SECONDS = 0.1
+
+
+@dataclass
+class Server:
+    """A server whose pool has started."""
+
+    master: psutil.Process
+    url: str
+
+    @property
+    def worker(self) -> psutil.Process:
+        [worker] = self.master.children()
+        return worker
+
+    @property
+    def pool(self) -> list[psutil.Process]:
+        return self.worker.children()
+
+    def send_long(self, number: int) -> list[requests.Response]:
+        with ThreadPoolExecutor(number) as senders:
+            return list(senders.map(lambda _: post(self.url, {"text": LONG}), range(number)))
+
+
+@contextmanager
+def started() -> Iterator[Server]:
+    with serving() as (process, port):
+        server = Server(psutil.Process(process.pid), f"http://127.0.0.1:{port}")
+        # It is answered once a process is ready.
+        server.send_long(1)
+        while len(server.pool) < PROCESSORS:
+            post(server.url, {"text": SHORT})
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with started() as server:
+        yield server
+
+
+@contextmanager
+def stopped_pool(server: Server, texts: int) -> Iterator[list["Future[requests.Response]"]]:
+    """Stop the pool with long texts before it, and let it go on in the end."""
+    processes = server.pool
+    with ThreadPoolExecutor(texts) as senders:
+        for process in processes:
+            process.suspend()
+        try:
+            yield [senders.submit(post, server.url, {"text": LONG}) for _ in range(texts)]
+        finally:
+            for process in processes:
+                if process.is_running():
+                    process.resume()
+
+
+def test_short_texts_do_not_wait_for_long_ones_that_stand_still(server: Server) -> None:
+    with stopped_pool(server, CONNECTIONS) as waiting:
+        answers = [post(server.url, {"text": SHORT}).json() for _ in range(20)]
+        still_waiting = not any(future.done() for future in waiting)
+
+    assert still_waiting
+    assert all(answer["pii_detected"] for answer in answers)
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_probes_do_not_wait_for_long_texts_that_stand_still(server: Server, path: str) -> None:
+    with stopped_pool(server, CONNECTIONS) as waiting:
+        response = requests.get(server.url + path, timeout=TIMEOUT_SECONDS)
+        still_waiting = not any(future.done() for future in waiting)
+
+    assert still_waiting
+    assert response.status_code == 200
+
+
+def test_short_texts_are_fast_while_hostile_ones_come_without_pause(server: Server) -> None:
+    with hostile_connections(server) as long_seconds:
+        connection = http.client.HTTPConnection(*address(server), timeout=TIMEOUT_SECONDS)
+        # From the moment on in which all of them are under way.
+        while len(long_seconds) < CONNECTIONS:
+            seconds_of(connection, SHORT)
+        short_seconds = sorted(seconds_of(connection, SHORT) for _ in range(100))
+        connection.close()
+
+    # Whatever else the machine does: most of them, and far less than a long text takes.
+    assert short_seconds[90] < LONGEST_WAIT_SECONDS
+    assert short_seconds[50] < sorted(long_seconds)[len(long_seconds) // 2] / 10
+
+
+@contextmanager
+def hostile_connections(server: Server) -> Iterator[list[float]]:
+    """Send hostile texts over many connections, and yield how long each of them took."""
+    seconds: list[float] = []
+    over = threading.Event()
+
+    def send() -> None:
+        connection = http.client.HTTPConnection(*address(server), timeout=TIMEOUT_SECONDS)
+        while not over.is_set():
+            seconds.append(seconds_of(connection, HOSTILE))
+        connection.close()
+
+    with ThreadPoolExecutor(CONNECTIONS) as senders:
+        sending = [senders.submit(send) for _ in range(CONNECTIONS)]
+        try:
+            yield seconds
+        finally:
+            over.set()
+    for future in sending:
+        future.result()
+
+
+def address(server: Server) -> tuple[str, int]:
+    host, port = server.url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+def seconds_of(connection: http.client.HTTPConnection, text: str) -> float:
+    """Return how long an answer took."""
+    started = time.monotonic()
+    connection.request("POST", "/process", json.dumps({"text": text}))
+    connection.getresponse().read()
+    return time.monotonic() - started
+
+
+def test_what_cannot_be_screened_in_time_is_a_503(server: Server) -> None:
+    before = samples(server.url)
+    with stopped_pool(server, CONNECTIONS) as waiting:
+        refused = next(
+            future.result()
+            for future in itertools.cycle(waiting)
+            if future.done() and future.result().status_code == 503
+        )
+
+    body = refused.json()
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["X-Request-ID"] == body.pop("request_id")
+    assert body.pop("timestamp").endswith("Z")
+    assert body == {
+        "code": "OVERLOADED",
+        "message": "Service Unavailable",
+        "detail": "There are more long texts than can be screened in time.",
+    }
+    overloaded = 'reflex_layer_requests_total{outcome="overloaded"}'
+    refusals = sum(future.result().status_code == 503 for future in waiting)
+    assert samples(server.url)[overloaded] - before[overloaded] == refusals
+
+
+def test_long_texts_are_counted_as_short_ones_are(server: Server) -> None:
+    before = samples(server.url)
+    server.send_long(3)
+    post(server.url, {"text": SHORT})
+    post(server.url, {"text": "x" * 100_001})
+    after = samples(server.url)
+
+    grown = {name: after[name] - before[name] for name in after if "seconds" not in name}
+    assert {name: number for name, number in grown.items() if number} == {
+        'reflex_layer_requests_total{outcome="success"}': 4,
+        'reflex_layer_requests_total{outcome="refused"}': 1,
+        'reflex_layer_findings_total{kind="pii",type="Email"}': 301,
+    }
+
+
+def test_a_process_for_each_processor_gives_way_to_the_one_that_serves(server: Server) -> None:
+    assert len(server.pool) == PROCESSORS
+    assert all(process.nice() > server.worker.nice() for process in server.pool)
+
+
+def test_killed_processes_are_replaced_and_cost_no_request(server: Server) -> None:
+    killed = server.pool
+    with stopped_pool(server, PROCESSORS) as waiting:
+        # What was sent before these has reached the processes.
+        for _ in range(10):
+            post(server.url, {"text": SHORT})
+        for process in killed:
+            process.kill()
+
+    assert [future.result().status_code for future in waiting] == [200] * PROCESSORS
+    assert [response.status_code for response in server.send_long(2)] == [200, 200]
+    assert not {process.pid for process in server.pool} & {process.pid for process in killed}
+
+
+def test_a_process_that_hangs_costs_its_request_and_is_replaced(server: Server) -> None:
+    hanging = server.pool
+    with stopped_pool(server, 1) as [waiting]:
+        response = waiting.result()
+
+    assert (response.status_code, response.json()["code"]) == (500, "INTERNAL_ERROR")
+    assert [response.status_code for response in server.send_long(2)] == [200, 200]
+    assert {process.pid for process in server.pool} != {process.pid for process in hanging}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("target", ["master", "worker"])
+def test_however_the_server_ends_its_processes_end_too(number: signal.Signals, target: str) -> None:
+    with started() as server:
+        processes = server.pool
+        getattr(server, target).send_signal(number)
+        _, left = psutil.wait_procs(processes, timeout=TIMEOUT_SECONDS)
+
+    assert left == []
