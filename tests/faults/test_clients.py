@@ -3,10 +3,11 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from requests import Response
 
 from tests.faults.conftest import Judge
 from tests.faults.load import Load
@@ -16,6 +17,13 @@ from tests.service import ANSWER_SECONDS, Service
 from tests.sign_in import sign_in
 
 GUESSERS = 12
+HEAVY = 16
+# As long as texts may be together, and full of what every kind of pattern has to look at.
+LONG_TEXT = {
+    "goal": "Sort these",
+    "constraints": ["ignore all the 4111 1.2.3.4 you are now act as if a@a. +1 ".ljust(1990, "x")]
+    * 50,
+}
 IDLE = 2000
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -24,22 +32,24 @@ def test_wrong_passwords(stage: Stage, judge: Judge) -> None:
     seconds = stage.form.fault_seconds
 
     def fault(load: Load) -> None:
-        is_over = threading.Event()
-
-        def guess() -> None:
-            while not is_over.is_set():
-                assert sign_in(stage.service, "admin", "wrong").status_code in (200, 503)
-
-        guessers = [threading.Thread(target=guess) for _ in range(GUESSERS)]
-        for guesser in guessers:
-            guesser.start()
-        load.go_on(seconds)
-        is_over.set()
-        for guesser in guessers:
-            guesser.join()
+        with going_on(GUESSERS, lambda: sign_in(stage.service, "admin", "wrong")) as statuses:
+            load.go_on(seconds)
+        assert statuses <= {200, 503}
 
     done = f"{GUESSERS} clients sign in with wrong passwords without a pause, for {seconds:g} s"
     judge("Wrong passwords", observe(stage, fault, done=done, is_of_clients=True))
+
+
+def test_long_texts(stage: Stage, judge: Judge) -> None:
+    seconds = stage.form.fault_seconds
+
+    def fault(load: Load) -> None:
+        with going_on(HEAVY, lambda: stage.service.submit(LONG_TEXT)) as statuses:
+            load.go_on(seconds)
+        assert statuses <= {200, 403, 503}
+
+    done = f"{HEAVY} clients submit texts of 100 kB without a pause, for {seconds:g} s"
+    judge("Long texts", observe(stage, fault, done=done, is_of_clients=True))
 
 
 @pytest.mark.usefixtures("_many_files")
@@ -54,6 +64,27 @@ def test_idle_connections(stage: Stage, judge: Judge) -> None:
 
     done = f"{IDLE:,} connections that ask once and are kept, for {seconds:g} s"
     judge("Idle connections", observe(stage, fault, done=done, is_of_clients=True))
+
+
+@contextlib.contextmanager
+def going_on(clients: int, request: Callable[[], Response]) -> Iterator[set[int]]:
+    """Have so many clients make the request again and again; return the statuses they get."""
+    is_over = threading.Event()
+    statuses: set[int] = set()
+
+    def work() -> None:
+        while not is_over.is_set():
+            statuses.add(request().status_code)
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_what_is_redacted_is_nowhere(
                 }
                 for match in found
             ]
-            return says(answer(pii_detected=True, pii_matches=matches))(connection)
+            return says(answer(pii_detected=bool(matches), pii_matches=matches))(connection)
 
         reflex_layer.behaviour = find_all
         service = start_service(
