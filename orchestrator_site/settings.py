@@ -4,28 +4,38 @@ is read as well, and real variables win over it. README.md has the table of them
 Faults are reported all at once, by the name of the variable and without its value.
 """
 
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from orchestrator_site import VERSION, development
 from orchestrator_site.database.url import parse_database_url
 from orchestrator_site.log import logging_settings
+from orchestrator_site.variables import PREFIX, forget_service_addresses, unknown_variables
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
 
 BASE_DIR = Path(__file__).absolute().parent.parent
 DATA_DIR = BASE_DIR / ".data"
+ENV_FILE = BASE_DIR / ".env"
 
-env = Env(eager=False, prefix="ORCHESTRATOR_")
-env.read_env(BASE_DIR / ".env", recurse=False)
+forget_service_addresses(os.environ)
+env = Env(eager=False, prefix=PREFIX)
+env.read_env(ENV_FILE, recurse=False)
 
 
 # Makes a variable required.
 NO_DEFAULT: Any = ...
+# As many as the key of an HMAC-SHA256 has bytes.
+SECRET_KEY_CHARACTERS: Final = 32
+ALL_TYPES: Final = PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}
 
 
 def is_database_url(value: str) -> None:
@@ -47,21 +57,45 @@ def is_http_url(value: str) -> None:
         raise ValidationError("must look like http://host:8080")
 
 
+def is_secret_key(value: str) -> None:
+    if len(value) < SECRET_KEY_CHARACTERS:
+        raise ValidationError(
+            f"must have at least {SECRET_KEY_CHARACTERS} characters; one is made by: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )
+
+
+def are_hosts(values: list[str]) -> None:
+    # Anything else never equals a Host header, whose port Django leaves out.
+    if not all(
+        re.fullmatch(r"\*|[\w.-]+|\[[0-9a-fA-F:.]+\]", value) for value in filter(None, values)
+    ):
+        raise ValidationError(
+            "must be hosts such as orchestrator.example or [::1], without scheme, port and path"
+        )
+
+
 def are_origins(values: list[str]) -> None:
     if not all(value.startswith(("http://", "https://")) for value in filter(None, values)):
         raise ValidationError("must be origins such as https://console.example")
 
 
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
 def are_types(values: list[str]) -> None:
-    if not {*filter(None, values)} <= PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}:
-        raise ValidationError("must be types of the Reflex Layer's protocol; see README.md")
+    if not {*filter(None, values)} <= ALL_TYPES:
+        raise ValidationError(f"must be some of {listed(ALL_TYPES)}")
 
 
 def is_action_by_type(value: dict[str, str]) -> None:
     actions = [action.value for action in PiiAction]
-    if not value.keys() <= PII_TYPES | {CUSTOM_TYPE} or not {*value.values()} <= {*actions}:
+    types = PII_TYPES | {CUSTOM_TYPE}
+    if not value.keys() <= types or not {*value.values()} <= {*actions}:
         raise ValidationError(
-            f"must be types of PII and what they do, such as Email=redact: {', '.join(actions)}"
+            f"must be types and what they do, such as Email=redact: {listed(types)}; each "
+            f"{listed(actions)}"
         )
 
 
@@ -90,8 +124,8 @@ LOG_LEVEL = env.str(
 # All addresses in production, as specified: a container has no other way.
 HOST = env.str("HOST", "127.0.0.1" if DEVELOPMENT else "0.0.0.0")  # noqa: S104
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
-SECRET_KEY = env.str("SECRET_KEY", "" if DEVELOPMENT else NO_DEFAULT, validate=validate.Length(1))
-ALLOWED_HOSTS = names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+SECRET_KEY = env.str("SECRET_KEY", "" if DEVELOPMENT else NO_DEFAULT, validate=is_secret_key)
+ALLOWED_HOSTS = names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", validate=are_hosts)
 CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", "", validate=are_origins)
 HTTPS = env.bool("HTTPS", not DEVELOPMENT)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0))
@@ -115,15 +149,17 @@ CIRCUIT_RESET_SECONDS = env.float(
 DATABASE_TIMEOUT_SECONDS = env.float(
     "DATABASE_TIMEOUT_SECONDS", 5, validate=validate.Range(0, min_inclusive=False)
 )
+faults: dict[str, Any] = {}
 try:
     env.seal()
 except EnvValidationError as error:
+    faults.update(error.error_messages)  # type: ignore[arg-type]
+given = {*dotenv_values(ENV_FILE), *os.environ}
+faults |= unknown_variables(given, known={*env.dump(), *faults})
+if faults:
     raise ImproperlyConfigured(
-        "\n".join(
-            f"{variable}: {' '.join(messages)}"
-            for variable, messages in sorted(error.error_messages.items())  # type: ignore[union-attr]
-        )
-    ) from None
+        "\n".join(f"{variable}: {' '.join(faults[variable])}" for variable in sorted(faults))
+    )
 
 # What Django and its applications make of them.
 PII_ACTION_BY_TYPE = {name: PiiAction(action) for name, action in pii_action_by_type.items()}

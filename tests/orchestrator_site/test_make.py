@@ -185,7 +185,7 @@ def test_run_with_a_wrong_setting_says_so_without_a_traceback(make: Make) -> Non
 
 
 def test_migrate_without_a_database_says_so_in_one_line(make: Make) -> None:
-    process = make("migrate", DATABASE_URL="postgresql://127.0.0.1:1/none", SECRET_KEY="x")
+    process = make("migrate", DATABASE_URL="postgresql://127.0.0.1:1/none", SECRET_KEY="x" * 50)
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
@@ -265,7 +265,7 @@ def test_migrate_names_a_database_that_does_not_exist(
     make: Make, service_database_url: str
 ) -> None:
     url = service_database_url.replace("/service?", "/octollm?")
-    said, _ = make("migrate", DATABASE_URL=url, SECRET_KEY="x").communicate(timeout=60)
+    said, _ = make("migrate", DATABASE_URL=url, SECRET_KEY="x" * 50).communicate(timeout=60)
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
     assert len(ours) == 1
     assert 'database "octollm" does not exist' in ours[0]

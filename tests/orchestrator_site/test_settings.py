@@ -88,7 +88,7 @@ def test_the_example_file_gives_the_defaults() -> None:
     }
     required = {
         "ORCHESTRATOR_DATABASE_URL": "postgresql://nowhere/none",
-        "ORCHESTRATOR_SECRET_KEY": "x",
+        "ORCHESTRATOR_SECRET_KEY": "x" * 32,
     }
     bare = subprocess.run(
         [sys.executable, "-c", SHOW, *names],
@@ -128,7 +128,8 @@ WRONG = {
     "LOG_LEVEL": "s3cret",
     "PORT": "70000",
     "DEBUG": "s3cret",
-    "SECRET_KEY": "",
+    "SECRET_KEY": "s3cret" + "x" * 25,
+    "ALLOWED_HOSTS": "orchestrator.example,https://s3cret.example",
     "HTTPS": "s3cret",
     "TRUSTED_PROXIES": "-1",
     "WORKERS": "0",
@@ -143,6 +144,7 @@ WRONG = {
     "CIRCUIT_FAILURES": "0",
     "CIRCUIT_RESET_SECONDS": "nan",
     "DATABASE_TIMEOUT_SECONDS": "inf",
+    "DATABSE_TIMEOUT_SECONDS": "s3cret",
 }
 
 
@@ -198,3 +200,82 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
 def test_names_in_a_list_may_have_spaces_around_them() -> None:
     hosts = read("ALLOWED_HOSTS", ALLOWED_HOSTS="a.example, b.example ,")
     assert hosts == {"ALLOWED_HOSTS": ["a.example", "b.example"]}
+
+
+def faults(**variables: str) -> list[str]:
+    finished = run(["manage.py", "check"], **variables)
+    return finished.stderr.splitlines()[1:]
+
+
+def test_an_unknown_variable_is_a_fault_that_names_the_nearest_known_one() -> None:
+    assert faults(PORTS="9000", WORKER="2", REFLEX_LAYER_URL="http://localhost:1") == [
+        "ORCHESTRATOR_PORTS: is unknown; the nearest known one is ORCHESTRATOR_PORT",
+        "ORCHESTRATOR_REFLEX_LAYER_URL: is unknown; the nearest known one is "
+        "ORCHESTRATOR_REFLEX_URL",
+        "ORCHESTRATOR_WORKER: is unknown; the nearest known one is ORCHESTRATOR_WORKERS",
+    ]
+
+
+def test_an_unknown_variable_of_the_env_file_is_a_fault_too(tmp_path: Path) -> None:
+    for name in ("orchestrator_site", "safety"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".env").write_text("ORCHESTRATOR_LOGLEVEL=DEBUG\n")
+    finished = subprocess.run(
+        [sys.executable, "-c", SHOW, "PORT"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert finished.stderr.splitlines()[-1].endswith(
+        "ORCHESTRATOR_LOGLEVEL: is unknown; the nearest known one is ORCHESTRATOR_LOG_LEVEL"
+    )
+
+
+# What a pod finds in its environment beside services `orchestrator` and `orchestrator-web`.
+KUBERNETES = {
+    "PORT": "tcp://10.0.0.1:8000",
+    "PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "PORT_8000_TCP_ADDR": "10.0.0.1",
+    "PORT_8000_TCP_PORT": "8000",
+    "PORT_8000_TCP_PROTO": "tcp",
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "8000",
+    "SERVICE_PORT_HTTP": "8000",
+    "WEB_PORT": "tcp://10.0.0.2:80",
+    "WEB_PORT_80_TCP": "tcp://10.0.0.2:80",
+    "WEB_PORT_80_TCP_ADDR": "10.0.0.2",
+    "WEB_SERVICE_HOST": "10.0.0.2",
+    "WEB_SERVICE_PORT": "80",
+    "WEB_SERVICE_PORT_HTTP": "80",
+}
+
+
+def test_variables_that_kubernetes_sets_for_services_are_no_settings() -> None:
+    assert read("PORT", **KUBERNETES) == {"PORT": 8000}
+
+
+@pytest.mark.parametrize(
+    "hosts", ["https://a.example", "a.example:8000", "a.example/", "::1", "a.example b.example"]
+)
+def test_what_equals_no_host_header_is_a_fault_among_the_allowed_hosts(hosts: str) -> None:
+    assert faults(ALLOWED_HOSTS=hosts) == [
+        "ORCHESTRATOR_ALLOWED_HOSTS: must be hosts such as orchestrator.example or [::1], without "
+        "scheme, port and path"
+    ]
+
+
+@pytest.mark.parametrize("hosts", ["*", ".example", "10.0.0.1,[2001:db8::1]", "web_1"])
+def test_every_kind_of_host_is_allowed(hosts: str) -> None:
+    assert read("ALLOWED_HOSTS", ALLOWED_HOSTS=hosts) == {"ALLOWED_HOSTS": hosts.split(",")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("IGNORED_TYPES", "Emial", ["Email", "SSN", "DataExfiltration", "Custom"]),
+        ("PII_ACTION_BY_TYPE", "Emial=block", ["Email", "SSN", "Custom", "redact"]),
+        ("PII_ACTION", "blok", ["block", "redact", "allow"]),
+        ("INJECTION_BLOCKS_FROM", "hihg", ["low", "critical"]),
+        ("LOG_LEVEL", "TRACE", ["DEBUG", "ERROR"]),
+    ],
+)
+def test_a_fault_lists_what_is_allowed(name: str, value: str, allowed: list[str]) -> None:
+    [fault] = faults(**{name: value})
+    assert {*allowed} <= {*re.findall(r"\w+", fault)}
