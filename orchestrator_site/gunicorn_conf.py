@@ -138,8 +138,17 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Make the gate before the first request needs it, which shows the circuit's state too."""
+    """Make the gate before the first request needs it, which shows the circuit's state too.
+
+    The first of all workers looks for the database: no request has to come before the log says
+    that it cannot be used.
+    """
     gate()
+    if worker.age == 1:
+        # It needs Django, which only the application has set up.
+        from orchestrator_site.readiness import report_database  # noqa: PLC0415
+
+        report_database()
 
 
 def child_exit(server: Any, worker: Any) -> None:

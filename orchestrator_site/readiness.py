@@ -46,6 +46,11 @@ def readiness() -> tuple[bool, dict[str, str]]:
     return is_ready, states
 
 
+def report_database() -> None:
+    """Have a warning written if the database cannot be used now; do not wait for it."""
+    _submit(_database_state)
+
+
 def _submit(check: Check) -> "Future[str]":
     # With the request's context, so that the log knows whose check it was.
     return _executor().submit(copy_context().run, check)
