@@ -10,7 +10,7 @@ help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/development ## Run everything for development on 127.0.0.1:8000, until Ctrl-C
-	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py run
+	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py run $(ARGS)
 
 demo: .venv/development ## Fill the console with a month of tasks; ARGS="--tasks 100000" for more
 	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py demo $(ARGS)

@@ -9,8 +9,24 @@ import stat
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
+from typing import Final
+
+# The option of the commands that write to a database by themselves.
+DATABASE_FROM_ENVIRONMENT: Final = "--database-from-environment"
+CAREFUL_COMMANDS: Final = ("run", "demo")
+
+
+def keep_to_embedded_database(arguments: Sequence[str], environ: MutableMapping[str, str]) -> None:
+    """Hide the database of the environment, unless the command line asks for it.
+
+    A `.env` for production may lie beside the code, and `run` makes an account, `demo` tasks.
+    """
+    is_careful = bool({*arguments[1:2]} & {*CAREFUL_COMMANDS})
+    if is_careful and DATABASE_FROM_ENVIRONMENT not in arguments:
+        # Empty and not absent: so it wins over the one in `.env`.
+        environ["ORCHESTRATOR_DATABASE_URL"] = ""
 
 
 def secret_key(data_dir: Path) -> str:

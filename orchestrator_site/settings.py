@@ -39,6 +39,8 @@ ALL_TYPES: Final = PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}
 
 
 def is_database_url(value: str) -> None:
+    if DEVELOPMENT and not value:
+        return
     try:
         parse_database_url(value)
     except ValueError as error:
@@ -114,6 +116,8 @@ def names(variable: str, default: str, **options: Any) -> list[str]:
 # its memory of queries all hold the text of tasks.
 DEVELOPMENT = env.bool("DEBUG", False)
 DATABASE_URL = env.str("DATABASE_URL", "" if DEVELOPMENT else NO_DEFAULT, validate=is_database_url)
+# In development the embedded PostgreSQL stands in where it is empty.
+IS_DATABASE_URL_GIVEN = bool(DATABASE_URL)
 REFLEX_URL = env.str("REFLEX_URL", "http://localhost:8080", validate=is_http_url)
 # Without it, `make run` starts the bundled Reflex Layer.
 IS_REFLEX_URL_GIVEN = bool(env.str("REFLEX_URL", ""))

@@ -1,6 +1,7 @@
 """`ORCHESTRATOR_DATABASE_URL`, read by libpq itself."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -49,6 +50,13 @@ def parse_database_url(url: str) -> dict[str, Any]:
         if key in _DJANGO_NAMES
     }
     return {**entries, "OPTIONS": parameters}
+
+
+def place_of(entries: Mapping[str, Any]) -> str:
+    """Return name and host of the database in entries of DATABASES, without its password."""
+    host = entries.get("HOST") or "this machine"
+    port = entries.get("PORT")
+    return f"{entries['NAME']} on {host}" + (f", port {port}" if port else "")
 
 
 def _check(parameters: dict[str, Any]) -> None:

@@ -44,7 +44,9 @@ FLAGGED: Final = 0.04
 CHARACTERS: Final = 60
 FIELDS: Final = ("goal", "context.note", "constraints[0]", "context.ticket.text")
 
-# Of clients, from the ranges that are for documents.
+# How addresses begin that are for documents, and belong to nobody (RFC 5737, RFC 3849).
+DOCUMENTATION_ADDRESSES: Final = ("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:")
+# Of clients, in these ranges: `holds_other_tasks` knows our tasks by them.
 ADDRESSES: Final = (
     *(f"192.0.2.{number}" for number in (10, 11, 12)),
     *(f"198.51.100.{number}" for number in (7, 23, 24, 88)),

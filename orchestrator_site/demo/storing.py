@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connection, models, transaction
 
 from orchestrator_site.demo.rows import EventRow, ReceiptRow, ResultRow, Rows, TaskRow
+from orchestrator_site.demo.screenings import DOCUMENTATION_ADDRESSES
 from safety.models import Receipt
 from tasks.events import Event
 from tasks.models import Task
@@ -36,6 +37,28 @@ def store(submissions: Iterable[Rows]) -> Iterator[int]:
             _copy(TaskResult, ResultRow, rows.results)
         stored += len(rows.tasks)
         yield stored
+
+
+def holds_other_tasks() -> bool:
+    """Return whether the database holds a task that did not come from here.
+
+    No client has an address of the ranges that are for documents; a task that came by plain SQL
+    has no receipt.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('tasks')")
+        if cursor.fetchone() == (None,):
+            return False
+        cursor.execute(
+            """
+            SELECT EXISTS (
+                SELECT FROM tasks LEFT JOIN receipts USING (id)
+                WHERE client_address LIKE ANY (%s) IS NOT TRUE
+            )
+            """,
+            [[f"{start}%" for start in DOCUMENTATION_ADDRESSES]],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def tidy_up() -> None:

@@ -38,7 +38,10 @@ def driver() -> Iterator[Chrome]:
 def browser_database_url(driver: Chrome) -> str:
     """A database of demonstration data; only where there is a browser to look at them."""
     url = new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], "browser")
-    for command in (["demo", f"--tasks={TASKS}"], ["shell", "--verbosity=0", f"--command={STAFF}"]):
+    for command in (
+        ["demo", "--database-from-environment", f"--tasks={TASKS}"],
+        ["shell", "--verbosity=0", f"--command={STAFF}"],
+    ):
         subprocess.run(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,

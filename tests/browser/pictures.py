@@ -46,10 +46,10 @@ def running(folder: Path) -> Iterator[tuple[str, str]]:
         "ORCHESTRATOR_DEBUG": "true",
         "ORCHESTRATOR_PORT": str(port),
     }
-    demo = [sys.executable, "manage.py", "demo", f"--tasks={TASKS}"]
+    demo = [sys.executable, "manage.py", "demo", "--database-from-environment", f"--tasks={TASKS}"]
     subprocess.run(demo, cwd=ROOT, env=environment, check=True)
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "run"],
+        [sys.executable, "manage.py", "run", "--database-from-environment"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -85,7 +85,7 @@ def measure(parts: Parts, options: Options) -> str:
 
 def fill(database: Database, tasks: int) -> None:
     subprocess.run(
-        [sys.executable, "manage.py", "demo", "--tasks", str(tasks)],
+        [sys.executable, "manage.py", "demo", "--database-from-environment", "--tasks", str(tasks)],
         cwd=ROOT,
         env=os.environ | {"ORCHESTRATOR_DATABASE_URL": database.url, "ORCHESTRATOR_DEBUG": "true"},
         # Apart from the tables.

@@ -16,6 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from psycopg.rows import namedtuple_row
 
+from orchestrator_site.demo.screenings import ADDRESSES, DOCUMENTATION_ADDRESSES
 from safety.findings import INJECTION_TYPES, PII_TYPES, Finding, Kind, Severity
 from safety.policy import Policy
 from tasks.models import TRANSITIONS, Status
@@ -26,13 +27,14 @@ YESTERDAY = "created_at >= %(day)s::date - 1 AND created_at < %(day)s::date"
 Connection = psycopg.Connection[Any]
 
 
-def demo(url: str, *arguments: str) -> "subprocess.Popen[str]":
+def demo(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "manage.py", "demo", *arguments],
+        [sys.executable, "manage.py", "demo", "--database-from-environment", *arguments],
         cwd=ROOT,
         env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url, "ORCHESTRATOR_DEBUG": "true"},
         stdout=subprocess.PIPE,
         text=True,
+        **options,
     )
 
 
@@ -54,7 +56,9 @@ def filled_url() -> str:
     process = demo(url, "--tasks", str(TASKS))
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert said.startswith(f"{TASKS:,} of {TASKS:,} tasks, ")
+    named, made = said.splitlines()
+    assert named.startswith("Using the database of ORCHESTRATOR_DATABASE_URL: demo on /")
+    assert made.startswith(f"{TASKS:,} of {TASKS:,} tasks, ")
     return url
 
 
@@ -267,7 +271,7 @@ def test_ctrl_c_leaves_whole_tasks_and_says_how_many(copy_url: str) -> None:
         said, _ = process.communicate(timeout=30)
         assert process.returncode == 0
         stored = value(connection, "count(*) FROM tasks") - TASKS
-        assert said.strip() == f"Stopped: {stored:,} tasks are stored."
+        assert said.splitlines()[-1] == f"Stopped: {stored:,} tasks are stored."
         whole = "count(*) FROM tasks JOIN receipts USING (id)"
         assert value(connection, whole) == TASKS + stored
 
@@ -282,3 +286,38 @@ def test_no_tasks_at_all_are_refused(settings: Any, number: str) -> None:
     settings.DEVELOPMENT = True
     with pytest.raises(CommandError, match="--tasks must be at least 1"):
         call_command("demo", "--tasks", number)
+
+
+SERVED = """
+INSERT INTO tasks (id, goal) VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'of a client');
+INSERT INTO receipts (id, verdict, client_address)
+VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'safe', '10.1.2.3');
+"""
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(SERVED, id="of a client"),
+        pytest.param("INSERT INTO tasks (goal) VALUES ('by hand')", id="by plain SQL"),
+    ],
+)
+def test_a_database_that_holds_a_task_of_others_is_named_and_refused(
+    copy_url: str, statements: str
+) -> None:
+    with look_into(copy_url) as connection:
+        connection.execute(statements)
+        process = demo(copy_url, "--tasks", "300", stderr=subprocess.STDOUT)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        folder = copy_url.partition("?host=")[2]
+        assert said.splitlines() == [
+            f"Using the database of ORCHESTRATOR_DATABASE_URL: demo_copy on {folder}",
+            f"CommandError: demo_copy on {folder} holds tasks that `demo` has not made. Nothing "
+            "was stored.",
+        ]
+        assert value(connection, "count(*) FROM tasks") == TASKS + 1
+
+
+def test_addresses_of_demonstration_tasks_are_those_they_are_known_by() -> None:
+    assert all(address.startswith(DOCUMENTATION_ADDRESSES) for address in ADDRESSES)

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 import requests
 
 from tests.environment import ROOT
+from tests.postgresql import new_database
 
 Make = Callable[..., "subprocess.Popen[str]"]
+FROM_ENVIRONMENT = "ARGS=--database-from-environment"
 PACKAGES = ("orchestrator_site", "tasks", "safety", ".venv")
 
 
@@ -62,9 +65,9 @@ def make(checkout: Path) -> Iterator[Make]:
     """Start a target of the Makefile in the background; what is left of it ends with the test."""
     started = []
 
-    def start(target: str, **variables: Any) -> "subprocess.Popen[str]":
+    def start(target: str, *arguments: str, **variables: Any) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            ["make", "-s", target],
+            ["make", "-s", target, *arguments],
             cwd=checkout,
             env=environment(**variables),
             stdout=subprocess.PIPE,
@@ -173,7 +176,7 @@ def test_run_with_the_example_file_as_it_is_changes_nothing(make: Make, checkout
 
 
 def test_run_with_a_wrong_setting_says_so_without_a_traceback(make: Make) -> None:
-    process = make("run", PORT="many", DATABASE_URL="mysql://db/name")
+    process = make("run", FROM_ENVIRONMENT, PORT="many", DATABASE_URL="mysql://db/name")
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert said.splitlines()[:3] == [
@@ -182,6 +185,62 @@ def test_run_with_a_wrong_setting_says_so_without_a_traceback(make: Make) -> Non
         "database)",
         "ORCHESTRATOR_PORT: Not a valid integer.",
     ]
+
+
+@pytest.fixture
+def production(checkout: Path) -> Iterator["psycopg.Connection[Any]"]:
+    """A migrated database; a `.env` beside the code leads to it, as one for production does."""
+    server_url = os.environ["ORCHESTRATOR_DATABASE_URL"]
+    url = new_database(server_url, "production")
+    (checkout / ".env").write_text(f"ORCHESTRATOR_DATABASE_URL={url}\n")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE production WITH (FORCE)")
+
+
+def counted(database: "psycopg.Connection[Any]") -> tuple[Any, ...]:
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in ("tasks", "auth_user"))
+    row = database.execute(f"SELECT {counts}").fetchone()
+    assert row is not None
+    return row
+
+
+def test_run_and_demo_leave_the_database_of_the_environment_alone(
+    make: Make, production: "psycopg.Connection[Any]"
+) -> None:
+    for variables in ({}, {"DATABASE_URL": "postgresql://ada:secret@127.0.0.1:1/none"}):
+        running = make("run", PORT=free_port(), WORKERS=1, **variables)
+        assert "the data stay in .data/." in read_until(running, "Ctrl-C")
+        said, _ = make("demo", "ARGS=--tasks 20", **variables).communicate(timeout=60)
+        assert "20 of 20 tasks" in said
+        running.terminate()
+        running.communicate(timeout=30)
+    assert counted(production) == (0, 0)
+
+
+def test_run_told_to_use_the_database_of_the_environment_names_it_first(
+    make: Make, production: "psycopg.Connection[Any]"
+) -> None:
+    running = make("run", FROM_ENVIRONMENT, PORT=free_port(), WORKERS=1)
+    said = read_until(running, "Ctrl-C").splitlines()
+    place = f"production on {production.info.host}"
+    assert said[0] == f"Using the database of ORCHESTRATOR_DATABASE_URL: {place}"
+    assert said[-1] == f"Ctrl-C stops everything; the data stay in {place}."
+    assert counted(production) == (0, 1)
+
+
+@pytest.mark.parametrize("target", ["run", "demo"])
+def test_the_database_of_an_environment_that_names_none_is_not_guessed(
+    make: Make, target: str
+) -> None:
+    process = make(target, FROM_ENVIRONMENT, PORT=free_port())
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert said.splitlines()[0] == (
+        "CommandError: --database-from-environment needs ORCHESTRATOR_DATABASE_URL, which is not "
+        "set."
+    )
 
 
 def test_migrate_without_a_database_says_so_in_one_line(make: Make) -> None:

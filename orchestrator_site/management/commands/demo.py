@@ -5,21 +5,21 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from orchestrator_site.demo.progress import Progress
-from orchestrator_site.demo.storing import store, tidy_up
+from orchestrator_site.demo.storing import holds_other_tasks, store, tidy_up
 from orchestrator_site.demo.submissions import submissions
+from orchestrator_site.management.database_choice import DevelopmentCommand
 from tasks.models import Task
 
 
-class Command(BaseCommand):
+class Command(DevelopmentCommand):
     help = "Fill the database with believable tasks of the last 30 days, for development."
-    # The database may still be without its tables.
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("--tasks", type=int, default=1_000, metavar="N", help="how many")
         parser.add_argument(
             "--seed",
@@ -34,6 +34,10 @@ class Command(BaseCommand):
             raise CommandError("This is for development only: start it with `make demo`.")
         if tasks < 1:
             raise CommandError("--tasks must be at least 1.")
+        place = self.name_database(**options)
+        # Tasks cannot be deleted: where clients have some, demonstration tasks would stay for good.
+        if options["database_from_environment"] and holds_other_tasks():
+            raise CommandError(f"{place} holds tasks that `demo` has not made. Nothing was stored.")
         call_command("migrate", verbosity=0, interactive=False)
         # Whoever runs it once more wants more tasks, and not the same ones again.
         random = Random(f"{seed} after {Task.objects.count()}")  # noqa: S311 - no secrets

@@ -16,9 +16,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.core.management.base import BaseCommand
 
 from orchestrator_site.address import in_url, why_unusable
+from orchestrator_site.management.database_choice import DevelopmentCommand
 from safety.gate import gate
 
 START_SECONDS = 60
@@ -27,14 +27,13 @@ POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.5
 
 
-class Command(BaseCommand):
+class Command(DevelopmentCommand):
     help = "Run the whole service for development: database, Reflex Layer, web server."
-    # The database may still be without its tables.
-    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEVELOPMENT:
             raise CommandError("This is for development only: start it with `make run`.")
+        self.data_place = self.name_database(**options)
         # manage.py turns the signals to stop into KeyboardInterrupt.
         try:
             with contextlib.ExitStack() as processes:
@@ -98,7 +97,7 @@ class Command(BaseCommand):
         ]
         if password is not None:
             lines.append(f"  Log in as admin with the password {password} (shown only this once)")
-        lines += ["Ctrl-C stops everything; the data stay in .data/.", ""]
+        lines += [f"Ctrl-C stops everything; the data stay in {self.data_place}.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
 
