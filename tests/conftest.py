@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from safety.gate import gate
 from tests.environment import ROOT
-from tests.postgresql import new_database
+from tests.postgresql import as_service, new_database
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import Service
 from tests.waiting import wait_for_probes
@@ -56,15 +56,21 @@ def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
 
 
 @pytest.fixture(scope="session")
-def service_database_url() -> str:
+def service_owner_url() -> str:
     """A migrated database for services, apart from the one that Django's tests roll back."""
     return new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], "service")
 
 
 @pytest.fixture(scope="session")
-def service_database(service_database_url: str) -> Iterator["psycopg.Connection[Any]"]:
-    """A look into the services' database."""
-    with psycopg.connect(service_database_url, autocommit=True) as connection:
+def service_database_url(service_owner_url: str) -> str:
+    """The same for the role of the service, so that each test of a service finds missing grants."""
+    return as_service(service_owner_url)
+
+
+@pytest.fixture(scope="session")
+def service_database(service_owner_url: str) -> Iterator["psycopg.Connection[Any]"]:
+    """A look into the services' database, by its owner."""
+    with psycopg.connect(service_owner_url, autocommit=True) as connection:
         yield connection
 
 

@@ -12,6 +12,7 @@ from typing import Self
 
 import psutil
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
 from tests.environment import ROOT
@@ -33,7 +34,17 @@ def new_database(server_url: str, name: str) -> str:
     return url
 
 
+def as_service(url: str) -> str:
+    """Return the URL of the same database for the role of the service."""
+    return url.replace("//postgres:@", f"//{conninfo_to_dict(url)['dbname']}_service@")
+
+
 def migrate(url: str) -> None:
+    """Bring a database up to date, for a service that has a role of its own there."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        role = f"{connection.info.dbname}_service"
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchall():
+            connection.execute(f"CREATE ROLE {role} LOGIN")
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity=0"],
         cwd=ROOT,

@@ -13,7 +13,7 @@ from selenium.webdriver import Chrome
 from tests.browser import chromium
 from tests.browser.console import PASSWORD, Console
 from tests.environment import ROOT
-from tests.postgresql import new_database
+from tests.postgresql import as_service, new_database
 from tests.service import Service
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
@@ -57,7 +57,7 @@ def browser_service(
 ) -> Iterator[Service]:
     with Service(
         tmp_path_factory.mktemp("browser"),
-        DATABASE_URL=browser_database_url,
+        DATABASE_URL=as_service(browser_database_url),
         REFLEX_URL=bundled_reflex_layer,
         WORKERS=1,
     ) as running:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import table
 from tests.faults.trial import LONG, SHORT, THREADS, WORKERS, Form, Observation, Stage, warm_up
-from tests.postgresql import Postgresql
+from tests.postgresql import Postgresql, as_service
 from tests.service import Service
 
 DATABASE_TIMEOUT_SECONDS = 2
@@ -75,7 +75,7 @@ def started(server: Postgresql, reflex_url: str, folder: Path, port: int = 0) ->
     return Service(
         folder,
         port=port,
-        DATABASE_URL=server.url,
+        DATABASE_URL=as_service(server.url),
         REFLEX_URL=reflex_url,
         WORKERS=WORKERS,
         THREADS=THREADS,

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.conftest import StartService
-from tests.postgresql import Postgresql
+from tests.postgresql import Postgresql, as_service
 from tests.service import Service
 
 TIMEOUT_SECONDS = 2
@@ -56,7 +56,7 @@ def migrated(server: Postgresql) -> Iterator[Postgresql]:
 def faulty(migrated: Postgresql, start_service: StartService, bundled_reflex_layer: str) -> Service:
     """A service on the database that the test maltreats."""
     return start_service(
-        DATABASE_URL=migrated.url,
+        DATABASE_URL=as_service(migrated.url),
         REFLEX_URL=bundled_reflex_layer,
         DATABASE_TIMEOUT_SECONDS=TIMEOUT_SECONDS,
         WORKERS=1,
