@@ -1,12 +1,11 @@
-# syntax=docker/dockerfile:1
-
 # Everything is installed here, so that the image that runs holds neither pip's cache nor
-# what building may need.
+# what building may need. Each file has to have the hash that requirements.lock says.
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements.txt ./
+COPY requirements.lock ./
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --require-hashes --only-binary=:all: -r requirements.lock
 
 FROM python:3.11-slim
 ENV PATH="/venv/bin:$PATH" \

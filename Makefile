@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage browser pictures faults bench check fix install migrate serve schema
+.PHONY: help run demo test coverage browser pictures faults bench containers check fix lock install \
+	migrate serve schema
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +33,9 @@ pictures: .venv/development ## Take the pictures of the documents anew (needs ch
 faults: .venv/development ## Break everything around the service, and count what clients were told
 	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
+containers: .venv/development ## Build the images and use the stack of docker-compose.yml (needs docker)
+	@$(BIN)/python -m pytest tests/containers $(ARGS)
+
 bench: .venv/development ## Load test: tables of speed, memory and scale (needs wrk and nginx)
 	@exec $(BIN)/python -m tests.load $(ARGS)
 
@@ -51,6 +55,9 @@ check: .venv/development ## Formatting, lint, types, migrations, API schema, dep
 fix: .venv/development ## Mend what formatting and lint can mend by themselves
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+lock: .venv/development ## Write the hashes of what the image installs to requirements.lock
+	@$(BIN)/python .ci/lock
 
 install: .venv/production ## Install what production needs
 

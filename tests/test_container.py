@@ -1,4 +1,4 @@
-"""The container files, as far as they can be checked without an engine."""
+"""The container files, as far as they can be checked without an engine; see tests/containers."""
 
 import re
 import shlex
@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from tests.environment import ROOT
+from tests.orchestrator_site.test_settings import known
 from tests.service import Service
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
 def instructions(name: str) -> list[str]:
@@ -55,9 +57,54 @@ def test_the_health_check_of_the_image_finds_a_healthy_service(service: Service)
     assert finished.returncode == 0
 
 
+def test_the_image_installs_nothing_without_its_hash() -> None:
+    [install] = [line for line in instructions("RUN") if "pip install" in line]
+    assert "--require-hashes" in install
+    assert install.split("-r ")[1] == "requirements.lock"
+
+
 def test_compose_runs_database_reflex_layer_and_web() -> None:
-    services = COMPOSE["services"]
-    assert set(services) == {"database", "reflex-layer", "migrate", "web"}
-    assert services["web"]["depends_on"].keys() == {"database", "migrate", "reflex-layer"}
-    command = services["reflex-layer"]["command"]
+    assert set(SERVICES) == {"database", "roles", "reflex-layer", "migrate", "web"}
+    assert SERVICES["web"]["depends_on"].keys() == {"database", "migrate", "reflex-layer"}
+    command = SERVICES["reflex-layer"]["command"]
     assert shlex.join(command[:3]) == "python -m safety.reflex_layer"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_container_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "pids_limit", "cpus"} <= service.keys()
+    assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
+
+
+def test_no_password_is_a_part_of_a_url() -> None:
+    for service in SERVICES.values():
+        for value in service.get("environment", {}).values():
+            assert not ("://" in str(value) and "${" in str(value))
+
+
+def test_the_reflex_layer_is_told_no_setting_and_meets_nobody_but_the_service() -> None:
+    assert not {"environment", "env_file", "secrets"} & SERVICES["reflex-layer"].keys()
+    assert SERVICES["reflex-layer"]["networks"] == ["screening"]
+    on_its_network = {name for name in SERVICES if "screening" in SERVICES[name]["networks"]}
+    assert on_its_network == {"reflex-layer", "web"}
+    assert COMPOSE["networks"]["screening"] == {"internal": True}
+
+
+def test_the_service_is_told_every_setting_but_not_the_password_of_the_owner() -> None:
+    environment = SERVICES["web"]["environment"]
+    # ORCHESTRATOR_DEBUG is not for a stack that is there for real.
+    assert environment.keys() == {f"ORCHESTRATOR_{name}" for name in known() - {"DEBUG"}} | {
+        "PGPASSWORD"
+    }
+    assert "${POSTGRES_PASSWORD" not in str(SERVICES["web"])
+    assert "env_file" not in SERVICES["web"]
+
+
+def test_the_port_of_the_machine_is_not_that_of_the_container() -> None:
+    assert SERVICES["web"]["ports"] == ["127.0.0.1:${ORCHESTRATOR_PORT:-8000}:8000"]
+    assert SERVICES["web"]["environment"]["ORCHESTRATOR_PORT"] == 8000
+    assert SERVICES["web"]["environment"]["ORCHESTRATOR_HOST"] == "0.0.0.0"  # noqa: S104

@@ -43,3 +43,25 @@ def test_each_line_says_what_it_is_for() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in lines_of(name):
             assert re.fullmatch(r"[\w.\-\[\]]+==[\w.]+ +# .{4,}", line), line
+
+
+def locked() -> dict[str, str]:
+    """The packages of requirements.lock, each with all of its line."""
+    lines = (ROOT / "requirements.lock").read_text().replace("\\\n", "").splitlines()
+    packages = (line.split(maxsplit=1) for line in lines if not line.startswith("#"))
+    return {canonicalize_name(pin.split("==")[0]): f"{pin} {hashes}" for pin, hashes in packages}
+
+
+def test_the_lock_holds_each_package_of_production_at_its_version_and_no_other() -> None:
+    pins = [Requirement(line.split("#")[0]) for line in lines_of("requirements.txt")]
+    assert {name: line.split()[0].split("==")[1] for name, line in locked().items()} == {
+        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins
+    }
+
+
+def test_each_package_of_the_lock_has_a_hash_for_each_processor() -> None:
+    for line in locked().values():
+        # One for both, where the package holds no machine code.
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64}){1,2}", line), line
+    compiled = {name for name, line in locked().items() if line.count("--hash") == 2}
+    assert {"psycopg-binary", "rpds-py"} <= compiled
