@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from safety.filters import DayFilter
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
 from safety.models import Receipt, ReceiptQuerySet, Verdict
-from safety.read_only import OddFilters, ReadOnlyModelAdmin
+from safety.read_only import OddRequests, ReadOnlyModelAdmin
 
 NOTHING: Final = "-"
 TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
@@ -49,7 +49,17 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class StaffAdmin(OddFilters, UserAdmin):
+class StaffAdmin(OddRequests, UserAdmin):
+    lookups = frozenset(
+        {
+            "is_staff__exact",
+            "is_superuser__exact",
+            "is_active__exact",
+            "groups__id__exact",
+            "groups__isnull",
+        }
+    )
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Say beside the permissions what it takes to enter, and what the roles are for."""
         described = {"description": ROLES_IN_WORDS}
@@ -60,7 +70,7 @@ class StaffAdmin(OddFilters, UserAdmin):
 
 
 @admin.register(Group)
-class RoleAdmin(OddFilters, GroupAdmin):
+class RoleAdmin(OddRequests, GroupAdmin):
     pass
 
 

@@ -88,6 +88,8 @@ logger_class = "orchestrator_site.gunicorn_log.Logger"
 keepalive = 75
 graceful_timeout = 30
 control_socket_disable = True
+# gunicorn would let any process of this machine move the service below another path by a header.
+forwarder_headers = ""
 if Path("/dev/shm").is_dir():  # noqa: S108
     # Workers show there that they live; on a disk, a busy one could make them look dead.
     worker_tmp_dir = "/dev/shm"  # noqa: S108

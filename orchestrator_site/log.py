@@ -7,11 +7,13 @@ a parser the line. So tracebacks are written as places and types, without messag
 import logging
 import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
 from orchestrator_site.request_id import current_request_id
+
+logger = logging.getLogger(__name__)
 
 # gunicorn quotes what it could not read, which may be the body of a request whose length
 # was announced wrongly.
@@ -50,6 +52,22 @@ class Formatter(JsonFormatter):
             lines.append(f"{type(error).__module__}.{type(error).__qualname__}\n")
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "".join(lines).rstrip()
+
+
+def log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Log a warning of Python without its message, which may quote a value.
+
+    It takes the place of `warnings.showwarning`, which writes a bare line.
+    """
+    where = {"category": category.__name__, "place": f"{filename}:{lineno}"}
+    logger.warning("Python warns of code", extra=where)
 
 
 def logging_settings(level: str) -> dict[str, Any]:

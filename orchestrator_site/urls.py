@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from orchestrator_site import views
+from orchestrator_site import documentation, views
 
 urlpatterns = [
     path("", views.RootView.as_view(), name="root"),
@@ -10,8 +10,8 @@ urlpatterns = [
     path("health", views.HealthView.as_view(), name="health"),
     path("ready", views.ReadyView.as_view(), name="ready"),
     path("metrics", views.MetricsView.as_view(), name="metrics"),
-    path("schema", views.SchemaView.as_view(), name="schema"),
-    path("docs", views.DocsView.as_view(url_name="schema"), name="docs"),
+    path("schema", documentation.SchemaView.as_view(), name="schema"),
+    path("docs", documentation.DocsView.as_view(url_name="schema"), name="docs"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
 ]

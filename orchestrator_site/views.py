@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema, inline_serializer
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
@@ -15,14 +13,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from orchestrator_site import VERSION
-from orchestrator_site.content_security import POLICY_HEADER, policy_of
 from orchestrator_site.metrics import metrics_page
 from orchestrator_site.readiness import readiness
 
 ROOT = {"service": "OctoLLM Orchestrator", "version": VERSION, "status": "operational"}
 HEALTH = {"status": "healthy"}
-# Swagger UI's styles hold their pictures themselves.
-DOCS_POLICY = policy_of(settings.SECURE_CSP | {"img-src": ["'self'", "data:"]})
 
 
 def _strings(name: str, *fields: str) -> Any:
@@ -59,21 +54,6 @@ class OneFormat:
         response: Response = super().handle_exception(error)  # type: ignore[misc]
         self.request.accepted_renderer = JSONRenderer()  # type: ignore[attr-defined]
         self.request.accepted_media_type = JSONRenderer.media_type  # type: ignore[attr-defined]
-        return response
-
-
-class SchemaView(OneFormat, SpectacularAPIView):
-    pass
-
-
-class DocsView(OneFormat, SpectacularSwaggerSplitView):
-    """Swagger UI, and the script that starts it."""
-
-    template_name = "docs.html"
-
-    def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
-        response: Response = super().finalize_response(*args, **kwargs)
-        response.headers[POLICY_HEADER] = DOCS_POLICY
         return response
 
 

@@ -1,6 +1,7 @@
 """What gunicorn serves."""
 
 import os
+import warnings
 from typing import Any
 
 import django
@@ -9,6 +10,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import parse_header_parameters
+
+from orchestrator_site.log import log_warning
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_site.settings")
 
@@ -47,7 +50,13 @@ class Handler(WSGIHandler):
 
 
 django.setup(set_prefix=False)
+warnings.showwarning = log_warning
+
+# Needs Django's settings.
+from orchestrator_site.documentation import prepare_schema  # noqa: E402
+
 application = Handler()
 # Imports all views and builds all routes now, before the workers fork and not during their
 # first requests.
 reverse("root")
+prepare_schema()

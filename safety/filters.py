@@ -1,7 +1,7 @@
 """Filters of the console's lists that take what staff type in."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -28,6 +28,8 @@ class FormFilter(admin.ListFilter):
 
     template = "admin/form_filter.html"
     inputs: tuple[Input, ...] = ()
+    # Parameters without a field, which only links of other pages set; the form takes them away.
+    of_links: tuple[str, ...] = ()
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], *others: Any) -> None:
         super().__init__(request, params, *others)
@@ -37,7 +39,7 @@ class FormFilter(admin.ListFilter):
 
     @property
     def names(self) -> list[str]:
-        return [field.name for field in self.inputs]
+        return [*(field.name for field in self.inputs), *self.of_links]
 
     def expected_parameters(self) -> list[str | None]:
         return [*self.names]
@@ -70,15 +72,24 @@ class DayFilter(FormFilter):
 
     title = "day (UTC)"
     inputs = (Input("from", "From", "date"), Input("to", "To", "date"))
+    # From one moment to before another.
+    of_links = ("created_at__gte", "created_at__lt")
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = self._day("from"), self._day("to")
-        if first:
-            queryset = queryset.filter(created_at__gte=first)
-        if last and last.date() < date.max:
-            queryset = queryset.filter(created_at__lt=last + timedelta(days=1))
+        first, last = self._moment("from"), self._moment("to")
+        since, until = self._moment("created_at__gte"), self._moment("created_at__lt")
+        if last:
+            # There is no day after the last one that Python knows.
+            last = last + timedelta(days=1) if last.date() < date.max else None
+        for moment in filter(None, (first, since)):
+            queryset = queryset.filter(created_at__gte=moment)
+        for moment in filter(None, (last, until)):
+            queryset = queryset.filter(created_at__lt=moment)
         return queryset
 
-    def _day(self, name: str) -> datetime | None:
-        value = self.given(name)
-        return datetime.combine(date.fromisoformat(value), time.min, UTC) if value else None
+    def _moment(self, name: str) -> datetime | None:
+        """Return the moment that is given, or the start of the day, in UTC unless it says else."""
+        if not (value := self.given(name)):
+            return None
+        moment = datetime.fromisoformat(value)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -25,7 +25,7 @@ from safety.findings import (
 # More than a text can hold; an answer of empty objects could have a hundred times as many.
 MAX_MATCHES: Final = 10_000
 # Its limiter counts minutes and hours; it names no time with a 200.
-RATE_LIMIT_RETRY_AFTER_SECONDS: Final = 30
+RATE_LIMIT_RETRY_AFTER_SECONDS: Final = 60
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _SEVERITIES = {severity.name.lower(): severity for severity in Severity}

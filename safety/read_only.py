@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
+from django.core.exceptions import BadRequest, ValidationError
 from django.db import DataError, connection
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -38,8 +40,27 @@ class BoundedChangeList(ChangeList):
             super().get_results(request)
 
 
-class OddFilters(admin.ModelAdmin):
-    """Shows all rows where a filter of the URL makes no sense, as Django does for most."""
+class OddRequests(admin.ModelAdmin):
+    """Answers requests for a list that make no sense.
+
+    Where a filter of the URL does not, all rows are shown, as Django does for most. Where an action
+    is to touch what can be no id, it is refused; so is a filter that the list does not offer.
+    """
+
+    # What a URL may filter by. Django would allow every field: also what the user may not see,
+    # to be read letter by letter, and what has no index.
+    lookups: frozenset[str] = frozenset()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup in self.lookups
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        try:
+            for ticked in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(ticked)
+        except ValidationError as error:
+            raise BadRequest("no id of a row") from error
+        return super().changelist_view(request, extra_context)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         try:
@@ -48,19 +69,13 @@ class OddFilters(admin.ModelAdmin):
             raise IncorrectLookupParameters from error
 
 
-class ReadOnlyModelAdmin(OddFilters):
+class ReadOnlyModelAdmin(OddRequests):
     """Takes away everything but the view permission."""
 
     # Both would count the whole table on every page.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
-    # What a URL may filter by. Django would allow every field: also what the user may not see,
-    # to be read letter by letter, and what has no index.
-    lookups: frozenset[str] = frozenset()
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in self.lookups
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -45,10 +45,7 @@ class OffersActions(admin.ModelAdmin):
         """Take what was ticked also where it has left the filter since: the preview says why."""
         if request.POST.get("select_across") != "1":
             ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)
-            try:
-                queryset = self.get_queryset(request).filter(pk__in=ticked)
-            except ValidationError as error:
-                raise BadRequest("no id of a task") from error
+            queryset = self.get_queryset(request).filter(pk__in=ticked)
         return super().response_action(request, queryset, *args)
 
     def verbs_for(self, request: HttpRequest, task: Task) -> list[Verb]:

@@ -10,6 +10,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from safety.gate import gate
 from tasks.models import Task
@@ -34,7 +35,15 @@ from tasks.serializers import (
 from tasks.services import submit_task
 
 
-class SubmitView(GenericAPIView[Task]):
+class NotStored(APIView):
+    """Answers that hold what clients wrote: no cache may keep them, those of errors neither."""
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return super().default_response_headers | {"Cache-Control": "no-store"}
+
+
+class SubmitView(NotStored, GenericAPIView[Task]):
     # Title and text of the page that a browser gets.
     name = "Submit a task"
     description = "All its text is screened first; an unsafe task is refused."
@@ -79,7 +88,7 @@ class SubmitView(GenericAPIView[Task]):
         return Response(describe_task(task), headers=headers)
 
 
-class TaskView(GenericAPIView[Task]):
+class TaskView(NotStored, GenericAPIView[Task]):
     name = "Task"
     description = "A task as it stands now, with its newest result."
 

@@ -1,12 +1,16 @@
 """Log lines: JSON, with the specification's keys."""
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 from django.conf import settings
 from gunicorn.config import Config
 
 from orchestrator_site.gunicorn_log import Logger
+from tests.environment import ROOT
 from tests.service import Service
 
 KEYS = ("timestamp", "level", "message", "logger", "request_id")
@@ -60,6 +64,21 @@ def test_gunicorn_gathers_nothing_for_a_log_of_its_own_requests() -> None:
     config.set("logconfig_dict", settings.LOGGING)
     # Whoever looked at the request would find none.
     Logger(config).access(None, None, None, None)
+
+
+def test_warning_of_python_is_a_line_without_its_message() -> None:
+    warns = "import warnings, orchestrator_site.wsgi; warnings.warn('a planted secret')"
+    ran = subprocess.run(
+        [sys.executable, "-c", warns], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    lines = [json.loads(line) for line in (ran.stdout + ran.stderr).splitlines()]
+    line = next(line for line in lines if line["message"] == "Python warns of code")
+    assert (line["level"], line["category"], line["place"]) == (
+        "WARNING",
+        "UserWarning",
+        "<string>:1",
+    )
+    assert "planted" not in ran.stdout
 
 
 def test_lines_of_gunicorn_are_json_too(service: Service) -> None:

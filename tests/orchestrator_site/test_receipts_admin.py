@@ -155,6 +155,9 @@ def test_receipt_of_a_refusal_has_no_task(verdict: str, reason: str, client: Cli
         "?from=2025-11-15&to=2025-11-15",
         "?from=2025-11-15",
         "?to=2025-11-15&from=",
+        # Without an offset it is UTC.
+        "?created_at__gte=2025-11-15&created_at__lt=2025-11-16",
+        "?created_at__gte=2025-11-16T00:59:59%2B01:00&created_at__lt=2025-11-16T00:00",
         "?q=request-1",
         "?verdict__exact=flagged&type=Email&from=2025-11-15&to=2025-11-15&q=request-1",
     ],
@@ -167,7 +170,7 @@ def test_filter_keeps_what_fits(query: str, console: Client) -> None:
         created_at=datetime(2025, 11, 15, 23, 59, 59, tzinfo=UTC),
     )
     # On the other side of the day that the filter names.
-    day = 14 if "from=2025" in query else 16
+    day = 14 if "from=2025" in query or "created_at" in query else 16
     receipt(request_id="request-10", created_at=datetime(2025, 11, day, tzinfo=UTC))
     assert listed(console, query) == {str(wanted.pk)}
 

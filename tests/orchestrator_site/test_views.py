@@ -69,6 +69,13 @@ def test_a_get_of_submit_is_for_browsers_only(service: Service) -> None:
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST, OPTIONS")
 
 
+def test_header_does_not_move_the_service_below_another_path(service: Service) -> None:
+    for name in ("SCRIPT_NAME", "PATH_INFO", "Script-Name"):
+        for value in ("/elsewhere", "/admin"):
+            response = service.get("/admin", headers={name: value})
+            assert (response.status_code, response.headers["Location"]) == (302, "/admin/")
+
+
 def test_every_answer_carries_its_length_and_the_request_id(service: Service) -> None:
     for path in ("/", "/nowhere", "/admin/", "/static/admin/css/base.css", "/metrics"):
         response = service.get(path)

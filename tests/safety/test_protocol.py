@@ -84,7 +84,7 @@ def test_a_rate_limit_in_a_200_is_no_clean_text(word: str) -> None:
     with pytest.raises(RateLimited) as caught:
         parse(answer(status=word))
 
-    assert (caught.value.reason, caught.value.retry_after_seconds) == ("rate limited", 30)
+    assert (caught.value.reason, caught.value.retry_after_seconds) == ("rate limited", 60)
 
 
 @pytest.mark.parametrize("word", ["error", "Error"])

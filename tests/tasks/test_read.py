@@ -161,3 +161,9 @@ def test_browsable_page_escapes_the_goal(client: Client) -> None:
     assert b"&lt;script&gt;alert(1)" in content
     assert b"<script>alert(1)" not in content
     assert b"</pre><b>" not in content
+
+
+def test_no_cache_may_keep_a_task_or_the_lack_of_one(client: Client) -> None:
+    for task_id, status in ((TaskFactory().pk, 200), (uuid.uuid4(), 404)):
+        response = client.get(f"/tasks/{task_id}")
+        assert (response.status_code, response["Cache-Control"]) == (status, "no-store")

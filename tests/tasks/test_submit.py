@@ -253,7 +253,7 @@ def test_lesser_injection_is_accepted_and_flagged(
         (says(b"", status="500 Internal Server Error"), "5"),
         (says(b"", status="400 Bad Request"), "5"),
         (says(b"", status="429 Too Many Requests", headers="Retry-After: 7\r\n"), "7"),
-        (says(answer(status="RateLimited")), "30"),
+        (says(answer(status="RateLimited")), "60"),
         (says(answer(status="fine")), "5"),
         (says(b"<html>"), "5"),
         (says({}), "5"),
