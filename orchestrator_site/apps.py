@@ -2,9 +2,11 @@ import logging
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db.models.signals import post_migrate
 
 from orchestrator_site.database.privileges import grant_to_service
+from orchestrator_site.staff_names import validate_staff_name
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +17,8 @@ class OrchestratorSiteConfig(AppConfig):
     def ready(self) -> None:
         # Once for each `migrate`, and Django sends it for applications that have models.
         post_migrate.connect(grant_to_service, sender=apps.get_app_config("tasks"))
+        # By the field, which forms and `createsuperuser` ask alike.
+        get_user_model()._meta.get_field("username").validators.append(validate_staff_name)
         if not settings.ENABLE_REFLEX_INTEGRATION:
             logger.warning(
                 "The Reflex Layer integration is switched off: tasks are accepted unscreened"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from tasks.events import EventKind
+from tasks.events import EventKind, kind_of_actor
 
 # The time is taken when the row is held, not when the statement began to wait for it: so the events
 # of a task have the order of their times.
@@ -26,8 +26,8 @@ _CHANGE: Final = """
         FROM before WHERE tasks.id = before.id
         RETURNING tasks.id, before.value, updated_at
     )
-    INSERT INTO task_events (task_id, kind, actor, reason, data, created_at)
-    SELECT id, %(kind)s, %(actor)s, %(reason)s,
+    INSERT INTO task_events (task_id, kind, actor, actor_kind, reason, data, created_at)
+    SELECT id, %(kind)s, %(actor)s, %(actor_kind)s, %(reason)s,
         jsonb_build_object('from', value, 'to', %(wanted)s::text), updated_at
     FROM changed
     RETURNING task_id
@@ -54,6 +54,7 @@ def change(
         "wanted": str(wanted),
         "kind": kind.value,
         "actor": actor,
+        "actor_kind": kind_of_actor(actor).value,
         "reason": reason,
     }
     with connection.cursor() as cursor:

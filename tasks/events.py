@@ -12,6 +12,19 @@ class EventKind(models.TextChoices):
     PRIORITY = "priority", "got another priority"
 
 
+class ActorKind(models.TextChoices):
+    """What an actor is. The names are refused for staff, whose own stand in the same column."""
+
+    SERVICE = "service", "service"
+    CLIENT = "client", "client"
+    STAFF = "staff", "staff"
+
+
+def kind_of_actor(actor: str) -> ActorKind:
+    """Return who acted by the name alone, which only staff have."""
+    return ActorKind.STAFF if actor else ActorKind.SERVICE
+
+
 class Event(models.Model):
     """One change of a task; the database refuses to change or delete it.
 
@@ -19,6 +32,7 @@ class Event(models.Model):
 
     Attributes:
         actor: the name of the member of staff; empty where it was the service itself.
+        actor_kind: one of `ActorKind`; null in events older than the column.
         reason: in the words of the actor.
         data: `from` and `to`, the status or priority before and after.
     """
@@ -34,6 +48,7 @@ class Event(models.Model):
     )
     kind = models.TextField(choices=EventKind)
     actor = models.TextField(default="", db_default="")
+    actor_kind = models.TextField(choices=ActorKind, null=True)  # noqa: DJ001 - old events
     reason = models.TextField(default="", db_default="")
     data = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     created_at = models.DateTimeField(db_default=Now())
@@ -52,7 +67,16 @@ class Event(models.Model):
             models.CheckConstraint(
                 condition=models.Q(kind__in=EventKind.values), name="task_events_kind_known"
             ),
+            models.CheckConstraint(
+                condition=models.Q(actor_kind__in=ActorKind.values),
+                name="task_events_actor_kind_known",
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.data.get('from')} → {self.data.get('to')}"
+
+    @property
+    def acted(self) -> ActorKind:
+        """Who acted, also where the column says nothing."""
+        return ActorKind(self.actor_kind or kind_of_actor(self.actor))

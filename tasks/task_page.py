@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from tasks.display import label
-from tasks.events import EventKind
+from tasks.events import ActorKind, EventKind
 from tasks.json_html import json_html
 from tasks.models import Priority, Status, Task, Verdict
 from tasks.permissions import may_view_content, may_view_receipt
@@ -44,7 +44,7 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
         "failure": _failure(task, entries) if is_content_shown else "",
         "timeline": [
             # What a reason of the service quotes, nobody knows.
-            _row(entry, is_reason_shown=is_content_shown or entry.actor != "")
+            _row(entry, is_reason_shown=is_content_shown or entry.acted is ActorKind.STAFF)
             for entry in entries
             if is_receipt_shown or entry.kind != SCREENED
         ],
@@ -81,7 +81,7 @@ def _failure(task: Task, entries: list[Entry]) -> str:
 
 
 def _row(entry: Entry, *, is_reason_shown: bool) -> Row:
-    who = {SUBMITTED: "client", SCREENED: "gate"}.get(entry.kind, "service")
+    who = "gate" if entry.kind == SCREENED else entry.acted.label
     reason = entry.reason if is_reason_shown else ""
     return Row(entry.at, _what(entry), entry.actor or who, reason)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from safety.models import Receipt
+from tasks.events import ActorKind
 from tasks.models import Task
 
 # A task may be put back, or get another priority, any number of times.
@@ -20,7 +21,8 @@ class Entry:
 
     Attributes:
         kind: `SUBMITTED`, `SCREENED` or one of `EventKind`.
-        actor: the name of the member of staff; empty where it was the client or the service.
+        acted: whether it was the client, the service or staff.
+        actor: the name of the member of staff; empty for the others.
         reason: in the words of the actor.
         data: `request_id` and `verdict` of a submission; `verdict`, `types`, `redacted_types` and
             `policy_version` of a screening; `from` and `to` of an event.
@@ -28,6 +30,7 @@ class Entry:
 
     kind: str
     at: datetime
+    acted: ActorKind = ActorKind.SERVICE
     actor: str = ""
     reason: str = ""
     data: dict[str, Any] = field(default_factory=dict)
@@ -41,11 +44,14 @@ def timeline(task: Task) -> list[Entry]:
     receipt = task.receipt
     request_id = "" if receipt is None else receipt.request_id
     submitted = Entry(
-        SUBMITTED, task.created_at, data={"request_id": request_id, "verdict": task.verdict}
+        SUBMITTED,
+        task.created_at,
+        ActorKind.CLIENT,
+        data={"request_id": request_id, "verdict": task.verdict},
     )
     screened = [] if receipt is None else [_screened(receipt)]
     events = [
-        Entry(event.kind, event.created_at, event.actor, event.reason, event.data)
+        Entry(event.kind, event.created_at, event.acted, event.actor, event.reason, event.data)
         for event in reversed(task.events.order_by("-id")[:MAX_EVENTS])
     ]
     return [submitted, *screened, *events]

@@ -23,7 +23,7 @@ from orchestrator_site.demo.texts import (
     Work,
 )
 from orchestrator_site.demo.words import Words
-from tasks.events import EventKind
+from tasks.events import EventKind, kind_of_actor
 from tasks.models import Priority, Status
 
 PRIORITY_SHARES: Final = {
@@ -178,7 +178,8 @@ class Life:
             else:
                 kind, before, priority = EventKind.PRIORITY, priority, step.to
             data = {"from": before.value, "to": step.to.value}
-            events.append(EventRow(self._id, kind.value, step.actor, step.reason, data, at))
+            acted = kind_of_actor(step.actor).value
+            events.append(EventRow(self._id, kind.value, step.actor, acted, step.reason, data, at))
         return events, status, priority
 
     def _results(self, events: Sequence[EventRow]) -> list[ResultRow]:

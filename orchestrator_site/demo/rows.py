@@ -46,6 +46,7 @@ class EventRow(NamedTuple):
     task_id: UUID
     kind: str
     actor: str
+    actor_kind: str
     reason: str
     data: dict[str, str]
     created_at: datetime

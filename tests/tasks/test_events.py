@@ -1,6 +1,9 @@
 """The events' table: what PostgreSQL takes, and what it refuses."""
 
+import os
 import re
+import subprocess
+import sys
 import uuid
 from typing import Any
 
@@ -112,6 +115,30 @@ def test_database_refuses_an_event_of_another_kind() -> None:
     task = TaskFactory()
     with pytest.raises(IntegrityError, match="task_events_kind_known"):
         Event.objects.create(task=task, kind="goal")
+
+
+@pytest.mark.django_db
+def test_database_refuses_an_actor_of_another_kind() -> None:
+    task = TaskFactory()
+    with pytest.raises(IntegrityError, match="task_events_actor_kind_known"):
+        Event.objects.create(task=task, kind="status", actor_kind="gate")
+
+
+def test_events_may_be_many_when_they_get_the_kind_of_their_actor(
+    service_database_url: str,
+) -> None:
+    """The migration looks at no row: it rewrites and validates nothing."""
+    statements = subprocess.run(
+        [sys.executable, "manage.py", "sqlmigrate", "tasks", "0007"],
+        cwd=ROOT,
+        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": service_database_url},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    [added] = re.findall("ADD COLUMN .*", statements)
+    assert added == 'ADD COLUMN "actor_kind" text NULL;'
+    assert statements.count("ADD CONSTRAINT") == statements.count("NOT VALID") == 1
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from safety.models import Receipt
-from tasks.events import Event
+from tasks.events import ActorKind, Event
 from tasks.models import Priority, Task
 from tasks.timeline import SCREENED, SUBMITTED, Entry, timeline
 from tests.factories import TaskFactory
@@ -38,7 +38,12 @@ def test_timeline_begins_with_submission_and_screening(
     task = submitted(client)
     receipt = Receipt.objects.get()
     assert timeline(task) == [
-        Entry(SUBMITTED, task.created_at, data={"request_id": "ours", "verdict": "flagged"}),
+        Entry(
+            SUBMITTED,
+            task.created_at,
+            ActorKind.CLIENT,
+            data={"request_id": "ours", "verdict": "flagged"},
+        ),
         Entry(
             SCREENED,
             receipt.created_at,
@@ -57,7 +62,12 @@ def test_timeline_begins_with_submission_and_screening(
 def test_timeline_of_a_task_that_came_past_the_gate_has_no_screening() -> None:
     task = TaskFactory()
     assert timeline(task) == [
-        Entry(SUBMITTED, task.created_at, data={"request_id": "", "verdict": "unscreened"})
+        Entry(
+            SUBMITTED,
+            task.created_at,
+            ActorKind.CLIENT,
+            data={"request_id": "", "verdict": "unscreened"},
+        )
     ]
 
 
@@ -92,3 +102,31 @@ def test_entry_cannot_be_changed() -> None:
     [entry] = timeline(TaskFactory())
     with pytest.raises(FrozenInstanceError):
         entry.kind = "status"
+
+
+def test_event_names_what_its_actor_is() -> None:
+    task = TaskFactory()
+    task.start()
+    task.cancel(actor="ada")
+    assert [event.actor_kind for event in Event.objects.all()] == ["service", "staff"]
+    assert [entry.acted for entry in timeline(task)] == [
+        ActorKind.CLIENT,
+        ActorKind.SERVICE,
+        ActorKind.STAFF,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("actor", "acted"), [("", ActorKind.SERVICE), ("service", ActorKind.STAFF)]
+)
+def test_old_event_tells_by_the_name_what_its_actor_was(actor: str, acted: ActorKind) -> None:
+    task = TaskFactory()
+    Event.objects.create(task=task, kind="status", actor=actor, data={"from": "a", "to": "b"})
+    assert Event.objects.get().actor_kind is None
+    assert timeline(task)[-1].acted is acted
+
+
+def test_event_of_a_client_is_one() -> None:
+    task = TaskFactory()
+    Event.objects.create(task=task, kind="status", actor_kind="client")
+    assert timeline(task)[-1].acted is ActorKind.CLIENT
