@@ -201,7 +201,7 @@ def _collect(pieces: _Pieces, path: Path, value: Any, *, is_fixed: bool = False)
         case dict():
             for key, item in value.items():
                 item_path = Path(key, path, key=len(pieces))
-                pieces.append(Piece(item_path, key, is_key=True, separator=": "))
+                pieces.append(Piece(item_path, key, is_key=True, is_fixed=is_fixed, separator=": "))
                 _collect(pieces, item_path, item, is_fixed=is_fixed)
 
 

@@ -197,14 +197,17 @@ def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Or
 def described(screening: Screening) -> list[dict[str, Any]]:
     """Return the first findings as JSON values, with the names of their fields.
 
-    A key in which something was found is not named: it may be the secret.
+    A key in which something was found is not named: it may be the secret. Of a refused submission
+    none is: no text of it is stored, and a key may be a person's name or what they suffer from.
     """
     pieces = screening.document.pieces
+    is_refused = screening.verdict is GateVerdict.BLOCKED
+    found_in = {place.piece for finding in screening.findings for place in finding.places}
     hidden = {
-        place.piece
-        for finding in screening.findings
-        for place in finding.places
-        if pieces[place.piece].is_key
+        number
+        for number, piece in enumerate(pieces)
+        # Names of fixed fields are ours.
+        if piece.is_key and (number in found_in or (is_refused and not piece.is_fixed))
     }
 
     def describe(finding: Finding) -> dict[str, Any]:

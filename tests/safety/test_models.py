@@ -65,13 +65,13 @@ def match_of(quoted: str, name: str = "Email") -> Match:
     return match(start, start + len(quoted.encode()), name)
 
 
-def screening_of(*matches: Match, **fields: Any) -> Screening:
-    return Screening(DOCUMENT, Verdict.BLOCKED, findings=locate(matches, DOCUMENT), **fields)
+def screening_of(*matches: Match, verdict: Verdict = Verdict.BLOCKED, **fields: Any) -> Screening:
+    return Screening(DOCUMENT, verdict, findings=locate(matches, DOCUMENT), **fields)
 
 
-def fields_of(*matches: Match) -> list[str]:
+def fields_of(*matches: Match, verdict: Verdict = Verdict.FLAGGED) -> list[str]:
     """Return the names of the fields that a receipt gives."""
-    found = described(screening_of(*matches))
+    found = described(screening_of(*matches, verdict=verdict))
     return [place["field"] for finding in found for place in finding["places"]]
 
 
@@ -245,6 +245,18 @@ def test_receipts_are_found_by_the_type_of_a_finding() -> None:
 )
 def test_a_finding_is_told_by_its_fields(quoted: str, fields: list[str]) -> None:
     assert fields_of(match_of(quoted)) == fields
+
+
+@pytest.mark.parametrize(
+    ("quoted", "fields"),
+    [
+        ("jane two", ["constraints[1]"]),
+        ("note: jane", ["context.*.*", "context.*.*"]),
+        ("jane@b", ["context.*.*"]),
+    ],
+)
+def test_refusal_names_no_key(quoted: str, fields: list[str]) -> None:
+    assert fields_of(match_of(quoted), verdict=Verdict.BLOCKED) == fields
 
 
 def test_a_key_with_a_finding_is_hidden_in_the_places_of_the_others() -> None:

@@ -88,7 +88,7 @@ def test_a_refusal_names_the_fields_and_keeps_no_text(
     body = {
         "goal": f"Grüße an {SECRET}",
         "constraints": ["ok", f"not {SECRET}"],
-        "context": {"user": {"note": f"x {SECRET}"}, SECRET: "value"},
+        "context": {"Jane_Doe_hiv_positive": {"note": f"x {SECRET}"}, SECRET: "value"},
     }
     assert submit(client, body).status_code == 403
     receipt = Receipt.objects.get()
@@ -96,11 +96,12 @@ def test_a_refusal_names_the_fields_and_keeps_no_text(
     assert [finding["places"] for finding in receipt.findings] == [
         [{"field": "goal", "start": 9, "end": 25, "is_key": False}],
         [{"field": "constraints[1]", "start": 4, "end": 20, "is_key": False}],
-        [{"field": "context.user.note", "start": 2, "end": 18, "is_key": False}],
+        [{"field": "context.*.*", "start": 2, "end": 18, "is_key": False}],
         [{"field": "context.*", "start": 0, "end": 16, "is_key": True}],
     ]
     assert Task.objects.count() == 0
     assert SECRET not in str(vars(receipt))
+    assert "Jane" not in str(vars(receipt))
 
 
 @pytest.mark.parametrize(
