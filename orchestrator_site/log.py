@@ -7,7 +7,7 @@ a parser the line. So tracebacks are written as places and types, without messag
 import logging
 import traceback
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -15,9 +15,13 @@ from orchestrator_site.request_id import current_request_id
 
 logger = logging.getLogger(__name__)
 
+# The line of each request; `orchestrator_site.observation` writes it.
+REQUEST_ANSWERED: Final = "Request answered"
 # gunicorn quotes what it could not read, which may be the body of a request whose length
 # was announced wrongly.
 _QUOTING_MESSAGES = ("Invalid request from ip=", "Error handling request")
+# Each worker says it in development, which is where it is on.
+_OF_RELOADER = "Reloader is on. Use in development only!"
 
 
 class ContextFilter(logging.Filter):
@@ -27,7 +31,7 @@ class ContextFilter(logging.Filter):
         record.request_id = current_request_id.get()
         if isinstance(record.msg, str) and record.msg.startswith(_QUOTING_MESSAGES):
             record.msg, record.args = record.msg.split(":")[0].split(" %s")[0], ()
-        return not _is_of_slow_sender(record)
+        return not _is_of_slow_sender(record) and record.msg != _OF_RELOADER
 
 
 def _is_of_slow_sender(record: logging.LogRecord) -> bool:
@@ -54,6 +58,36 @@ class Formatter(JsonFormatter):
         return "".join(lines).rstrip()
 
 
+class FormatterForPeople(Formatter):
+    """One short line, times of this machine; with the same fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created).astimezone()
+        text = _in_short(record)
+        if record.levelno > logging.INFO:
+            text = f"{record.levelname} {text}"
+        if record.exc_info and record.exc_info[1]:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        return f"{moment:%H:%M:%S} {text}"
+
+
+def _in_short(record: logging.LogRecord) -> str:
+    fields = {
+        name: value
+        for name, value in vars(record).items()
+        if name not in (*_RESERVED, "request", "request_id")
+    }
+    if record.msg == REQUEST_ANSWERED:
+        milliseconds = fields["duration_seconds"] * 1000
+        return f"{fields['method']} {fields['endpoint']} {fields['status']}, {milliseconds:.0f} ms"
+    words = (f"{name}={_plain(value)}" for name, value in fields.items())
+    return " ".join([record.getMessage(), *words])
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def log_warning(
     message: Warning | str,
     category: type[Warning],
@@ -70,8 +104,12 @@ def log_warning(
     logger.warning("Python warns of code", extra=where)
 
 
-def logging_settings(level: str) -> dict[str, Any]:
-    """Return the settings of logging for Django and for gunicorn alike."""
+def logging_settings(level: str, *, is_for_people: bool = False) -> dict[str, Any]:
+    """Return the settings of logging for Django and for gunicorn alike.
+
+    Args:
+        is_for_people: whether a person reads the lines as they come, and no program.
+    """
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -88,13 +126,14 @@ def logging_settings(level: str) -> dict[str, Any]:
                 },
                 # Django hands over the whole request.
                 "reserved_attrs": [*_RESERVED, "request"],
-            }
+            },
+            "people": {"()": FormatterForPeople},
         },
         "handlers": {
             "console": {
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stdout",
-                "formatter": "json",
+                "formatter": "people" if is_for_people else "json",
                 # On the handler: a filter of a logger does not see its children's records.
                 "filters": ["context"],
             }
@@ -102,17 +141,17 @@ def logging_settings(level: str) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             name: {"handlers": ["console"], "propagate": False, "level": own_level}
-            for name, own_level in _levels(level).items()
+            for name, own_level in _levels(level, is_for_people).items()
         },
     }
 
 
-def _levels(level: str) -> dict[str, str]:
+def _levels(level: str, is_for_people: bool) -> dict[str, str]:
     """Return the loggers that need a level of their own, mostly for what they quote."""
     above_debug = "INFO" if level == "DEBUG" else level
     return {
-        # Below INFO, it writes raw paths.
-        "gunicorn.error": above_debug,
+        # Below INFO, it writes raw paths. At INFO it tells of each process that it starts.
+        "gunicorn.error": "WARNING" if is_for_people and above_debug == "INFO" else above_debug,
         # Our own lines for requests and errors replace Django's, which hold the raw path.
         "django.request": "CRITICAL",
         # It quotes what was sent; the request's line says that it was refused.

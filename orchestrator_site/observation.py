@@ -4,11 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from orchestrator_site.endpoints import PROBES, endpoint_of, method_of
 from orchestrator_site.exceptions import error_type_of
+from orchestrator_site.log import REQUEST_ANSWERED
 from orchestrator_site.metrics import API_REQUESTS, ERRORS, REQUEST_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -30,9 +32,8 @@ class ObservationMiddleware:
         if error_type := error_type_of(response):
             ERRORS.labels(error_type).inc()
         logger.log(
-            # Probes come every few seconds and say nothing.
-            logging.DEBUG if endpoint in PROBES else logging.INFO,
-            "Request answered",
+            _level(request.path_info),
+            REQUEST_ANSWERED,
             extra={
                 "endpoint": endpoint,
                 "method": method,
@@ -42,3 +43,12 @@ class ObservationMiddleware:
             },
         )
         return response
+
+
+def _level(path: str) -> int:
+    """Return the level of what says nothing: probes, which come every few seconds.
+
+    To a person who develops, the files of a page say nothing either.
+    """
+    is_static = settings.DEVELOPMENT and path.startswith(settings.STATIC_URL)
+    return logging.DEBUG if path in PROBES or is_static else logging.INFO

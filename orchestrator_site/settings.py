@@ -285,7 +285,7 @@ SECURE_CSP = {
     "base-uri": ["'none'"],
 }
 
-LOGGING = logging_settings(LOG_LEVEL)
+LOGGING = logging_settings(LOG_LEVEL, is_for_people=DEVELOPMENT)
 
 # A gauge of migrations would ask the database at every start.
 PROMETHEUS_EXPORT_MIGRATIONS = False

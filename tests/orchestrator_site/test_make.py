@@ -38,7 +38,7 @@ def checkout() -> Iterator[Path]:
     # by which make sees that everything is installed.
     for name in ("manage.py", "Makefile", "requirements.txt", "requirements-dev.txt"):
         shutil.copy2(ROOT / name, folder)
-    for stamp in ("production", "development"):
+    for stamp in ("production", "running", "development"):
         (ROOT / ".venv" / stamp).touch()
     yield folder
     shutil.rmtree(folder)
@@ -131,11 +131,40 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
     assert psutil.wait_procs(processes, timeout=10)[1] == []
 
     again = make("run", PORT=port, WORKERS=1)
-    assert "password" not in read_until(again, "Ctrl-C")
+    said = read_until(again, "Ctrl-C")
+    assert password[1] not in said
+    assert "Log in as admin; for a new password: make run ARGS=--new-password" in said
     path = f"{base}/tasks/{task['task_id']}"
     assert requests.get(path, timeout=10).json()["goal"] == "Keep me"
     again.terminate()
     again.communicate(timeout=30)
+
+
+def may_log_in(base: str, password: str) -> bool:
+    with requests.Session() as browser:
+        browser.get(f"{base}/admin/login/", timeout=10)
+        form = {"username": "admin", "password": password}
+        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
+        answer = browser.post(f"{base}/admin/login/", data=form, timeout=10, allow_redirects=False)
+        return answer.status_code == 302
+
+
+def test_run_says_what_it_is_busy_with_and_sets_a_new_password(make: Make) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    passwords = []
+    for arguments in ([], ["ARGS=--new-password"]):
+        running = make("run", *arguments, PORT=port, WORKERS=1)
+        said = read_until(running, "Ctrl-C")
+        assert said.splitlines()[:2] == [
+            "Preparing the tables",
+            "Starting the Reflex Layer and the web server",
+        ]
+        passwords += re.findall(r"Log in as admin with the password (\S+)", said)
+        logs_in = [may_log_in(base, password) for password in passwords]
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate(timeout=30)
+    assert logs_in == [False, True]
 
 
 def test_run_on_a_busy_port_says_so_in_one_line(make: Make) -> None:

@@ -11,14 +11,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.core.management.base import CommandParser
 
 from orchestrator_site.address import in_url, why_unusable
 from orchestrator_site.management.database_choice import DevelopmentCommand
+from orchestrator_site.moving_line import MovingLine
 from safety.gate import gate
 
 START_SECONDS = 60
@@ -30,44 +32,57 @@ WATCH_SECONDS = 0.5
 class Command(DevelopmentCommand):
     help = "Run the whole service for development: database, Reflex Layer, web server."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--new-password", action="store_true", help="give the first staff account another one"
+        )
+
+    def handle(self, *args: Any, new_password: bool, **options: Any) -> None:
         if not settings.DEVELOPMENT:
             raise CommandError("This is for development only: start it with `make run`.")
         self.data_place = self.name_database(**options)
         # manage.py turns the signals to stop into KeyboardInterrupt.
         try:
             with contextlib.ExitStack() as processes:
-                self.run(processes)
+                self.run(processes, with_new_password=new_password)
         except KeyboardInterrupt:
             self.stdout.write("Stopped.")
 
-    def run(self, processes: contextlib.ExitStack) -> None:
+    def run(self, processes: contextlib.ExitStack, *, with_new_password: bool) -> None:
         """Start everything, and wait for Ctrl-C or for a process that ends by itself."""
         _check_port(settings.HOST, settings.PORT)
-        call_command("migrate", verbosity=0, interactive=False)
-        password = _make_staff_account()
+        if settings.ENABLE_REFLEX_INTEGRATION and settings.IS_REFLEX_URL_GIVEN:
+            _check_reflex_layer()
+        with MovingLine(sys.stdout) as line:
+            line.say("Preparing the tables")
+            call_command("migrate", verbosity=0, interactive=False)
+            account = _staff_account(with_new_password=with_new_password)
+            line.say("Starting the Reflex Layer and the web server")
+            started = self.start(processes)
+            self.wait_until_ready(started)
+        self.welcome(account)
+        while all(process.poll() is None for process in started):
+            time.sleep(WATCH_SECONDS)
+        raise CommandError("A process of the service ended by itself; see above.")
+
+    def start(self, processes: contextlib.ExitStack) -> list["subprocess.Popen[bytes]"]:
+        """Start the Reflex Layer, unless another one is asked, and the web server."""
         environment = os.environ | {"ORCHESTRATOR_DATABASE_URL": settings.DATABASE_URL}
         started = []
-        if settings.ENABLE_REFLEX_INTEGRATION:
-            if settings.IS_REFLEX_URL_GIVEN:
-                _check_reflex_layer()
-            else:
-                listener = processes.enter_context(socket.create_server(("127.0.0.1", 0)))
-                port, descriptor = listener.getsockname()[1], listener.fileno()
-                environment["ORCHESTRATOR_REFLEX_URL"] = f"http://127.0.0.1:{port}"
-                reflex_layer = _process(
-                    "safety.reflex_layer", "--fd", str(descriptor), pass_fds=[descriptor]
-                )
-                started.append(processes.enter_context(reflex_layer))
+        if settings.ENABLE_REFLEX_INTEGRATION and not settings.IS_REFLEX_URL_GIVEN:
+            listener = processes.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port, descriptor = listener.getsockname()[1], listener.fileno()
+            environment["ORCHESTRATOR_REFLEX_URL"] = f"http://127.0.0.1:{port}"
+            reflex_layer = _process(
+                "safety.reflex_layer", "--fd", str(descriptor), pass_fds=[descriptor]
+            )
+            started.append(processes.enter_context(reflex_layer))
         web = _process(
             "gunicorn", "--config", "python:orchestrator_site.gunicorn_conf", env=environment
         )
         started.append(processes.enter_context(web))
-        self.wait_until_ready(started)
-        self.welcome(password)
-        while all(process.poll() is None for process in started):
-            time.sleep(WATCH_SECONDS)
-        raise CommandError("A process of the service ended by itself; see above.")
+        return started
 
     def wait_until_ready(self, started: list["subprocess.Popen[bytes]"]) -> None:
         give_up_at = time.monotonic() + START_SECONDS
@@ -84,7 +99,7 @@ class Command(DevelopmentCommand):
             f"The service did not get ready in {START_SECONDS} s. /ready says: {answer}"
         )
 
-    def welcome(self, password: str | None) -> None:
+    def welcome(self, account: "Account") -> None:
         address = _address()
         lines = [
             "",
@@ -95,8 +110,15 @@ class Command(DevelopmentCommand):
             f"  Metrics        {address}/metrics",
             "  Demo data      make demo, in another terminal",
         ]
-        if password is not None:
-            lines.append(f"  Log in as admin with the password {password} (shown only this once)")
+        if account.password:
+            lines.append(
+                f"  Log in as {account.name} with the password {account.password} (shown only "
+                "this once)"
+            )
+        else:
+            lines.append(
+                f"  Log in as {account.name}; for a new password: make run ARGS=--new-password"
+            )
         lines += [f"Ctrl-C stops everything; the data stay in {self.data_place}.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
@@ -124,14 +146,31 @@ def _check_reflex_layer() -> None:
         )
 
 
-def _make_staff_account() -> str | None:
-    """Make the first staff account; return its password, None if there is one."""
+class Account(NamedTuple):
+    """The first staff account.
+
+    Attributes:
+        password: empty where it is not known.
+    """
+
+    name: str
+    password: str
+
+
+def _staff_account(*, with_new_password: bool) -> Account:
+    """Return the first staff account, which is made if there is none."""
     users = get_user_model().objects
-    if users.filter(is_staff=True).exists():
-        return None
+    # One that may log in, and rather one that may do everything.
+    account = users.filter(is_staff=True, is_active=True).order_by("-is_superuser", "pk").first()
+    if account and not with_new_password:
+        return Account(account.get_username(), "")
     password = secrets.token_urlsafe(12)
-    users.create_superuser("admin", password=password)
-    return password
+    if account:
+        account.set_password(password)
+        account.save(update_fields=["password"])
+    else:
+        account = users.create_superuser("admin", password=password)
+    return Account(account.get_username(), password)
 
 
 @contextlib.contextmanager
