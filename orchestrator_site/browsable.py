@@ -1,14 +1,44 @@
 """The browsable API in our own words and links, for those who ask for it."""
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 
+from django.urls import reverse
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 
+# A task's id in an answer, whose quotation marks are escaped.
+_TASK_ID: Final = re.compile(r"(&quot;task_id&quot;: &quot;)([0-9a-f-]{36})(&quot;)")
+
 
 class BrowsableRenderer(BrowsableAPIRenderer):
+    """A page with the answer and the form; its script sends the form, and keeps what was typed."""
+
     template = "browsable.html"
+
+    def get_context(
+        self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
+        form = context["raw_data_post_form"]
+        return context | {
+            "content": _with_links(context["content"]),
+            "example": form["_content"].value() if form else "",
+        }
+
+
+def _with_links(content: str) -> SafeString:
+    def link(found: re.Match[str]) -> str:
+        before, task_id, after = found.groups()
+        return f'{before}<a href="{reverse("task", args=[task_id])}">{task_id}</a>{after}'
+
+    # Escaped first, and then only what the pattern lets through is added.
+    return mark_safe(_TASK_ID.sub(link, escape(content)))  # noqa: S308
 
 
 class Negotiation(DefaultContentNegotiation):
@@ -26,3 +56,14 @@ class Negotiation(DefaultContentNegotiation):
             request, renderers, format_suffix
         )
         return chosen
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Name what is taken, where DRF would only quote what is not."""
+        parser = super().select_parser(request, parsers)
+        if parser is None:
+            known = ", ".join(parser.media_type for parser in parsers)
+            raise UnsupportedMediaType(
+                request.content_type,
+                detail=f"Send the body as {known}, and say so in Content-Type.",
+            )
+        return parser

@@ -12,10 +12,11 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from orchestrator_site.endpoints import CONSOLE
+from orchestrator_site.endpoints import CONSOLE, OTHER, endpoint_of
 from safety.exceptions import NoVerdict
 from safety.findings import Kind
 from tasks.exceptions import SubmissionBlocked
@@ -143,14 +144,15 @@ def database_reason(error: BaseException) -> str:
 def to_response(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Return the answer for a request outside of the API's views.
 
-    The console answers with a page, everything else with JSON.
+    The console and browsers get a page, programs get JSON.
     """
     response: HttpResponse
-    if request.path_info.startswith(CONSOLE):
+    if request.path_info.startswith(CONSOLE) or "text/html" in request.headers.get("Accept", ""):
         context = {"problem": problem, "reason": http.client.responses[problem.status]}
         response = render(None, "problem.html", context, status=problem.status)
     else:
         response = JsonResponse({"detail": problem.detail}, status=problem.status)
+    patch_vary_headers(response, ["Accept"])
     for name, value in problem.headers.items():
         response[name] = value
     response.error_type = problem.error_type  # type: ignore[attr-defined]
@@ -177,8 +179,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
-    return to_response(request, Problem(404, "Not found. The API is described at /docs."))
+    """Django's handler404: nothing of ours is at that path."""
+    meant = endpoint_of(request.path_info.removesuffix("/"))
+    detail = "The API is described at /docs."
+    if meant not in (OTHER, CONSOLE, "/"):
+        detail = f"{meant} is meant, without a slash at its end. {detail}"
+    return to_response(request, Problem(404, f"Not found. {detail}"))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

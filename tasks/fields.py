@@ -18,7 +18,7 @@ NOT_BLANK: Final = (
 )
 _not_blank = re.compile(NOT_BLANK)
 # A body may hold thousands of them; its sender needs only the first few.
-_MAX_UNKNOWN_SHOWN = 10
+MAX_UNKNOWN_SHOWN = 10
 
 
 def text_fault(text: str) -> str | None:
@@ -157,8 +157,8 @@ class KnownFieldsOnly(serializers.Serializer[Any]):
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
         errors: dict[str, Any] = {}
-        for name in sorted(data.keys() - self.fields.keys())[:_MAX_UNKNOWN_SHOWN]:
-            errors[_shown(name)] = [f"Unknown field. Known are {', '.join(self.fields)}."]
+        for name in sorted(data.keys() - self.fields.keys())[:MAX_UNKNOWN_SHOWN]:
+            errors[shown(name)] = [f"Unknown field. Known are {', '.join(self.fields)}."]
         try:
             value = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -168,6 +168,6 @@ class KnownFieldsOnly(serializers.Serializer[Any]):
         return value
 
 
-def _shown(name: str, length: int = 100) -> str:
+def shown(name: str, length: int = 100) -> str:
     """Return `name` fit for an answer."""
     return name.encode(errors="replace").decode()[:length].replace("\0", "?")

@@ -1,5 +1,6 @@
 """What the OpenAPI document says about the two requests: every answer, errors included."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from drf_spectacular.extensions import (
@@ -54,12 +55,14 @@ class DecimalFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-un
 DETAIL: Final = inline_serializer("Detail", {"detail": serializers.CharField()})
 
 
-def error(description: str, *details: str) -> OpenApiResponse:
-    """Describe an error answer, with its known details as examples."""
+def error(description: str, details: Mapping[str, str] | None = None) -> OpenApiResponse:
+    """Describe an error answer, with its known details as examples under short names."""
     return OpenApiResponse(
         DETAIL,
         description=description,
-        examples=[OpenApiExample(detail, value={"detail": detail}) for detail in details],
+        examples=[
+            OpenApiExample(name, value={"detail": text}) for name, text in (details or {}).items()
+        ],
     )
 
 
@@ -67,8 +70,8 @@ INVALID: Final = OpenApiResponse(
     OpenApiTypes.OBJECT,
     description="The body does not validate: a list of faults for each field, or one `detail`.",
     examples=[
-        OpenApiExample("A field is missing", value={"goal": ["This field is required."]}),
-        OpenApiExample("No JSON", value={"detail": "The body is not UTF-8."}),
+        OpenApiExample("A field", value={"goal": ["This field is required."]}),
+        OpenApiExample("The body", value={"detail": "The body is not UTF-8."}),
     ],
 )
 RETRY_AFTER: Final = OpenApiParameter(
@@ -93,10 +96,23 @@ REDACTED: Final = OpenApiParameter(
     description="The types of what was replaced before the task was stored, such as "
     "`Email, Phone`; absent if nothing was.",
 )
-UNAVAILABLE: Final = error(
+_LACKS: Final = {
+    "No database": "The database cannot be reached now. Try again later.",
+    "Overloaded": "Too many requests are under way. Try again in a moment.",
+}
+SUBMIT_UNAVAILABLE: Final = error(
     "Not now: no verdict can be had, the database cannot be reached, or too much is under "
     "way. Nothing was stored. Try again after `Retry-After` seconds.",
-    "No verdict on the safety of the task can be had now. Nothing was stored; try again later.",
+    {
+        "No verdict": "No verdict on the safety of the task can be had now. Nothing was stored; "
+        "try again later.",
+        **_LACKS,
+    },
+)
+READ_UNAVAILABLE: Final = error(
+    "Not now: the database cannot be reached, or too much is under way. Try again after "
+    "`Retry-After` seconds.",
+    _LACKS,
 )
 NOT_ACCEPTABLE: Final = error("`Accept` names neither `application/json` nor `text/html`.")
 
@@ -105,28 +121,33 @@ SUBMIT_ANSWERS: Final = {
     400: INVALID,
     403: error(
         "The gate refuses the task. Nothing was stored.",
-        "Safety check failed: PII detected in input",
-        "Safety check failed: injection detected in input",
-        "Safety check failed: PII and injection detected in input",
-        "Safety check failed: blocked by the Reflex Layer",
+        {
+            "PII": "Safety check failed: PII detected in input",
+            "Injection": "Safety check failed: injection detected in input",
+            "Both": "Safety check failed: PII and injection detected in input",
+            "Blocked": "Safety check failed: blocked by the Reflex Layer",
+        },
     ),
     405: error("Only POST."),
     406: NOT_ACCEPTABLE,
     411: error("A body in chunks."),
     413: error("The body is too large."),
-    415: error("The body is not JSON."),
+    415: error(
+        "The body is not JSON.",
+        {"Another type": "Send the body as application/json, and say so in Content-Type."},
+    ),
     500: error("A fault of the service."),
-    503: UNAVAILABLE,
+    503: SUBMIT_UNAVAILABLE,
 }
 READ_ANSWERS: Final = {
     200: TaskDetailSerializer,
-    404: error("There is no such task.", "Task not found"),
+    404: error("There is no such task.", {"Unknown": "Task not found"}),
     405: error("Only GET."),
     406: NOT_ACCEPTABLE,
     500: error("A fault of the service."),
-    503: UNAVAILABLE,
+    503: READ_UNAVAILABLE,
 }
 SUBMIT_EXAMPLES: Final = [OpenApiExample("A task", request_only=True, value=EXAMPLE)]
 TASK_ID: Final = OpenApiParameter(
-    "task_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The task's UUID."
+    "task_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The task's UUID."
 )

@@ -5,14 +5,16 @@ from uuid import UUID
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import MethodNotAllowed, NotFound
+from rest_framework.exceptions import MethodNotAllowed, NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from safety.gate import gate
+from tasks.fields import MAX_UNKNOWN_SHOWN, shown
 from tasks.models import Task
 from tasks.parsers import check_length
 from tasks.reading import read_task
@@ -53,6 +55,7 @@ class SubmitView(NotStored, GenericAPIView[Task]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
+            _check_parameters(request)
             check_length(request)
 
     @property
@@ -104,6 +107,16 @@ class TaskView(NotStored, GenericAPIView[Task]):
     def get(self, request: Request, task_id: str) -> Response:
         """The task as it stands now, with its newest result."""
         return Response(describe_read_task(read_task(_parsed(task_id))))
+
+
+def _check_parameters(request: Request) -> None:
+    """Refuse a parameter of the URL that nobody reads: a client may rely on it."""
+    # DRF reads this one, for the format of the answer.
+    known = {api_settings.URL_FORMAT_OVERRIDE}
+    if unknown := sorted(request.query_params.keys() - known)[:MAX_UNKNOWN_SHOWN]:
+        raise ValidationError(
+            {shown(name): ["Unknown parameter; the body is all that is read."] for name in unknown}
+        )
 
 
 def _parsed(task_id: str) -> UUID:

@@ -104,7 +104,9 @@ class Console:
             for entry in self.driver.get_log("browser")
             if entry["level"] in ("WARNING", "SEVERE")
         ]
-        pages = [message for message in said if "status of 40" in message and "/admin/" in message]
+        pages = [
+            message for message in said if "status of 4" in message and "/static/" not in message
+        ]
         elsewhere = [
             f"request to {url}"
             for url in self._requested()

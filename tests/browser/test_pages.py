@@ -28,6 +28,7 @@ PAGES = {
     "a group": "/admin/auth/group/1/change/",
     "password": "/admin/password_change/",
     "no such page": "/admin/nothing-here/",
+    "no such page of the API": "/nowhere",
     "browsable root": "/",
     "browsable submit": "/submit",
     "browsable task": "/tasks/{completed}",

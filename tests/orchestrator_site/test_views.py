@@ -1,5 +1,6 @@
 """What the service says of itself, and the pages for developers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -40,11 +41,30 @@ def test_a_probe_gets_its_answer_whatever_it_accepts(service: Service, path: str
     assert service.get(path, headers={"Accept": accept}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/submit/", "/health/", "/nowhere", "/tasks", "/tasks/", "//"])
+@pytest.mark.parametrize("path", ["/nowhere", "/tasks", "/tasks/", "//", "/nowhere/"])
 def test_what_is_not_ours_is_a_404_in_json(service: Service, path: str) -> None:
     response = service.get(path)
     assert response.status_code == 404
     assert response.json() == {"detail": "Not found. The API is described at /docs."}
+
+
+@pytest.mark.parametrize("path", ["/submit", "/health", "/docs"])
+def test_path_with_a_slash_too_many_is_told_what_is_meant(service: Service, path: str) -> None:
+    assert service.get(f"{path}/").json() == {
+        "detail": f"Not found. {path} is meant, without a slash at its end. The API is described "
+        "at /docs."
+    }
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/submit/", "/<script>"])
+def test_browser_that_asks_for_an_unknown_page_gets_a_page(service: Service, path: str) -> None:
+    response = service.get(path, headers=BROWSER)
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Vary"] == service.get(path).headers["Vary"] == "Accept"
+    assert "Not found." in response.text
+    assert 'href="/docs"' in response.text
+    assert "<script>" not in response.text
 
 
 @pytest.mark.parametrize("path", ["/health", "/", "/submit", "/docs", "/nowhere"])
@@ -96,6 +116,23 @@ def test_the_page_to_submit_offers_an_example(service: Service) -> None:
     assert "application/json" in page
 
 
+def test_ids_of_an_answer_are_links(service: Service) -> None:
+    body = {"goal": 'a "task_id": "00000000-0000-0000-0000-000000000000" <b>'}
+    page = service.request("POST", "/submit", json=body, headers=BROWSER)
+    assert page.headers["Cache-Control"] == "no-store"
+    path = page.headers["Location"]
+    assert re.findall('<a href="(/tasks/[^"]+)">', page.text) == [path, path]
+    assert "<b>" not in page.text.partition('id="answer"')[2].partition("{")[2]
+
+
+def test_page_of_a_refusal_does_not_hold_the_text(service: Service) -> None:
+    body = {"goal": "Write to jane.doe@example.org"}
+    page = service.request("POST", "/submit", json=body, headers=BROWSER)
+    assert (page.status_code, page.headers["Cache-Control"]) == (403, "no-store")
+    # Who sent it has it in the page it came from.
+    assert "jane" not in page.text
+
+
 def test_a_browser_reads_a_task(service: Service) -> None:
     task_id = service.submit({"goal": "Shown <b>as text</b>"}).json()["task_id"]
     page = service.get(f"/tasks/{task_id}", headers=BROWSER).text
@@ -130,6 +167,24 @@ def test_the_schema_describes_every_known_answer(schema: dict[str, Any]) -> None
 def test_an_unavailable_service_is_described_with_its_retry_after(schema: dict[str, Any]) -> None:
     answer = schema["paths"]["/submit"]["post"]["responses"]["503"]
     assert "Retry-After" in answer["headers"]
+
+
+def test_each_answer_has_examples_of_its_own_under_short_names(schema: dict[str, Any]) -> None:
+    def examples(path: str, method: str, status: str) -> dict[str, Any]:
+        answer = schema["paths"][path][method]["responses"][status]
+        found: dict[str, Any] = answer["content"]["application/json"]["examples"]
+        return found
+
+    assert {*examples("/tasks/{task_id}", "get", "503")} == {"NoDatabase", "Overloaded"}
+    assert {*examples("/submit", "post", "503")} == {"NoVerdict", "NoDatabase", "Overloaded"}
+    assert {*examples("/submit", "post", "403")} == {"PII", "Injection", "Both", "Blocked"}
+
+
+def test_ids_are_uuids_in_the_schema(schema: dict[str, Any]) -> None:
+    [task_id] = schema["paths"]["/tasks/{task_id}"]["get"]["parameters"]
+    assert task_id["schema"]["format"] == "uuid"
+    for name in ("Task", "TaskDetail"):
+        assert schema["components"]["schemas"][name]["properties"]["task_id"]["format"] == "uuid"
 
 
 @pytest.mark.parametrize("header", ["Location", "X-Redacted"])

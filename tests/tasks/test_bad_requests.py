@@ -16,6 +16,8 @@ from tests.service import ANSWER_SECONDS, Service
 GOOD = b'{"goal": "Analyze sentiment of user reviews"}'
 MAX_BODY_BYTES = 1_048_576
 NOT_FOUND = {"detail": "Not found. The API is described at /docs."}
+MEANT = "Not found. %s is meant, without a slash at its end. The API is described at /docs."
+OTHER_TYPE = {"detail": "Send the body as application/json, and say so in Content-Type."}
 TASK_NOT_FOUND = {"detail": "Task not found"}
 NOT_ACCEPTABLE = {"detail": "Could not satisfy the request Accept header."}
 HOST = {
@@ -89,28 +91,28 @@ def _comes_to_no_harm(service: Service) -> Iterator[None]:
         (
             ["Content-Type: -"],
             415,
-            {"detail": 'Unsupported media type "" in request.'},
+            OTHER_TYPE,
         ),
         (
             ["Content-Type: text/plain"],
             415,
-            {"detail": 'Unsupported media type "text/plain" in request.'},
+            OTHER_TYPE,
         ),
         (
             ["Content-Type: application/x-www-form-urlencoded"],
             415,
-            {"detail": 'Unsupported media type "application/x-www-form-urlencoded" in request.'},
+            OTHER_TYPE,
         ),
         # A browser's form; its parts are never read.
         (
             ["Content-Type: multipart/form-data; boundary=x"],
             415,
-            {"detail": 'Unsupported media type "multipart/form-data; boundary=x" in request.'},
+            OTHER_TYPE,
         ),
         (
             ["Content-Type: application/merge-patch+json"],
             415,
-            {"detail": 'Unsupported media type "application/merge-patch+json" in request.'},
+            OTHER_TYPE,
         ),
         (["Content-Type: application/json; charset=latin-1"], 400, CHARSET),
         (["Content-Type: application/json; charset=utf-16"], 400, CHARSET),
@@ -254,10 +256,10 @@ def test_body_of_a_refused_request_is_not_taken_for_a_request(
 @pytest.mark.parametrize(
     ("request_line", "status", "says"),
     [
-        ("POST /submit/", 404, NOT_FOUND),
+        ("POST /submit/", 404, {"detail": MEANT % "/submit"}),
         ("GET /tasks", 404, NOT_FOUND),
         ("GET /tasks/", 404, NOT_FOUND),
-        ("GET /tasks/x/", 404, NOT_FOUND),
+        ("GET /tasks/x/", 404, {"detail": MEANT % "/tasks/{task_id}"}),
         ("GET /tasks/a%2Fb", 404, NOT_FOUND),
         ("GET //", 404, NOT_FOUND),
         ("GET /../etc/passwd", 404, NOT_FOUND),
@@ -389,3 +391,30 @@ def test_other_request_id_is_replaced(given: str, service: Service) -> None:
 def test_every_answer_has_a_request_id(path: str, service: Service) -> None:
     ids = [service.get(path).headers["X-Request-ID"] for _ in range(2)]
     assert ids[0] != ids[1]
+
+
+@pytest.mark.parametrize(
+    ("query", "unknown"),
+    [
+        ("dryrun=true", ["dryrun"]),
+        ("priority=high&goal=x", ["goal", "priority"]),
+        ("%00=x", ["?"]),
+        ("format=json&forma=json", ["forma"]),
+    ],
+)
+def test_parameter_that_nobody_reads_is_refused(
+    query: str, unknown: list[str], service: Service
+) -> None:
+    response = service.request("POST", f"/submit?{query}", json={"goal": "Plan"})
+    assert response.status_code == 400
+    assert response.json() == {
+        name: ["Unknown parameter; the body is all that is read."] for name in unknown
+    }
+
+
+def test_format_of_the_answer_is_a_parameter_that_is_read(service: Service) -> None:
+    for accept in ("text/html, */*;q=0.8", "application/json"):
+        response = service.request(
+            "POST", "/submit?format=json", json={"goal": "Plan"}, headers={"Accept": accept}
+        )
+        assert (response.status_code, response.json()["status"]) == (200, "pending")
