@@ -5,12 +5,13 @@ from typing import Any, Final
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db.models import F, Func, JSONField, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from orchestrator_site.receipt_words import sentence
 from safety.filters import DayFilter
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
 from safety.models import Receipt, ReceiptQuerySet, Verdict
@@ -22,6 +23,11 @@ ROLES_IN_WORDS: Final = (
     "Who is to use this console needs the staff status and one of the groups. Viewer: tasks, "
     "without goals, contexts and results. Operator: all of the tasks, and the actions on them. "
     "Safety officer: receipts, refusals and the dry run. Admin: all of that, and the users."
+)
+FIRST_FINDINGS: Final = Func(
+    F("findings"),
+    template="jsonb_path_query_array(%(expressions)s, '$[0 to 9]')",
+    output_field=JSONField(),
 )
 # Of these verdicts came a task, under the id of the receipt.
 _ACCEPTED: Final = frozenset({Verdict.SAFE, Verdict.FLAGGED, Verdict.UNSCREENED})
@@ -95,23 +101,23 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     # No index serves the others.
     sortable_by = ("time",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Receipt]:
-        """Leave the findings to the page of one receipt: those of a list would fill the memory."""
-        receipts: QuerySet[Receipt] = super().get_queryset(request)
-        return receipts.defer("findings")
-
     def get_list_display(self, request: HttpRequest) -> Any:
         return (
             "time",
-            "verdict",
-            "reason",
-            "types_found",
-            "types_redacted",
-            "duration_ms",
+            "verdict_and_why",
             _task_column(request),
             "client_address",
             "request_id",
+            "duration_ms",
         )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Receipt]:
+        """Leave most findings to the page of one receipt: those of a list would fill the memory."""
+        receipts: QuerySet[Receipt] = super().get_queryset(request)
+        match = request.resolver_match
+        if match is None or match.url_name != "safety_receipt_changelist":
+            return receipts
+        return receipts.defer("findings").annotate(first_findings=FIRST_FINDINGS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [
@@ -119,10 +125,10 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        verdict = ("time", "verdict", "reason", "policy_version", "duration_ms")
+        verdict = ("time", "verdict_and_why", "policy_version", "duration_ms")
         findings = ("types_found", "types_redacted", "findings_count", "findings_table")
         origin = (_task_column(request), "client_address", "request_id")
-        reflex_layer = ("reflex_request_id", "cache_hit")
+        reflex_layer = ("reflex_request_id",)
         return (
             ("Verdict", {"fields": verdict}),
             ("Findings", {"fields": findings}),
@@ -133,6 +139,11 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     @admin.display(description="time (UTC)", ordering="created_at")
     def time(self, receipt: Receipt) -> str:
         return f"{receipt.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="verdict")
+    def verdict_and_why(self, receipt: Receipt) -> str:
+        first = vars(receipt).get("first_findings")
+        return sentence(receipt, receipt.findings if first is None else first)
 
     @admin.display(description="types found")
     def types_found(self, receipt: Receipt) -> str:
@@ -161,9 +172,10 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     def findings_table(self, receipt: Receipt) -> str:
         if not receipt.findings:
             return NOTHING
-        row = "<tr>" + "<td>{}</td>" * 5 + "</tr>"
+        row = "<tr>" + "<td>{}</td>" * 4 + '<td class="whole">{}</td></tr>'
         return format_html(
-            "<table><thead><tr><th>Kind</th><th>Type</th><th>Severity</th><th>Confidence</th>"
+            '<table class="stacks">'
+            "<thead><tr><th>Kind</th><th>Type</th><th>Severity</th><th>Confidence</th>"
             "<th>Field and characters</th></tr></thead><tbody>{}</tbody></table>{}",
             format_html_join("", row, map(_cells, receipt.findings)),
             _rest(receipt),

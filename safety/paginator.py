@@ -31,6 +31,6 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        # In no order: any rows are enough to be counted.
-        count = self.object_list.order_by()[: COUNT_LIMIT + 1].count()
+        # In no order, and nothing but their ids: any rows are enough to be counted.
+        count = self.object_list.order_by().values("pk")[: COUNT_LIMIT + 1].count()
         return Count(count) if count <= COUNT_LIMIT else AtLeast(COUNT_LIMIT)

@@ -110,3 +110,55 @@ def test_page_of_a_narrow_screen_does_not_scroll_sideways(
         console.open(PAGES[name].format(**ids))
         wide[name] = console.driver.execute_script("return document.documentElement.scrollWidth")
     assert {name: width for name, width in wide.items() if width > 400} == {}
+
+
+def test_narrow_screen_shows_every_label_and_reason(
+    console: Console, ids: dict[str, object]
+) -> None:
+    console.of_width(390, 900)
+    console.sign_in("admin")
+    outside = (
+        "return [...document.querySelectorAll(arguments[0])].filter(e => e.offsetParent)"
+        ".filter(e => { const r = e.getBoundingClientRect();"
+        " return r.left < 0 || r.right > innerWidth }).map(e => e.innerText)"
+    )
+    narrow = "return [...document.querySelectorAll(arguments[0])].map(e => e.offsetWidth)"
+    for name in ("tasks", "receipts", "a task that failed", "dashboard", "an action at rest"):
+        console.open(PAGES[name].format(**ids))
+        console.driver.execute_script(
+            "document.querySelectorAll('details').forEach(e => { e.open = true })"
+        )
+        assert console.all(".label"), name
+        assert console.driver.execute_script(outside, ".label, .whole, .field-short_goal") == []
+        widths = console.driver.execute_script(
+            narrow, ".stacks .whole, .field-short_goal, .field-verdict_and_why"
+        )
+        assert widths, name
+        assert min(width for width in widths if width) > 200, name
+
+
+def test_filters_of_a_narrow_screen_stand_above_the_rows_and_begin_closed(
+    console: Console,
+) -> None:
+    console.of_width(390, 900)
+    console.sign_in("admin")
+    console.open("/admin/tasks/task/?status__exact=failed")
+    filters, rows = console.find("#changelist-filter"), console.find("#result_list")
+    assert filters.rect["y"] + filters.rect["height"] <= rows.rect["y"]
+    opened = [
+        detail.get_attribute("data-filter-title")
+        for detail in console.all("#changelist-filter details[open]")
+    ]
+    assert opened == ["status"]
+    # A wide screen has room for all of them.
+    console.of_width(1366, 900)
+    console.open("/admin/tasks/task/")
+    assert console.all("#changelist-filter details:not([open])") == []
+
+
+def test_receipts_are_shown_whole_at_1366_pixels(console: Console) -> None:
+    console.of_width(1366, 900)
+    console.sign_in("admin")
+    console.open("/admin/safety/receipt/")
+    results = console.find("#changelist-form .results")
+    assert results.get_property("scrollWidth") == results.get_property("clientWidth")

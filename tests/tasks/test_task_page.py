@@ -58,7 +58,7 @@ def receipt_of(task: Task, **fields: Any) -> Receipt:
 def timeline_rows(html: str) -> list[list[str]]:
     [body] = re.findall(r"<tbody>(.*?)</tbody>", html, re.DOTALL)
     return [
-        [words(cell) for cell in re.findall(r"<td>(.*?)</td>", row)]
+        [words(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
         for row in body.split("<tr>")[1:]
     ]
 
