@@ -28,6 +28,7 @@ def keep_to_embedded_database(arguments: Sequence[str], environ: MutableMapping[
         # Empty and not absent: so it wins over the one in `.env`.
         environ["ORCHESTRATOR_DATABASE_URL"] = ""
 
+
 from orchestrator_site.moving_line import MovingLine
 
 
