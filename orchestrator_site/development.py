@@ -13,6 +13,8 @@ from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from orchestrator_site.moving_line import MovingLine
+
 # The option of the commands that write to a database by themselves.
 DATABASE_FROM_ENVIRONMENT: Final = "--database-from-environment"
 CAREFUL_COMMANDS: Final = ("run", "demo")
@@ -27,9 +29,6 @@ def keep_to_embedded_database(arguments: Sequence[str], environ: MutableMapping[
     if is_careful and DATABASE_FROM_ENVIRONMENT not in arguments:
         # Empty and not absent: so it wins over the one in `.env`.
         environ["ORCHESTRATOR_DATABASE_URL"] = ""
-
-
-from orchestrator_site.moving_line import MovingLine
 
 
 def secret_key(data_dir: Path) -> str:
