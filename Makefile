@@ -52,7 +52,7 @@ check: .venv/development ## Formatting, lint, types, migrations, API schema, dep
 	@$(NOWHERE) $(BIN)/python manage.py spectacular --validate --fail-on-warn \
 		| diff docs/openapi.yaml - || { echo "docs/openapi.yaml is old: make schema"; exit 1; }
 
-fix: .venv/development ## Mend what formatting and lint can mend by themselves
+fix: .venv/development ## Fix what formatting and lint can fix by themselves
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

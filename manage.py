@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line, with plain words for what an operator can mend."""
+"""Django's command line, with plain words for what an operator can fix."""
 
 import os
 import signal
