@@ -128,7 +128,9 @@ def test_the_screening_of_texts_is_measured_by_size(start: Start, folder: Path) 
     assert [line[0] for line in lines[2:]] == ["1,000", "10,000", "100,000"]
     for line in lines[2:]:
         prose, found, costliest = map(float, line[1:4])
-        assert 0 < prose < found <= costliest < 5_000
+        # One round says little about two texts that cost about the same.
+        assert 0 < prose < min(found, costliest)
+        assert max(found, costliest) < 5_000
     assert remains(folder) == []
 
 

@@ -203,10 +203,10 @@ def test_what_a_working_layer_refuses_does_not_count(
 
 
 def test_it_refuses_while_open_and_says_for_how_long(probe: Probe) -> None:
-    circuit = Circuit(failures=5, reset_seconds=6.5, probe=probe, listeners=(Changes(probe),))
+    circuit = Circuit(failures=5, reset_seconds=1.5, probe=probe, listeners=(Changes(probe),))
     opened(circuit, probe)
 
-    assert [refusal(circuit).retry_after_seconds for _ in range(20)] == [7] * 20
+    assert [refusal(circuit).retry_after_seconds for _ in range(20)] == [2] * 20
 
 
 def test_it_probes_until_a_probe_succeeds(circuit: Circuit, probe: Probe) -> None:

@@ -245,12 +245,12 @@ def test_a_redirect_is_not_followed(peer: ScriptedReflexLayer, client: Caller, s
         pytest.param("9" * 12, 3600, id="ages"),
         pytest.param("9" * 60_000, 3600, id="more-digits-than-python-reads"),
         # What is no number of seconds gets the time of the limiter's own counting.
-        ("Wed, 21 Oct 2065 07:28:00 GMT", 30),
-        ("-5", 30),
-        ("1.5", 30),
-        ("soon", 30),
-        ("", 30),
-        (None, 30),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", 60),
+        ("-5", 60),
+        ("1.5", 60),
+        ("soon", 60),
+        ("", 60),
+        (None, 60),
     ],
 )
 def test_a_rate_limit_says_when_to_come_again(
@@ -273,7 +273,7 @@ def test_a_rate_limit_in_a_200_is_one_too(peer: ScriptedReflexLayer, client: Cal
 
     error = refusal(client)
 
-    assert (type(error), error.retry_after_seconds) == (RateLimited, 30)
+    assert (type(error), error.retry_after_seconds) == (RateLimited, 60)
 
 
 def test_a_server_fault_gets_no_retry_and_no_wait(

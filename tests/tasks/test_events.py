@@ -129,7 +129,7 @@ def test_events_may_be_many_when_they_get_the_kind_of_their_actor(
 ) -> None:
     """The migration looks at no row: it rewrites and validates nothing."""
     statements = subprocess.run(
-        [sys.executable, "manage.py", "sqlmigrate", "tasks", "0007"],
+        [sys.executable, "manage.py", "sqlmigrate", "tasks", "0008"],
         cwd=ROOT,
         env=os.environ | {"ORCHESTRATOR_DATABASE_URL": service_database_url},
         capture_output=True,
