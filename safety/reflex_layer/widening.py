@@ -76,7 +76,7 @@ class _Translation:
     def node(self, node: Any, flags: int, is_first: bool, is_last: bool) -> tuple[str, float]:
         operation, value = str(node[0]), node[1]
         if operation in OF_ONE_CHARACTER:
-            return byte_class(characters(node, flags).possible), 1
+            return one_of(operation, tuple(value) if operation == "IN" else value, flags), 1
         if operation == "SUBPATTERN":
             group, added, removed, content = value
             flags = (flags | added) & ~removed
@@ -245,6 +245,12 @@ def without_case(codes: frozenset[int], others: Sequence[int]) -> Characters:
 def byte_of(code: int) -> int:
     """Return the byte that stands for a character in the shadow of a text."""
     return code if code in ASCII else min(BEYOND_ASCII) | code & max(ASCII)
+
+
+@lru_cache(maxsize=None)
+def one_of(operation: str, value: Any, flags: int) -> str:
+    """Return the class of a node; the tables have few different ones, each many times."""
+    return byte_class(characters((operation, value), flags).possible)
 
 
 def byte_class(codes: Iterable[int]) -> str:
