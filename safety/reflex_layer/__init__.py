@@ -6,7 +6,7 @@ its own with `python -m safety.reflex_layer`. It imports nothing of the Orchestr
     __main__ ──> app ──> processing ──> screening ──> pii, injection ──> scanner ──> widening
                   │          │                              └────> findings ──> folding
                   │          └──> request, answers
-                  └──> pool ┄┄> pool_process ──> processing
+                  └──> pool ──> template ┄┄> template_process ──> processing
 
     pii ──> cards, phones, credentials ──> patterns
     injection ──> injection_rules, persona ──> languages

@@ -10,6 +10,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import import_app
 
+from .template import Template
+
 THREADS = 64
 # Threads that long texts leave alone, for short ones, `/health`, `/ready` and `/metrics`.
 THREADS_FOR_OTHERS = 16
@@ -45,10 +47,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Callable[..., Any]:
         """Make the application and its pool, in the process that serves."""
-        places = THREADS - THREADS_FOR_OTHERS
-        application: Callable[..., Any] = import_app(
-            f"safety.reflex_layer.app:Application({places})"
-        )
+        # First, so that it imports the engine while this process does.
+        template = Template()
+        application_class = import_app("safety.reflex_layer.app:Application")
+        application: Callable[..., Any] = application_class(THREADS - THREADS_FOR_OTHERS, template)
         return application
 
 

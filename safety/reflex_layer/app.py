@@ -15,6 +15,7 @@ from .answers import OK, Response, json_response, refusal
 from .pool import Overloaded, Pool
 from .processing import Processed, failed, log_failure, process
 from .request import Refused, read_body, request_id
+from .template import Template
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -31,8 +32,8 @@ class Application:
     At most `places` long ones are under way at a time.
     """
 
-    def __init__(self, places: int) -> None:
-        self._pool = Pool(places)
+    def __init__(self, places: int, template: Template) -> None:
+        self._pool = Pool(places, template)
         self._routes: dict[str, tuple[tuple[str, ...], View]] = {
             "/process": (("POST",), self.process),
             "/health": (("GET", "HEAD"), health),

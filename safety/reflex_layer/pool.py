@@ -4,19 +4,17 @@ Each works on one request at a time and at a lower priority. One that dies is re
 request that it worked on is given to another one.
 """
 
+import contextlib
 import os
 import queue
-import subprocess
-import sys
+import signal
 import threading
 import time
 from multiprocessing.connection import Pipe
-from pathlib import Path
 
 from .processing import Processed, failed
 from .request import Refused
-
-ROOT = Path(__file__).parents[2]
+from .template import Template
 
 # The caller gives up after two seconds: what has waited longer is screened for nobody.
 LONGEST_WAIT_SECONDS = 1.5
@@ -43,20 +41,19 @@ class Overloaded(Refused):
 class Process:
     """One process and the connection to it, which both ends close when they end."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: Template) -> None:
+        """Raise OSError or EOFError if it does not start."""
         self._connection, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "safety.reflex_layer.pool_process", str(theirs.fileno())],
-                cwd=ROOT,
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C in a terminal ends the server, which ends its processes.
-                process_group=0,
-            )
-
-    def wait_until_ready(self) -> None:
-        """Raise EOFError if it does not start."""
-        self._connection.recv()
+        try:
+            with theirs:
+                template.fork(theirs)
+            if not self._connection.poll(LONGEST_START_SECONDS):
+                template.end()
+                raise TimeoutError
+            self._pid: int = self._connection.recv()
+        except (OSError, EOFError):
+            self._connection.close()
+            raise
 
     def ask(self, body: bytes, identifier: str) -> Processed:
         """Raise OSError or EOFError if it dies meanwhile, TimeoutError if it hangs."""
@@ -66,9 +63,14 @@ class Process:
         processed: Processed = self._connection.recv()
         return processed
 
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def kill(self) -> None:
+        """End it while it hangs, for only then its number is certainly still its own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, at which it ends unless it hangs."""
         self._connection.close()
 
 
@@ -78,7 +80,8 @@ class Pool:
     At most `places` requests are with them or wait for them.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, template: Template) -> None:
+        self._template = template
         self._idle: queue.Queue[Process] = queue.Queue()
         self._places = threading.BoundedSemaphore(places)
         starting = [self._add_process() for _ in range(processors())]
@@ -102,10 +105,12 @@ class Pool:
             try:
                 processed = process.ask(body, identifier)
             except TimeoutError:
-                self._replace(process)
+                process.kill()
+                self._add_process()
                 break
             except (OSError, EOFError):
-                self._replace(process)
+                process.close()
+                self._add_process()
             else:
                 self._idle.put(process)
                 return processed
@@ -117,10 +122,6 @@ class Pool:
         except queue.Empty:
             raise Overloaded from None
 
-    def _replace(self, process: Process) -> None:
-        process.end()
-        self._add_process()
-
     def _add_process(self) -> threading.Thread:
         """Start a process; it is ready for requests when the thread has ended."""
         thread = threading.Thread(target=self._start, daemon=True)
@@ -129,14 +130,11 @@ class Pool:
 
     def _start(self) -> None:
         while True:
-            process = Process()
             try:
-                process.wait_until_ready()
+                self._idle.put(Process(self._template))
             except (OSError, EOFError):
-                process.end()
                 time.sleep(PAUSE_SECONDS)
             else:
-                self._idle.put(process)
                 return
 
 

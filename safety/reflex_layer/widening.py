@@ -10,7 +10,7 @@ import importlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 # The parser of `re` itself: any other could read a pattern in another way than `re` does.
@@ -247,7 +247,7 @@ def byte_of(code: int) -> int:
     return code if code in ASCII else min(BEYOND_ASCII) | code & max(ASCII)
 
 
-@lru_cache(maxsize=None)
+@cache
 def one_of(operation: str, value: Any, flags: int) -> str:
     """Return the class of a node; the tables have few different ones, each many times."""
     return byte_class(characters((operation, value), flags).possible)

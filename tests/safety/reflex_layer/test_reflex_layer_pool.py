@@ -40,8 +40,19 @@ class Server:
         return worker
 
     @property
+    def template(self) -> psutil.Process:
+        [template] = self.worker.children()
+        return template
+
+    @property
     def pool(self) -> list[psutil.Process]:
-        return self.worker.children()
+        return self.template.children()
+
+    def wait_until_started(self) -> None:
+        # It is answered once a process is ready.
+        self.send_long(1)
+        while len(self.pool) < PROCESSORS:
+            post(self.url, {"text": SHORT})
 
     def send_long(self, number: int) -> list[requests.Response]:
         with ThreadPoolExecutor(number) as senders:
@@ -52,10 +63,7 @@ class Server:
 def started() -> Iterator[Server]:
     with serving() as (process, port):
         server = Server(psutil.Process(process.pid), f"http://127.0.0.1:{port}")
-        # It is answered once a process is ready.
-        server.send_long(1)
-        while len(server.pool) < PROCESSORS:
-            post(server.url, {"text": SHORT})
+        server.wait_until_started()
         yield server
 
 
@@ -191,6 +199,12 @@ def test_a_process_for_each_processor_gives_way_to_the_one_that_serves(server: S
     assert all(process.nice() > server.worker.nice() for process in server.pool)
 
 
+def test_ctrl_c_at_a_terminal_reaches_only_the_server(server: Server) -> None:
+    others = {os.getpgid(process.pid) for process in [server.template, *server.pool]}
+
+    assert os.getpgid(server.worker.pid) not in others
+
+
 def test_killed_processes_are_replaced_and_cost_at_most_their_requests(server: Server) -> None:
     killed = server.pool
     with stopped_pool(server, PROCESSORS) as waiting:
@@ -216,12 +230,47 @@ def test_a_process_that_hangs_costs_its_request_and_is_replaced(server: Server) 
     assert {process.pid for process in server.pool} != {process.pid for process in hanging}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("target", ["master", "worker"])
-def test_however_the_server_ends_its_processes_end_too(number: signal.Signals, target: str) -> None:
+def test_a_killed_template_is_replaced_when_a_process_is_needed(server: Server) -> None:
+    template, pool = server.template, server.pool
+    for process in [template, *pool]:
+        process.kill()
+
+    assert any(server.send_long(1)[0].status_code == 200 for _ in range(20))
+    assert server.template != template
+
+
+def test_processes_without_their_template_go_on_and_end_with_the_server(server: Server) -> None:
+    server.wait_until_started()
+    processes = server.pool
+    server.template.kill()
+    answers = server.send_long(CONNECTIONS)
+    server.worker.kill()
+    _, left = psutil.wait_procs(processes, timeout=TIMEOUT_SECONDS)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert left == []
+
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_however_the_worker_ends_its_processes_end_too(
+    server: Server, number: signal.Signals
+) -> None:
+    server.wait_until_started()
+    processes = [server.template, *server.pool]
+    server.worker.send_signal(number)
+    _, left = psutil.wait_procs(processes, timeout=TIMEOUT_SECONDS)
+
+    assert left == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_however_the_server_ends_its_processes_end_too(number: signal.Signals) -> None:
     with started() as server:
-        processes = server.pool
-        getattr(server, target).send_signal(number)
+        processes = [server.template, *server.pool]
+        server.master.send_signal(number)
         _, left = psutil.wait_procs(processes, timeout=TIMEOUT_SECONDS)
 
     assert left == []
