@@ -23,8 +23,14 @@ SECRET = "planted-jane@example.com"
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving() as (_, port):
+def metrics_of_others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory in which the web processes of a supervisor keep their metrics."""
+    return tmp_path_factory.mktemp("metrics")
+
+
+@pytest.fixture(scope="module")
+def url(metrics_of_others: Path) -> Iterator[str]:
+    with serving(PROMETHEUS_MULTIPROC_DIR=str(metrics_of_others)) as (_, port):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -270,11 +276,10 @@ def test_metrics_start_at_zero_and_count_requests_and_findings() -> None:
     assert grown["reflex_layer_screening_seconds_count"] == 2
 
 
-def test_metrics_of_the_web_processes_are_left_alone(tmp_path: Path) -> None:
-    with serving(PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) as (_, port):
-        post(f"http://127.0.0.1:{port}", {"text": "x"})
+def test_metrics_of_the_web_processes_are_left_alone(url: str, metrics_of_others: Path) -> None:
+    post(url, {"text": "x"})
 
-    assert list(tmp_path.iterdir()) == []
+    assert list(metrics_of_others.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,7 +1,9 @@
 """What RE2 finds is what the Python patterns find, over the whole of any text."""
 
 import random
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 
 import pytest
@@ -21,6 +23,7 @@ Spans = dict[int, list[tuple[int, int]]]
 TABLES = {"pii": pii.RULES, "injection": INJECTION_RULES, "disguises": DISGUISES}
 SCANNERS = {name: Scanner(rules) for name, rules in TABLES.items()}
 
+LAST, FEW_RARE = "\U0010ffff", "\U000100ff"
 TEXTS = 1500
 LONG_TEXTS = 6
 PIECES = [
@@ -93,6 +96,15 @@ def test_random_texts_have_the_matches_that_python_finds(name: str) -> None:
     assert len(found) > len(TABLES[name]) / 2
 
 
+@lru_cache(maxsize=1)
+def texts_of(pattern: re.Pattern[str]) -> st.SearchStrategy[str]:
+    """Return the texts that a pattern matches, with few of the rare characters.
+
+    Hypothesis takes half a minute to list the million of an e-mail address.
+    """
+    return st.from_regex(re.compile(pattern.pattern.replace(LAST, FEW_RARE), pattern.flags))
+
+
 @pytest.mark.parametrize(
     ("name", "index"), [(name, index) for name in TABLES for index in range(len(TABLES[name]))]
 )
@@ -107,7 +119,7 @@ def test_random_texts_have_the_matches_that_python_finds(name: str) -> None:
 def test_texts_made_of_a_pattern_have_the_matches_that_python_finds(
     name: str, index: int, data: st.DataObject
 ) -> None:
-    made = data.draw(st.from_regex(TABLES[name][index].pattern))
+    made = data.draw(texts_of(TABLES[name][index].pattern))
     around = data.draw(st.sampled_from(["{}", "{0}{0}", "x{}x", " {} ", "é{}é", "{0}, {0}\n{0}"]))
     folded = fold(around.replace("{}", "{0}").replace("{0}", made))
 
