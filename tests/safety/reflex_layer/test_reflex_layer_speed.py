@@ -3,6 +3,7 @@
 import json
 import statistics
 import time
+from itertools import chain
 
 import pytest
 
@@ -16,7 +17,10 @@ QUARTER_BYTES = LARGEST_TEXT_BYTES // 4
 # A text four times as long may take eight times as long; what is quadratic takes sixteen.
 MOST_TIMES = 8
 SHORTEST_SECONDS = 0.003
-MOST_TRIES = 4
+MOST_TRIES = 6
+
+# How much more than the yardstick a text may seem to take beside other work on the machine.
+MARGIN = 1.5
 
 LONG, QUARTER = dict(costly()), dict(costly(QUARTER_BYTES))
 
@@ -30,7 +34,11 @@ def seconds(text: str) -> float:
 
 @pytest.fixture(scope="module")
 def yardstick() -> float:
-    """Return the processor time of a fixed piece of work.
+    return current_yardstick()
+
+
+def current_yardstick() -> float:
+    """Return the processor time of a fixed piece of work, as the machine is at the moment.
 
     It is what the costliest text may take: 120 ms on the machine that the limit was set for.
     """
@@ -45,9 +53,12 @@ def seconds_of_fixed_work() -> float:
 
 @pytest.mark.parametrize("name", LONG)
 def test_a_costly_text_takes_bounded_time(name: str, yardstick: float) -> None:
-    # What else runs on the processor can only make it slower: one good try is enough.
+    # What else the machine does can only make it slower: one good try is enough. It is held
+    # against the fixed work beside it, which the same makes slower too.
+    yardsticks = chain([yardstick], (current_yardstick() for _ in range(MOST_TRIES - 1)))
+
     assert any(
-        seconds(LONG[name]) < min(yardstick, within(QUARTER[name])) for _ in range(MOST_TRIES)
+        seconds(LONG[name]) < min(MARGIN * limit, within(QUARTER[name])) for limit in yardsticks
     )
 
 
