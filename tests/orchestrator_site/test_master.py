@@ -52,7 +52,7 @@ def test_stopped_worker_is_replaced_and_its_connections_end(service: Service) ->
             with contextlib.suppress(ConnectionError):
                 client.sendall(REQUEST)
                 assert client.recv(1000) == b""
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 1
     assert service.submit().status_code == 200
     # A process that was killed is listed until the master has noticed its end.
     wait_until(lambda: not {*workers} & {*service.workers})
@@ -62,8 +62,7 @@ def test_stopped_worker_is_replaced_and_its_connections_end(service: Service) ->
 
 def test_worker_that_goes_on_at_once_is_left_alone(service: Service) -> None:
     workers = service.workers
-    # More often than the master looks.
-    for _ in range(30):
+    for _ in range(5):
         workers[0].suspend()
         assert service.get("/health").status_code == 200
         workers[0].resume()
