@@ -1,4 +1,4 @@
-"""What is replaced in a document before it is stored, and the way back.
+"""The redaction of a document: labels in place of findings, and the way back to the original.
 
 All positions are those of the original, however often the document is redacted anew: what is
 found in a redacted text leads back to the characters that the client sent.

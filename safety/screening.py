@@ -1,4 +1,4 @@
-"""A screening: what the Reflex Layer finds in one submission, and what the policy makes of it."""
+"""A screening: the findings of the Reflex Layer in one submission, and the policy's verdict."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ MAX_REDACTIONS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """What was found, and what follows from it.
+    """The findings in one submission, and their consequences.
 
     Attributes:
         document: as the client sent it.
@@ -65,7 +65,7 @@ def screen(document: Document, *, ask: Callable[[str], Answer], policy: Policy) 
             _count(Verdict.BLOCKED)
             return _refused(document, findings, error.reason)
         found = tuple(_traced(locate(answer.matches, redaction.document), redaction))
-        # What is not replaced is found each time.
+        # A finding that is not replaced is found again each time.
         known = set(findings)
         findings += [finding for finding in found if finding not in known]
         judgement = policy.judge(found, reflex_layer_blocks=answer.blocked)
@@ -95,7 +95,7 @@ def screen(document: Document, *, ask: Callable[[str], Answer], policy: Policy) 
 def _traced(findings: Iterable[Finding], redaction: Redaction) -> Iterator[Finding]:
     """Yield what was found in the redacted document with its places in the original.
 
-    What lies in labels of ours and nowhere else is no finding.
+    A finding that lies inside our own labels does not count.
     """
     for finding in findings:
         traced = [redaction.original_place(place) for place in finding.places]

@@ -168,6 +168,28 @@ def test_redacted_text_is_shown_as_it_would_be_stored(
     assert shown(content, "redacted") == "to [EMAIL], &lt;b&gt;"
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown_as"),
+    [
+        (answer(pii_matches=[{}] * 10_001), "too many findings"),
+        # Of the redacted text it quotes words that are not there.
+        (pii(start=0, end=3, matched_text="a@b"), "pii"),
+    ],
+    ids=["too-many", "quoted-elsewhere"],
+)
+def test_refusal_says_its_reason(
+    console: Client,
+    reflex_layer: ScriptedReflexLayer,
+    settings: Any,
+    sent: dict[str, Any],
+    shown_as: str,
+) -> None:
+    settings.PII_ACTION = PiiAction.REDACT
+    gate.cache_clear()
+    reflex_layer.behaviour = says(sent)
+    assert cells(tried(console, "a@b, here"))["Blocked for"] == shown_as
+
+
 def test_finding_without_a_place_is_listed_and_not_marked(
     console: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
