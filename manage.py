@@ -5,11 +5,14 @@ import os
 import signal
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-from django.db import Error as DatabaseError
+# Nothing is started yet: a Ctrl-C during the imports ends the process, without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from orchestrator_site.development import keep_to_embedded_database
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402
+from django.core.management import execute_from_command_line  # noqa: E402
+from django.db import Error as DatabaseError  # noqa: E402
+
+from orchestrator_site.development import keep_to_embedded_database  # noqa: E402
 
 
 def main() -> None:
