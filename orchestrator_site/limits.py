@@ -1,4 +1,4 @@
-"""What a request may take: a body, a place among those under way, time of the database."""
+"""The limits of a request: its body, a place among those under way, time of the database."""
 
 import math
 import threading

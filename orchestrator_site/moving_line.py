@@ -1,4 +1,4 @@
-"""What a start is busy with, for the person who waits for it."""
+"""The progress of a start, for the person who waits for it."""
 
 import shutil
 from typing import Any, Self, TextIO

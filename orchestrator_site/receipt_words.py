@@ -1,4 +1,4 @@
-"""What a receipt says, in a sentence: what was found, where, and what that did."""
+"""A receipt in a sentence: the findings, their fields, and their effect."""
 
 from collections.abc import Sequence
 from typing import Any, Final

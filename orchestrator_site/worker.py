@@ -215,7 +215,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _close_longest_idle(self) -> bool:
         """Close the connection that has been of no use for longest; return whether one was."""
         idle = heapq.merge(self.keepalived_conns, self.pending_conns, key=lambda conn: conn.timeout)
-        # What has arrived on one is dispatched at the next turn.
+        # A connection on which something has arrived is dispatched at the next turn.
         conn = next((conn for conn in idle if not _has_sent(conn.sock)), None)
         if conn is not None:
             is_kept = conn in self.keepalived_conns

@@ -13,7 +13,7 @@ class EventKind(models.TextChoices):
 
 
 class ActorKind(models.TextChoices):
-    """What an actor is. The names are refused for staff, whose own stand in the same column."""
+    """The kinds of actors. Staff cannot have these names, since theirs stand in the same column."""
 
     SERVICE = "service", "service"
     CLIENT = "client", "client"
@@ -78,5 +78,5 @@ class Event(models.Model):
 
     @property
     def acted(self) -> ActorKind:
-        """Who acted, also where the column says nothing."""
+        """Return the kind of the actor, also for events from before the column existed."""
         return ActorKind(self.actor_kind or kind_of_actor(self.actor))

@@ -10,7 +10,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-# What is made of a value costs far more than to read it, down to the screening.
+# Reading a value is cheap; validating and screening it costs far more.
 MAX_VALUES: Final = 20_000
 
 

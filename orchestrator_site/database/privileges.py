@@ -1,4 +1,4 @@
-"""What the role of the running service may do; each `migrate` grants it anew.
+"""The privileges of the running service's role; each `migrate` grants them anew.
 
 The owner of the tables migrates and prunes. The service can work under a role of its own, whose
 name is that of the database with `_service` after it. It reads and adds receipts and events, and

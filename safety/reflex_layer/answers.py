@@ -1,4 +1,4 @@
-"""What is sent back: JSON, or the protocol's error body."""
+"""The answers of the service: JSON, or the protocol's error body."""
 
 import json
 from collections.abc import Mapping

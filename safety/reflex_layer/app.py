@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STARTED = time.monotonic()
 
-# What takes no longer to screen than to hand to another process and back.
+# A text of this size is screened as fast as it is handed to another process and back.
 LARGEST_SHORT_BODY_BYTES = 8 * 1024
 
 

@@ -32,7 +32,7 @@ MOST_NEIGHBOURS = 1
 NEAR = 120
 LONGEST_PHONE = 15
 
-# What may lie between two groups: a mark, or a line's end and the next name of an object.
+# Two groups are separated by a mark, or a line's end and the next name of an object.
 MARK = "[ \t._/·•-]{1,3}"
 UNNAMED = r"[ \t]{0,3}[\n,;|][ \t]{0,3}"
 NAMED = rf"{UNNAMED}[a-z_][a-z0-9_ -]{{0,31}}: "

@@ -25,7 +25,7 @@ class Rule:
     in_links: bool = True
 
 
-# What may stand between a word and its value: "phone number of the client is 555 ...".
+# Allowed between a word and its value: "phone number of the client is 555 ...".
 BETWEEN = (
     r"[\s\"'(:=#.,*_/-]|numbers?|num|nr|no|is|was|at|on|me|us|him|her|them|my|our|the|to|of|for|"
     r"customer|client|user|patient|employee|work|home|cell|mobile|phone|new|old|back|or|and|id|"

@@ -37,7 +37,7 @@ BYTES_OF_A_CODE = 4
 
 
 class Rule(Protocol):
-    """What is looked for, in the text with its case or in lower case."""
+    """A pattern to look for, in the text with its case or in lower case."""
 
     @property
     def pattern(self) -> re.Pattern[str]: ...

@@ -155,7 +155,7 @@ def is_only(content: Any, operation: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """What a node for one character matches, in bytes of the shadow.
+    """The characters that a node matches, in bytes of the shadow.
 
     Attributes:
         possible: bytes of which some character is matched.
