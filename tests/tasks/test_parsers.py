@@ -2,6 +2,7 @@
 test_bad_input.py."""
 
 import contextlib
+import sys
 import time
 from typing import Any
 
@@ -149,4 +150,6 @@ def test_a_megabyte_of_anything_takes_little_processor_time(body: bytes) -> None
             parse_submission(parse_json(body))
         return time.thread_time() - started
 
-    assert min(seconds() for _ in range(5)) < JUDGED_SECONDS
+    # Coverage, where it is measured, looks at every line.
+    allowed_seconds = JUDGED_SECONDS * (3 if sys.gettrace() else 1)
+    assert min(seconds() for _ in range(5)) < allowed_seconds
