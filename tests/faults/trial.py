@@ -83,7 +83,6 @@ def observe(
     fault: Callable[[Load], None],
     *,
     done: str,
-    recovery_seconds: float = RECOVERY_SECONDS,
     kills_workers: bool = False,
     is_of_clients: bool = False,
 ) -> Observation:
@@ -91,7 +90,6 @@ def observe(
 
     Args:
         fault: returns at the fault's end.
-        recovery_seconds: how long after that requests may go wrong.
         kills_workers: the connections of a killed process break, that of a probe too.
         is_of_clients: it is other clients or one process, and no client may notice it for long.
     """
@@ -100,12 +98,12 @@ def observe(
         before = _most_held(stage, load)
         fault(load)
         ended_at = time.monotonic()
-        recovered_seconds = _recover(load, ended_at, stage.form, recovery_seconds)
+        recovered_seconds = _recover(load, ended_at, stage.form)
         after = _settle(stage, load, before)
     rows = rows_of(load, stage.database_url)
     wrong = broken_promises(load.outcomes, rows, may_break_connections=kills_workers)
     wrong += wrong_probes(load.probes, may_lose=int(kills_workers))
-    wrong += _wrong_recovery(load, ended_at, recovered_seconds, recovery_seconds)
+    wrong += _wrong_recovery(load, ended_at, recovered_seconds)
     wrong += _wrong_footprint(before, after)
     wrong += _wrong_inside(stage)
     if is_of_clients or kills_workers:
@@ -143,9 +141,9 @@ def _last_trouble_at(load: Load) -> float:
     return max((one.ended_at for one in load.outcomes if one.status != 200), default=-math.inf)
 
 
-def _recover(load: Load, ended_at: float, form: Form, recovery_seconds: float) -> float:
+def _recover(load: Load, ended_at: float, form: Form) -> float:
     """Wait until nothing has gone wrong for a while; return when the last thing did."""
-    give_up_at = ended_at + recovery_seconds + form.calm_seconds
+    give_up_at = ended_at + RECOVERY_SECONDS + form.calm_seconds
     while time.monotonic() < give_up_at:
         load.go_on(GLANCE_SECONDS)
         if time.monotonic() - max(ended_at, _last_trouble_at(load)) > form.calm_seconds:
@@ -213,10 +211,8 @@ def _wrong_inside(stage: Stage) -> list[str]:
     return wrong
 
 
-def _wrong_recovery(
-    load: Load, ended_at: float, recovered_seconds: float, may_take_seconds: float
-) -> list[str]:
-    if recovered_seconds > may_take_seconds:
+def _wrong_recovery(load: Load, ended_at: float, recovered_seconds: float) -> list[str]:
+    if recovered_seconds > RECOVERY_SECONDS:
         return [f"requests went wrong until {recovered_seconds:.1f} s after the fault"]
     if not any(one.is_stored and one.began_at > ended_at for one in load.outcomes):
         return ["no task was stored after the fault"]
