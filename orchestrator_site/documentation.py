@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orchestrator_site.content_security import POLICY_HEADER, policy_of
+from orchestrator_site.serving.content_security import POLICY_HEADER, policy_of
 from orchestrator_site.views import OneFormat
 
 # Swagger UI's styles hold their pictures themselves.

@@ -13,7 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from orchestrator_site.database.waiting import database_allowance
-from orchestrator_site.exceptions import database_reason
+from orchestrator_site.problems import database_reason
 from safety.gate import gate
 
 logger = logging.getLogger(__name__)

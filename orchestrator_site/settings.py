@@ -15,9 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
 from environs import Env, EnvValidationError, ValidationError, validate
 
-from orchestrator_site import VERSION, development
+from orchestrator_site import VERSION
 from orchestrator_site.database.url import parse_database_url
-from orchestrator_site.log import logging_settings
+from orchestrator_site.development import embedded as development
+from orchestrator_site.observability.log import logging_settings
 from orchestrator_site.variables import PREFIX, forget_service_addresses, unknown_variables
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
@@ -135,7 +136,7 @@ HTTPS = env.bool("HTTPS", not DEVELOPMENT)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0))
 WORKERS = env.int("WORKERS", 4, validate=validate.Range(1))
 # Two of them are kept for health checks, and the console has some of its own beside them; see
-# orchestrator_site/limits.py.
+# orchestrator_site/serving/limits.py.
 THREADS = env.int("THREADS", 8, validate=validate.Range(3))
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_048_576, validate=validate.Range(1))
 PII_ACTION = env.enum("PII_ACTION", PiiAction.BLOCK, enum=PiiAction, by_value=True)
@@ -197,7 +198,7 @@ DATABASES["default"]["OPTIONS"] |= {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "orchestrator_site",
-    "orchestrator_site.console_config.ConsoleConfig",
+    "orchestrator_site.console.config.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -211,25 +212,26 @@ INSTALLED_APPS = [
     "tasks",
 ]
 MIDDLEWARE = [
-    "orchestrator_site.content_security.ContentSecurityMiddleware",
-    "orchestrator_site.request_id.RequestIdMiddleware",
+    "orchestrator_site.serving.content_security.ContentSecurityMiddleware",
+    "orchestrator_site.observability.request_id.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "orchestrator_site.observation.ObservationMiddleware",
-    "orchestrator_site.limits.AdmissionMiddleware",
-    "orchestrator_site.limits.ConcurrencyMiddleware",
-    "orchestrator_site.limits.DatabaseAllowanceMiddleware",
+    "orchestrator_site.observability.observation.ObservationMiddleware",
+    "orchestrator_site.serving.limits.AdmissionMiddleware",
+    "orchestrator_site.serving.limits.ConcurrencyMiddleware",
+    "orchestrator_site.serving.limits.DatabaseAllowanceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "orchestrator_site.console_middleware.SessionMiddleware",
+    "orchestrator_site.console.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "orchestrator_site.console_middleware.AuthenticationMiddleware",
-    "orchestrator_site.console_middleware.MessageMiddleware",
+    "orchestrator_site.console.middleware.AuthenticationMiddleware",
+    "orchestrator_site.console.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "orchestrator_site.django_metrics.PrometheusAfterMiddleware",
+    "orchestrator_site.observability.django_metrics.PrometheusAfterMiddleware",
 ]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "orchestrator_site/console/templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -240,8 +242,8 @@ TEMPLATES = [
         },
     }
 ]
-# orchestrator_site/limits.py bounds bodies. No form here has a file: what is sent as one is read
-# over, and never stored.
+# orchestrator_site/serving/limits.py bounds bodies. No form here has a file field: uploaded files
+# are read and dropped.
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 FILE_UPLOAD_HANDLERS: list[str] = []
 
@@ -261,13 +263,14 @@ USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "orchestrator_site/console/static"]
 # Static files come straight out of the installed packages: nothing to collect, no folder.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
-CSRF_FAILURE_VIEW = "orchestrator_site.exceptions.csrf_failure"
+CSRF_FAILURE_VIEW = "orchestrator_site.problems.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Redirects to HTTPS and HSTS belong to the proxy that ends TLS.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
@@ -295,12 +298,12 @@ REST_FRAMEWORK = {
         "rest_framework.renderers.JSONRenderer",
         "orchestrator_site.browsable.BrowsableRenderer",
     ],
-    "DEFAULT_PARSER_CLASSES": ["tasks.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["tasks.api.parsers.StrictJSONParser"],
     # The specification has none yet.
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
-    "EXCEPTION_HANDLER": "orchestrator_site.exceptions.answer_api_error",
+    "EXCEPTION_HANDLER": "orchestrator_site.problems.answer_api_error",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "orchestrator_site.browsable.Negotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
@@ -314,5 +317,5 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": False},
     "COMPONENT_SPLIT_REQUEST": True,
     "TAGS": [{"name": "tasks"}, {"name": "service"}],
-    "ENUM_NAME_OVERRIDES": {"Status": "tasks.models.Status", "Priority": "tasks.models.Priority"},
+    "ENUM_NAME_OVERRIDES": {"Status": "tasks.states.Status", "Priority": "tasks.states.Priority"},
 }

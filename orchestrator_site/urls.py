@@ -6,7 +6,7 @@ from orchestrator_site import documentation, views
 
 urlpatterns = [
     path("", views.RootView.as_view(), name="root"),
-    path("", include("tasks.urls")),
+    path("", include("tasks.api.urls")),
     path("health", views.HealthView.as_view(), name="health"),
     path("ready", views.ReadyView.as_view(), name="ready"),
     path("metrics", views.MetricsView.as_view(), name="metrics"),
@@ -16,7 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "orchestrator_site.exceptions.bad_request"
-handler403 = "orchestrator_site.exceptions.forbidden"
-handler404 = "orchestrator_site.exceptions.not_found"
-handler500 = "orchestrator_site.exceptions.server_error"
+handler400 = "orchestrator_site.problems.bad_request"
+handler403 = "orchestrator_site.problems.forbidden"
+handler404 = "orchestrator_site.problems.not_found"
+handler500 = "orchestrator_site.problems.server_error"

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from orchestrator_site import VERSION
-from orchestrator_site.metrics import metrics_page
+from orchestrator_site.observability.metrics import metrics_page
 from orchestrator_site.readiness import readiness
 
 ROOT = {"service": "OctoLLM Orchestrator", "version": VERSION, "status": "operational"}

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import parse_header_parameters
 
-from orchestrator_site.log import log_warning
+from orchestrator_site.observability.log import log_warning
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_site.settings")
 

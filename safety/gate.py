@@ -9,8 +9,6 @@ from typing import Final, Protocol
 import pybreaker
 from django.conf import settings
 
-from safety.circuit import Circuit
-from safety.client import ReflexClient
 from safety.document import Document
 from safety.exceptions import CircuitOpen, NoVerdict
 from safety.metrics import (
@@ -21,9 +19,11 @@ from safety.metrics import (
     SCREENING_SECONDS,
     UNSCREENED,
 )
+from safety.outbound.circuit import Circuit
+from safety.outbound.transport import Deadline, DeadlineAdapter
 from safety.policy import Policy, Verdict
+from safety.reflex_client.client import ReflexClient
 from safety.screening import Screening, screen
-from safety.transport import Deadline, DeadlineAdapter
 
 logger = logging.getLogger(__name__)
 

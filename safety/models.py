@@ -1,28 +1,17 @@
-"""Receipts: the stored record of each screening, without any text of it."""
+"""The table `receipts`: the stored record of each screening, without any text of it."""
 
 import uuid
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex
 from django.db import connections, models
 from django.db.models import Q, Value
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from safety.exceptions import NoVerdict
-from safety.findings import Finding
-from safety.origin import Origin
-from safety.policy import Verdict as GateVerdict
-from safety.screening import Screening
+from safety.policy import Verdict
 
-# A text may hold thousands of findings, and a finding may lie in thousands of pieces; the first
-# ones explain the verdict.
-MAX_FINDINGS: Final = 200
-MAX_PLACES_PER_FINDING: Final = 5
-# Of the name of a field that lies deep in a context; its end is told.
-MAX_FIELD_CHARACTERS: Final = 100
 # Clients choose request ids, and one may send the same with every request.
 MAX_SAME_REQUEST_ID: Final = 1_000
 # So many receipts, and so many with findings, are counted for a figure: what a busy week makes,
@@ -31,11 +20,11 @@ MAX_RECENT: Final = 300_000
 MAX_RECENT_FOUND: Final = 50_000
 
 
-class Verdict(models.TextChoices):
-    SAFE = GateVerdict.SAFE.value
-    FLAGGED = GateVerdict.FLAGGED.value
-    BLOCKED = GateVerdict.BLOCKED.value
-    UNSCREENED = GateVerdict.UNSCREENED.value
+class ReceiptVerdict(models.TextChoices):
+    SAFE = Verdict.SAFE.value
+    FLAGGED = Verdict.FLAGGED.value
+    BLOCKED = Verdict.BLOCKED.value
+    UNSCREENED = Verdict.UNSCREENED.value
     # There was none, and so neither a task nor a refusal.
     NONE = "none"
 
@@ -49,7 +38,7 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
     def with_finding_of_type(self, name: str) -> "ReceiptQuerySet":
         return self.filter(types__contains=[name])
 
-    def count_by_hour(self, *, since: datetime) -> dict[tuple[datetime, "Verdict"], int]:
+    def count_by_hour(self, *, since: datetime) -> dict[tuple[datetime, "ReceiptVerdict"], int]:
         """Return how many receipts each hour (UTC) has of each verdict, where it has some.
 
         The newest `MAX_RECENT` are counted at most.
@@ -66,7 +55,9 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
                 """,
                 [since, MAX_RECENT],
             )
-            return {(hour, Verdict(verdict)): count for hour, verdict, count in cursor.fetchall()}
+            return {
+                (hour, ReceiptVerdict(verdict)): count for hour, verdict, count in cursor.fetchall()
+            }
 
     def count_by_type(self, *, since: datetime, limit: int) -> dict[str, int]:
         """Return how many receipts have findings of each type, the most frequent types first.
@@ -105,7 +96,7 @@ class Receipt(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
-    verdict = models.TextField(choices=Verdict)
+    verdict = models.TextField(choices=ReceiptVerdict)
     reason = models.TextField(default="", db_default="")
     findings = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     findings_count = models.IntegerField(default=0, db_default=0)
@@ -148,85 +139,16 @@ class Receipt(models.Model):
         )
         constraints = (
             models.CheckConstraint(
-                condition=Q(verdict__in=Verdict.values), name="receipts_verdict_known"
+                condition=Q(verdict__in=ReceiptVerdict.values), name="receipts_verdict_known"
             ),
             models.CheckConstraint(
                 # `reason` is set where there is no verdict, and may be set where it is blocked.
-                condition=Q(verdict=Verdict.NONE, reason__gt="")
-                | Q(verdict=Verdict.BLOCKED)
-                | Q(~Q(verdict=Verdict.NONE), reason=""),
+                condition=Q(verdict=ReceiptVerdict.NONE, reason__gt="")
+                | Q(verdict=ReceiptVerdict.BLOCKED)
+                | Q(~Q(verdict=ReceiptVerdict.NONE), reason=""),
                 name="receipts_reason_known",
             ),
         )
 
     def __str__(self) -> str:
         return str(self.pk)
-
-
-def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> Receipt:
-    """Return the receipt of `screening`, not stored yet."""
-    return Receipt(
-        verdict=screening.verdict.value,
-        reason=screening.reason,
-        findings=described(screening),
-        findings_count=len(screening.findings),
-        types=sorted({finding.type for finding in screening.findings}),
-        redacted_types=list(screening.redacted_types),
-        policy_version=policy_version,
-        reflex_request_id=screening.reflex_request_id,
-        duration_seconds=screening.duration_seconds,
-        client_address=origin.client_address,
-        request_id=origin.request_id,
-        created_at=timezone.now(),
-    )
-
-
-def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Origin) -> Receipt:
-    """Return the receipt of a screening that came to nothing, not stored yet."""
-    return Receipt(
-        verdict=Verdict.NONE,
-        reason=error.reason,
-        policy_version=policy_version,
-        duration_seconds=error.duration_seconds,
-        client_address=origin.client_address,
-        request_id=origin.request_id,
-        created_at=timezone.now(),
-    )
-
-
-def described(screening: Screening) -> list[dict[str, Any]]:
-    """Return the first findings as JSON values, with the names of their fields.
-
-    A key in which something was found is not named: it may be the secret. Of a refused submission
-    none is: no text of it is stored, and a key may be a person's name or what they suffer from.
-    """
-    pieces = screening.document.pieces
-    is_refused = screening.verdict is GateVerdict.BLOCKED
-    found_in = {place.piece for finding in screening.findings for place in finding.places}
-    hidden = {
-        number
-        for number, piece in enumerate(pieces)
-        # Names of fixed fields are ours.
-        if piece.is_key and (number in found_in or (is_refused and not piece.is_fixed))
-    }
-
-    def describe(finding: Finding) -> dict[str, Any]:
-        return {
-            **finding.as_dict(),
-            "places": [
-                {
-                    "field": _shortened(pieces[place.piece].path.name(hidden)),
-                    "start": place.start,
-                    "end": place.end,
-                    "is_key": pieces[place.piece].is_key,
-                }
-                for place in finding.places[:MAX_PLACES_PER_FINDING]
-            ],
-            "places_count": len(finding.places),
-        }
-
-    return [describe(finding) for finding in screening.findings[:MAX_FINDINGS]]
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= MAX_FIELD_CHARACTERS else f"…{name[-MAX_FIELD_CHARACTERS:]}"

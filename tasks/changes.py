@@ -5,13 +5,42 @@ two that race for a task, the later one finds it changed and leaves it alone; bo
 the order of their ids, and so neither waits for the other in a circle.
 """
 
+import functools
 from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, models, transaction
+from prometheus_client import Counter
 
-from tasks.events import EventKind, kind_of_actor
+from tasks.states import Status
+
+TASKS = Counter(
+    "octollm_orchestrator_tasks_total",
+    "Total number of tasks submitted, and of their later entries into each status",
+    ["status"],
+)
+
+
+class EventKind(models.TextChoices):
+    """What an event tells of; each is named after the column of the task that it changed."""
+
+    STATUS = "status", "entered a status"
+    PRIORITY = "priority", "got another priority"
+
+
+class ActorKind(models.TextChoices):
+    """The kinds of actors. Staff cannot have these names, since theirs stand in the same column."""
+
+    SERVICE = "service", "service"
+    CLIENT = "client", "client"
+    STAFF = "staff", "staff"
+
+
+def kind_of_actor(actor: str) -> ActorKind:
+    """Return who acted by the name alone, which only staff have."""
+    return ActorKind.STAFF if actor else ActorKind.SERVICE
+
 
 # The time is taken when the row is held, not when the statement began to wait for it: so the events
 # of a task have the order of their times.
@@ -60,3 +89,13 @@ def change(
     with connection.cursor() as cursor:
         cursor.execute(_CHANGE.format(column=kind.value), parameters)
         return {task_id for (task_id,) in cursor.fetchall()}
+
+
+def count_entry(status: Status, tasks: int = 1) -> None:
+    """Count that so many tasks entered `status`, once it is committed."""
+    transaction.on_commit(functools.partial(TASKS.labels(status.value).inc, tasks))
+
+
+for status in Status:
+    # Present from the first scrape.
+    TASKS.labels(status.value)

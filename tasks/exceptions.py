@@ -1,15 +1,9 @@
 """What can stand in the way of a task; none of them knows HTTP."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from safety.findings import Kind
-
-if TYPE_CHECKING:
-    # The models raise these errors, so the module cannot import them for real.
-    from tasks.models import Priority, Status
+from tasks.states import Priority, Status
 
 
 class SubmissionBlocked(Exception):

@@ -5,13 +5,16 @@ from typing import NamedTuple
 
 from safety.exceptions import CircuitOpen, NoVerdict
 from safety.gate import Gate
-from safety.models import Receipt, receipt_of, receipt_without_verdict
+from safety.models import Receipt
 from safety.origin import Origin
 from safety.policy import Verdict
+from safety.receipts import receipt_of, receipt_without_verdict
 from safety.screening import Screening
+from tasks.changes import count_entry
 from tasks.exceptions import SubmissionBlocked
 from tasks.insertion import insert_together
-from tasks.models import Status, Task, count_entry
+from tasks.models import Task
+from tasks.states import Status
 from tasks.submission import Submission
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from safety.document import Document
-from tasks.models import (
+from tasks.models.task import (
     COST_DECIMALS,
     DEFAULT_MAX_COST_USD,
     DEFAULT_MAX_TIME_SECONDS,
     DEFAULT_MAX_TOKENS,
-    Priority,
 )
+from tasks.states import Priority
 
 # In the order in which they are screened.
 TEXT_FIELDS: Final = ("goal", "constraints", "acceptance_criteria", "context")
@@ -26,7 +26,7 @@ _DEFAULT_BUDGET: Final = {
 
 @dataclass(frozen=True)
 class Submission:
-    """A validated submission; limits are held by `tasks.serializers`."""
+    """A validated submission; limits are held by `tasks.api.serializers`."""
 
     goal: str
     constraints: Sequence[str]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from safety.models import Receipt
-from tasks.events import ActorKind
+from tasks.changes import ActorKind
 from tasks.models import Task
 
 # A task may be put back, or get another priority, any number of times.

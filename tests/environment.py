@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_site import development
+from orchestrator_site.development import embedded as development
 
 ROOT = Path(__file__).parent.parent
 

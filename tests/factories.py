@@ -2,8 +2,8 @@
 
 import factory
 
-from tasks.models import Priority, Status, Task
-from tasks.results import TaskResult
+from tasks.models import Task, TaskResult
+from tasks.states import Priority, Status
 
 
 class TaskFactory(factory.django.DjangoModelFactory[Task]):

@@ -32,7 +32,7 @@ class Service:
         self,
         folder: Path,
         *,
-        config: str = "orchestrator_site.gunicorn_conf",
+        config: str = "orchestrator_site.serving.gunicorn_conf",
         port: int = 0,
         **variables: Any,
     ) -> None:

@@ -15,8 +15,8 @@ import pytest
 import requests
 from django.conf import settings
 
-from orchestrator_site.limits import MAX_WAIT_SECONDS
-from orchestrator_site.queueing import CONSOLE_THREADS
+from orchestrator_site.serving.limits import MAX_WAIT_SECONDS
+from orchestrator_site.serving.queueing import CONSOLE_THREADS
 from tests.conftest import StartService
 from tests.proxy import NGINX, SHIPPED, Proxy
 from tests.reflex_layer import ScriptedReflexLayer, resets, says

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from safety.circuit import PROBE_THREAD
+from safety.outbound.circuit import PROBE_THREAD
 
 WAIT_SECONDS = 10
 _PAUSE_SECONDS = 0.005

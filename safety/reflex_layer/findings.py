@@ -6,7 +6,7 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from .folding import Folded
+from .matching.folding import Folded
 
 # An answer stays below what a careful client is ready to read. The limit is per type, so that
 # many harmless findings cannot swallow the one that matters.

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from . import injection, injection_rules, pii
+from .injection import detection as injections
+from .injection.rules import RULES as INJECTION_RULES
+from .pii.detection import RULES as PII_RULES
 
 OUTCOMES = ("success", "blocked", "refused", "overloaded", "error")
 
@@ -31,9 +33,9 @@ SECONDS = Histogram(
 # A counter that appears with its first event hides that event from a rate.
 for outcome in OUTCOMES:
     REQUESTS.labels(outcome)
-for pii_type in {rule.type for rule in pii.RULES}:
+for pii_type in {rule.type for rule in PII_RULES}:
     FINDINGS.labels("pii", pii_type)
-for injection_type in {injection.ENCODED, *(rule.type for rule in injection_rules.RULES)}:
+for injection_type in {injections.ENCODED, *(rule.type for rule in INJECTION_RULES)}:
     FINDINGS.labels("injection", injection_type)
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from .findings import Severity, chosen, on_the_wire
-from .folding import fold
-from .injection import find_injections
-from .pii import find_pii
+from .injection.detection import find_injections
+from .matching.folding import fold
+from .pii.detection import find_pii
 
 
 def screen(text: str, *, check_pii: bool = True, check_injection: bool = True) -> dict[str, Any]:

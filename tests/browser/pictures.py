@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator_site import development
+from orchestrator_site.development import embedded as development
 from tests.browser import chromium
 from tests.browser.console import Console
 from tests.environment import ROOT, use_defaults

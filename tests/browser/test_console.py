@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from tasks.acting import SECONDS_PER_REQUEST
+from tasks.bulk import SECONDS_PER_REQUEST
 from tests.browser.console import PASSWORD, WAIT_SECONDS, Console
 from tests.postgresql import until_requests_wait
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator_site.queueing import CONSOLE_THREADS
+from orchestrator_site.serving.queueing import CONSOLE_THREADS
 from tests.faults.footprint import Footprint, footprint
 from tests.faults.ledger import (
     broken_promises,

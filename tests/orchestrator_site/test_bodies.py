@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.test import RequestFactory
 
-from orchestrator_site.worker import CLOSING_SECONDS
+from orchestrator_site.serving.worker import CLOSING_SECONDS
 from tests.conftest import StartService
 from tests.service import ANSWER_SECONDS, Service
 from tests.sign_in import TOKEN

@@ -167,7 +167,12 @@ def test_a_missing_required_variable_stops_gunicorn_with_json_lines_only(tmp_pat
         if name not in ("ORCHESTRATOR_DATABASE_URL", "ORCHESTRATOR_SECRET_KEY")
     }
     finished = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--config=python:orchestrator_site.gunicorn_conf"],
+        [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--config=python:orchestrator_site.serving.gunicorn_conf",
+        ],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -8,7 +8,7 @@ import requests
 import yaml
 from django.urls import get_resolver
 
-from orchestrator_site.endpoints import KNOWN, endpoint_of
+from orchestrator_site.observability.endpoints import KNOWN, endpoint_of
 from tests.service import Service
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -195,7 +195,7 @@ def test_a_header_of_an_accepted_task_is_described(schema: dict[str, Any], heade
 def test_each_route_has_its_name_in_the_metrics() -> None:
     routes = {
         "/" + str(pattern.pattern).replace("<str:task_id>", "{task_id}")
-        for resolver in [get_resolver(), get_resolver("tasks.urls")]
+        for resolver in [get_resolver(), get_resolver("tasks.api.urls")]
         for pattern in resolver.url_patterns
     }
     # `/admin` only leads to `/admin/`.

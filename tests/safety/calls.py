@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from safety.client import ReflexClient
 from safety.exceptions import NoVerdict
 from safety.findings import Answer
-from safety.transport import Deadline, DeadlineAdapter
+from safety.outbound.transport import Deadline, DeadlineAdapter
+from safety.reflex_client.client import ReflexClient
 
 DEADLINE_SECONDS = 0.3
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from safety.document import Document, Path, Piece
-from tests.safety.json_values import JSON, texts_of
+from tests.safety.reflex_client.json_values import JSON, texts_of
 
 CONTEXT = Path("context")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.document import Document, Place
-from tests.safety.json_values import FIELDS, TEXT
+from tests.safety.reflex_client.json_values import FIELDS, TEXT
 
 # Its text is "aé€😀\\nkey: x\\n7\\n": bytes 0, 1, 3, 6 begin the first four characters.
 DOCUMENT = Document({"goal": "aé€😀", "context": {"key": ["x", 7]}})

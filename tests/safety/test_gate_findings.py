@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety.circuit import Circuit
-from safety.client import ReflexClient
 from safety.document import Document, Place
 from safety.exceptions import NoVerdict
 from safety.findings import Severity
 from safety.gate import ReflexGate
+from safety.outbound.circuit import Circuit
+from safety.outbound.transport import DeadlineAdapter
 from safety.policy import PiiAction, Policy, Verdict
+from safety.reflex_client.client import ReflexClient
 from safety.screening import Screening
-from safety.transport import DeadlineAdapter
 from tests.reflex_layer import (
     ScriptedReflexLayer,
     answer,
@@ -27,7 +27,7 @@ from tests.reflex_layer import (
     pii,
     says,
 )
-from tests.safety.json_values import JSON
+from tests.safety.reflex_client.json_values import JSON
 
 # No character of a value but the blank stands anywhere else, so that each can be searched for.
 FIELDS: dict[str, Any] = {

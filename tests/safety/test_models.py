@@ -10,16 +10,16 @@ from django.db import IntegrityError, connection
 from safety.document import Document
 from safety.exceptions import DeadlineExceeded, RateLimited
 from safety.findings import Finding, Kind, Match, Severity, locate
-from safety.models import (
+from safety.models import Receipt
+from safety.origin import Origin
+from safety.policy import Verdict
+from safety.receipts import (
     MAX_FINDINGS,
     MAX_PLACES_PER_FINDING,
-    Receipt,
     described,
     receipt_of,
     receipt_without_verdict,
 )
-from safety.origin import Origin
-from safety.policy import Verdict
 from safety.screening import Screening
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from safety.document import Document, Place
 from safety.redaction import MAX_WIDENING_CHARACTERS, Redaction, widened
-from tests.safety.json_values import FIELDS
+from tests.safety.reflex_client.json_values import FIELDS
 
 LABELS = ("[EMAIL]", "[PII]", "[CREDITCARD]")
 

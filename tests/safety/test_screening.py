@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from safety.circuit import Circuit
-from safety.client import ReflexClient
 from safety.document import MAX_TEXT_BYTES, Document, Place
 from safety.exceptions import DeadlineExceeded
 from safety.findings import Kind
 from safety.gate import ReflexGate
+from safety.outbound.circuit import Circuit
+from safety.outbound.transport import DeadlineAdapter
 from safety.policy import PiiAction, Policy, Verdict
+from safety.reflex_client.client import ReflexClient
 from safety.screening import MAX_REDACTIONS, Screening
-from safety.transport import DeadlineAdapter
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, in_turn, says
 
 REDACTING = Policy(pii=PiiAction.REDACT)

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db import connection
 
-from tasks.acting import choose
-from tasks.actions import Action, Verb
+from tasks.bulk import choose
+from tasks.models import Action
+from tasks.models.action import Verb
 from tests.factories import TaskFactory
 
 

@@ -9,9 +9,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from prometheus_client import REGISTRY
 
-from tasks.events import Event
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
-from tasks.models import Priority, Status, Task
+from tasks.models import Event, Task
+from tasks.states import Priority, Status
 from tests.factories import TaskFactory
 from tests.postgresql import until_requests_wait
 

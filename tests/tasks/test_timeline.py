@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 
 from safety.models import Receipt
-from tasks.events import ActorKind, Event
-from tasks.models import Priority, Task
+from tasks.changes import ActorKind
+from tasks.models import Event, Task
+from tasks.states import Priority
 from tasks.timeline import SCREENED, SUBMITTED, Entry, timeline
 from tests.factories import TaskFactory
 from tests.reflex_layer import ScriptedReflexLayer, injection, says

@@ -8,10 +8,10 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from orchestrator_site.demo.progress import Progress
-from orchestrator_site.demo.storing import holds_other_tasks, store, tidy_up
-from orchestrator_site.demo.submissions import submissions
-from orchestrator_site.management.database_choice import DevelopmentCommand
+from orchestrator_site.development.database_choice import DevelopmentCommand
+from orchestrator_site.development.demo.progress import Progress
+from orchestrator_site.development.demo.storing import holds_other_tasks, store, tidy_up
+from orchestrator_site.development.demo.submissions import submissions
 from tasks.models import Task
 
 

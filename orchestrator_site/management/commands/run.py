@@ -18,9 +18,9 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
-from orchestrator_site.address import in_url, why_unusable
-from orchestrator_site.management.database_choice import DevelopmentCommand
-from orchestrator_site.moving_line import MovingLine
+from orchestrator_site.development.database_choice import DevelopmentCommand
+from orchestrator_site.development.moving_line import MovingLine
+from orchestrator_site.serving.address import in_url, why_unusable
 from safety.gate import gate
 
 START_SECONDS = 60
@@ -79,7 +79,10 @@ class Command(DevelopmentCommand):
             )
             started.append(processes.enter_context(reflex_layer))
         web = _process(
-            "gunicorn", "--config", "python:orchestrator_site.gunicorn_conf", env=environment
+            "gunicorn",
+            "--config",
+            "python:orchestrator_site.serving.gunicorn_conf",
+            env=environment,
         )
         started.append(processes.enter_context(web))
         return started

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import bitcoin, ean, iban, luhn
 
-from safety.reflex_layer import pii
-from safety.reflex_layer.check_digits import (
+from safety.reflex_layer.pii import detection as pii
+from safety.reflex_layer.pii.check_digits import (
     is_iban,
     passes_base58check,
     passes_ean,

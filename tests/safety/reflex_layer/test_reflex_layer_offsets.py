@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.reflex_layer.findings import Finding, Severity, chosen
-from safety.reflex_layer.folding import fold
+from safety.reflex_layer.matching.folding import fold
 from safety.reflex_layer.screening import screen
 
 PIECES = st.sampled_from(

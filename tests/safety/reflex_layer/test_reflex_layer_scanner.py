@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from safety.reflex_layer import pii, scanner
 from safety.reflex_layer.findings import Finding
-from safety.reflex_layer.folding import Folded, fold
-from safety.reflex_layer.injection import CONFIDENCE, DISGUISES, find_plain
-from safety.reflex_layer.injection_rules import RULES as INJECTION_RULES
-from safety.reflex_layer.scanner import Scanner, shadow
+from safety.reflex_layer.injection.detection import CONFIDENCE, DISGUISES, find_plain
+from safety.reflex_layer.injection.rules import RULES as INJECTION_RULES
+from safety.reflex_layer.matching import scanner
+from safety.reflex_layer.matching.folding import Folded, fold
+from safety.reflex_layer.matching.scanner import Scanner, shadow
+from safety.reflex_layer.pii import detection as pii
 from tests.safety.reflex_layer.texts import ALPHABETS, FOUND, HOSTILE, PROSE, costly
 
 Spans = dict[int, list[tuple[int, int]]]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safety.reflex_layer.folding import fold
-from safety.reflex_layer.scanner import Search, shadow
-from safety.reflex_layer.widening import byte_of, widened
+from safety.reflex_layer.matching.folding import fold
+from safety.reflex_layer.matching.scanner import Search, shadow
+from safety.reflex_layer.matching.widening import byte_of, widened
 
 TEXTS = st.text("abAB01 _-.?\n\tßéжK\u200b😀", max_size=40).map(lambda text: fold(text).cased)
 

@@ -1,0 +1,1 @@
+"""The console: Django's admin with our own pages."""

@@ -1,0 +1,44 @@
+"""The addresses of the lists behind the figures."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from safety.models import ReceiptVerdict
+from tasks.states import Status
+
+
+def tasks_in(status: Status) -> str:
+    return _list("admin:tasks_task_changelist", status__exact=status.value)
+
+
+def receipts(
+    since: datetime,
+    until: datetime,
+    verdicts: Iterable[ReceiptVerdict] = (),
+    *,
+    type_found: str = "",
+) -> str:
+    """Return the list of the receipts from `since` to before `until`.
+
+    Whole days go by the filter that the list shows beside it; it has none for hours.
+    """
+    last_day = until - timedelta(days=1)
+    if since.time() == last_day.time() == datetime.min.time():
+        filters = {"from": f"{since:%Y-%m-%d}", "to": f"{last_day:%Y-%m-%d}"}
+    else:
+        filters = {"created_at__gte": since.isoformat(), "created_at__lt": until.isoformat()}
+    names = [verdict.value for verdict in verdicts]
+    if len(names) == 1:
+        filters["verdict__exact"] = names[0]
+    elif names:
+        filters["verdict__in"] = ",".join(names)
+    if type_found:
+        filters["type"] = type_found
+    return _list("admin:safety_receipt_changelist", **filters)
+
+
+def _list(name: str, **filters: str) -> str:
+    return f"{reverse(name)}?{urlencode(filters)}"

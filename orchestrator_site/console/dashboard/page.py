@@ -1,0 +1,55 @@
+"""The dashboard as a whole: who sees which of its sections."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from orchestrator_site import VERSION
+from orchestrator_site.console.dashboard.figures import submissions
+from orchestrator_site.console.dashboard.sections import receipt_section, task_section, undecided
+from orchestrator_site.console.dashboard.state import (
+    Concern,
+    concerns,
+    database_state,
+    reflex_layer_in_short,
+)
+from orchestrator_site.console.reflex_state import reflex_state
+
+
+def dashboard(request: HttpRequest) -> dict[str, Any]:
+    """Return what the first page shows to this member of staff.
+
+    Whether all is well, everybody learns, also of what they may not look at; the rest of that is
+    not even read.
+    """
+    now = timezone.now()
+    may = request.user.has_perm
+    is_screening_off = not settings.ENABLE_REFLEX_INTEGRATION
+    processes, database = reflex_state(), database_state()
+    found = concerns(processes, database, is_screening_off=is_screening_off)
+    may_view_receipts = may("safety.view_receipt")
+    submitted = submissions(now)
+    without_verdict = undecided(submitted)
+    if without_verdict.count:
+        found.append(
+            Concern(
+                f"Submissions without a verdict in this hour and the last: {without_verdict}.",
+                without_verdict.url if may_view_receipts else "",
+            )
+        )
+    return {
+        "now": now,
+        "version": VERSION,
+        "processes": processes,
+        "database": database,
+        "reflex_layer": reflex_layer_in_short(processes, is_screening_off=is_screening_off),
+        "concerns": found,
+        "tasks": (
+            task_section(now, with_goals=may("tasks.view_task_content"))
+            if may("tasks.view_task")
+            else None
+        ),
+        "receipts": receipt_section(submitted) if may_view_receipts else None,
+    }

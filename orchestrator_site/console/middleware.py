@@ -1,0 +1,33 @@
+"""Django's middleware for staff, for requests to the console only.
+
+The API knows no sessions, users or messages, and need not pay for them.
+"""
+
+from typing import Any
+
+from django.contrib.auth import middleware as auth
+from django.contrib.messages import middleware as messages
+from django.contrib.sessions import middleware as sessions
+from django.http import HttpRequest
+from django.utils.deprecation import MiddlewareMixin
+
+from orchestrator_site.observability.endpoints import CONSOLE
+
+
+class _OfConsole(MiddlewareMixin):
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith(CONSOLE):
+            return super().__call__(request)
+        return self.get_response(request)
+
+
+class SessionMiddleware(_OfConsole, sessions.SessionMiddleware):
+    pass
+
+
+class AuthenticationMiddleware(_OfConsole, auth.AuthenticationMiddleware):
+    pass
+
+
+class MessageMiddleware(_OfConsole, messages.MessageMiddleware):
+    pass

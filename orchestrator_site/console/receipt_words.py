@@ -1,0 +1,93 @@
+"""A receipt in a sentence: the findings, their fields, and their effect."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.conf import settings
+from django.utils.html import format_html
+
+from safety.findings import Kind, Severity
+from safety.gate import gate
+from safety.models import Receipt, ReceiptVerdict
+from safety.policy import PiiAction
+
+MAX_NAMED: Final = 3
+# A colour alone says nothing to people who do not see it.
+SIGNS: Final = {
+    ReceiptVerdict.SAFE: "✓",
+    ReceiptVerdict.FLAGGED: "⚑",
+    ReceiptVerdict.BLOCKED: "✕",
+    ReceiptVerdict.UNSCREENED: "?",
+    ReceiptVerdict.NONE: "∅",
+}
+WORDS: Final = {
+    ReceiptVerdict.SAFE: "safe",
+    ReceiptVerdict.FLAGGED: "flagged",
+    ReceiptVerdict.BLOCKED: "blocked",
+    ReceiptVerdict.UNSCREENED: "unscreened",
+    ReceiptVerdict.NONE: "no verdict",
+}
+
+
+def sentence(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
+    """Return the verdict as a label, and why.
+
+    Args:
+        findings: those of the receipt, or its first ones.
+    """
+    verdict = ReceiptVerdict(receipt.verdict)
+    why = _why(receipt, findings)
+    return format_html(
+        '<span class="label label-{}"><span aria-hidden="true">{}</span> {}</span>{}',
+        verdict.value,
+        SIGNS[verdict],
+        WORDS[verdict],
+        f": {why}" if why else "",
+    )
+
+
+def _why(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
+    if receipt.reason or not findings:
+        return receipt.reason or ("by the Reflex Layer" if receipt.verdict == "blocked" else "")
+    if receipt.verdict == ReceiptVerdict.BLOCKED:
+        return _why_blocked(receipt, findings)
+    words = _named(findings, receipt.findings_count)
+    if receipt.redacted_types:
+        return f"{words}; replaced: {', '.join(receipt.redacted_types)}"
+    return words
+
+
+def _why_blocked(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
+    if receipt.policy_version != gate().policy_version:
+        # Which of them blocked, only the rules of then could tell.
+        return f"{_named(findings, receipt.findings_count)}, by the policy of that time"
+    blocking = [finding for finding in findings if _blocks(finding)]
+    if blocking:
+        # More may lie among those that are not here, and which of them block is not known.
+        return f"{_named(blocking, len(blocking))}, which the policy blocks"
+    return _named(findings, receipt.findings_count)
+
+
+def _blocks(finding: dict[str, Any]) -> bool:
+    """Whether the policy in force blocks whatever has such a finding."""
+    if finding["type"] in settings.IGNORED_TYPES:
+        return False
+    if finding["kind"] == Kind.PII:
+        action = settings.PII_ACTION_BY_TYPE.get(finding["type"], settings.PII_ACTION)
+        return bool(action is PiiAction.BLOCK)
+    return bool(Severity[finding["severity"].upper()] >= settings.INJECTION_BLOCKS_FROM)
+
+
+def _named(findings: Sequence[dict[str, Any]], count: int) -> str:
+    """Return the first different findings as `SSN in goal`, and how many more there are."""
+    named = list(dict.fromkeys(map(_name, findings)))
+    words = ", ".join(named[:MAX_NAMED])
+    more = count - sum(_name(finding) in named[:MAX_NAMED] for finding in findings)
+    return f"{words} and {more} more" if more > 0 else words
+
+
+def _name(finding: dict[str, Any]) -> str:
+    if not finding["places"]:
+        return str(finding["type"])
+    place = finding["places"][0]
+    return f"{finding['type']} in {'key ' if place['is_key'] else ''}{place['field']}"

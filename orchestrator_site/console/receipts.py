@@ -1,0 +1,183 @@
+"""The console's view of receipts, what was found and never in what, and of its staff."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import F, Func, JSONField, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from orchestrator_site.console.lists.filters import DayFilter
+from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
+from orchestrator_site.console.receipt_words import sentence
+from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
+from safety.models import Receipt, ReceiptQuerySet, ReceiptVerdict
+
+NOTHING: Final = "-"
+TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
+FIRST_FINDINGS: Final = Func(
+    F("findings"),
+    template="jsonb_path_query_array(%(expressions)s, '$[0 to 9]')",
+    output_field=JSONField(),
+)
+# Of these verdicts came a task, under the id of the receipt.
+_ACCEPTED: Final = frozenset(
+    {ReceiptVerdict.SAFE, ReceiptVerdict.FLAGGED, ReceiptVerdict.UNSCREENED}
+)
+
+
+class TypeFilter(admin.SimpleListFilter):
+    title = "type of finding"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in TYPES]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Receipt]:
+        receipts: ReceiptQuerySet = queryset
+        name = self.value()
+        if name is None:
+            return receipts
+        if name not in TYPES:
+            raise ValueError("no type of finding")
+        return receipts.with_finding_of_type(name)
+
+
+class ReceiptAdmin(ReadOnlyModelAdmin):
+    list_filter = ("verdict", DayFilter, TypeFilter)
+    search_fields = ("request_id__exact",)
+    search_help_text = "A request id, in full."
+    # The dashboard links to hours, and to several verdicts.
+    lookups = frozenset(
+        {
+            "verdict__exact",
+            "verdict__in",
+            "created_at__gte",
+            "created_at__lt",
+            "from",
+            "to",
+            "type",
+        }
+    )
+    ordering = ("-created_at",)
+    # No index serves the others.
+    sortable_by = ("time",)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return (
+            "time",
+            "verdict_and_why",
+            _task_column(request),
+            "client_address",
+            "request_id",
+            "duration_ms",
+        )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Receipt]:
+        """Leave most findings to the page of one receipt: those of a list would fill the memory."""
+        receipts: QuerySet[Receipt] = super().get_queryset(request)
+        match = request.resolver_match
+        if match is None or match.url_name != "safety_receipt_changelist":
+            return receipts
+        return receipts.defer("findings").annotate(first_findings=FIRST_FINDINGS)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]
+        ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        verdict = ("time", "verdict_and_why", "policy_version", "duration_ms")
+        findings = ("types_found", "types_redacted", "findings_count", "findings_table")
+        origin = (_task_column(request), "client_address", "request_id")
+        reflex_layer = ("reflex_request_id",)
+        return (
+            ("Verdict", {"fields": verdict}),
+            ("Findings", {"fields": findings}),
+            ("Submission", {"fields": origin}),
+            ("Reflex Layer", {"fields": reflex_layer}),
+        )
+
+    @admin.display(description="time (UTC)", ordering="created_at")
+    def time(self, receipt: Receipt) -> str:
+        return f"{receipt.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="verdict")
+    def verdict_and_why(self, receipt: Receipt) -> str:
+        first = vars(receipt).get("first_findings")
+        return sentence(receipt, receipt.findings if first is None else first)
+
+    @admin.display(description="types found")
+    def types_found(self, receipt: Receipt) -> str:
+        return ", ".join(receipt.types) or NOTHING
+
+    @admin.display(description="types redacted")
+    def types_redacted(self, receipt: Receipt) -> str:
+        return ", ".join(receipt.redacted_types) or NOTHING
+
+    @admin.display(description="task")
+    def task(self, receipt: Receipt) -> str:
+        return f"{str(receipt.pk)[:8]}…" if receipt.verdict in _ACCEPTED else NOTHING
+
+    @admin.display(description="task")
+    def task_link(self, receipt: Receipt) -> str:
+        if receipt.verdict not in _ACCEPTED:
+            return NOTHING
+        url = reverse("admin:tasks_task_change", args=[receipt.pk])
+        return format_html('<a href="{}">{}…</a>', url, str(receipt.pk)[:8])
+
+    @admin.display(description="duration (ms)")
+    def duration_ms(self, receipt: Receipt) -> str:
+        return f"{receipt.duration_seconds * 1000:.1f}"
+
+    @admin.display(description="findings")
+    def findings_table(self, receipt: Receipt) -> str:
+        if not receipt.findings:
+            return NOTHING
+        row = "<tr>" + "<td>{}</td>" * 4 + '<td class="whole">{}</td></tr>'
+        return format_html(
+            '<table class="stacks">'
+            "<thead><tr><th>Kind</th><th>Type</th><th>Severity</th><th>Confidence</th>"
+            "<th>Field and characters</th></tr></thead><tbody>{}</tbody></table>{}",
+            format_html_join("", row, map(_cells, receipt.findings)),
+            _rest(receipt),
+        )
+
+
+def _task_column(request: HttpRequest) -> str:
+    """Return the column with a link for those who may follow it, else the one without."""
+    return "task_link" if request.user.has_perm("tasks.view_task") else "task"
+
+
+def _cells(finding: dict[str, Any]) -> tuple[Any, ...]:
+    confidence = finding["confidence"]
+    return (
+        finding["kind"],
+        finding["type"],
+        finding["severity"] or NOTHING,
+        NOTHING if confidence is None else confidence,
+        format_html_join(SafeString("<br>"), "{}", ([line] for line in _places(finding)))
+        or NOTHING,
+    )
+
+
+def _places(finding: dict[str, Any]) -> list[str]:
+    shown = [_where(place) for place in finding["places"]]
+    # Receipts of earlier versions hold all places and do not count them.
+    count = finding.get("places_count", len(shown))
+    return [*shown, f"and {count - len(shown)} more"] if count > len(shown) else shown
+
+
+def _where(place: dict[str, Any]) -> str:
+    field = f"key {place['field']}" if place["is_key"] else place["field"]
+    # People count from 1.
+    return f"{field}, characters {place['start'] + 1} to {place['end']}"
+
+
+def _rest(receipt: Receipt) -> str:
+    shown = len(receipt.findings)
+    if receipt.findings_count <= shown:
+        return ""
+    return format_html("<p>The first {} of {}.</p>", shown, receipt.findings_count)

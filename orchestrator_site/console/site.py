@@ -1,0 +1,38 @@
+"""The console: Django's admin under our name."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
+
+from orchestrator_site.console.dashboard.page import dashboard
+from orchestrator_site.console.dry_run import dry_run
+
+
+class ConsoleSite(AdminSite):
+    site_title = site_header = "OctoLLM Orchestrator"
+    index_title = "Console"
+    # The few sections there are stand in the header of every page.
+    enable_nav_sidebar = False
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Let every page say that nothing is screened."""
+        return {
+            **super().each_context(request),
+            "is_screening_off": not settings.ENABLE_REFLEX_INTEGRATION,
+        }
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [path("dry-run", self.admin_view(self.dry_run), name="dry_run"), *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return super().index(request, {**(extra_context or {}), **dashboard(request)})
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """Be absent: no form of ours completes anything."""
+        raise Http404
+
+    def dry_run(self, request: HttpRequest) -> HttpResponse:
+        return dry_run(request, self.each_context(request))

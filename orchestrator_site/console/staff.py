@@ -1,0 +1,38 @@
+"""Accounts and groups of the console's users."""
+
+from typing import Any, Final
+
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.http import HttpRequest
+
+from orchestrator_site.console.lists.read_only import OddRequests
+
+ROLES_IN_WORDS: Final = (
+    "Who is to use this console needs the staff status and one of the groups. Viewer: tasks, "
+    "without goals, contexts and results. Operator: all of the tasks, and the actions on them. "
+    "Safety officer: receipts, refusals and the dry run. Admin: all of that, and the users."
+)
+
+
+class StaffAdmin(OddRequests, UserAdmin):
+    lookups = frozenset(
+        {
+            "is_staff__exact",
+            "is_superuser__exact",
+            "is_active__exact",
+            "groups__id__exact",
+            "groups__isnull",
+        }
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Say beside the permissions what it takes to enter, and what the roles are for."""
+        described = {"description": ROLES_IN_WORDS}
+        return [
+            (name, options | (described if "groups" in options["fields"] else {}))
+            for name, options in super().get_fieldsets(request, obj)
+        ]
+
+
+class RoleAdmin(OddRequests, GroupAdmin):
+    pass

@@ -1,0 +1,221 @@
+"""The console's actions: offered with the tasks, previewed, confirmed, and followed on a page."""
+
+import contextlib
+from functools import partial
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+
+from orchestrator_site.console.formats import label, shortened
+from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
+from orchestrator_site.console.permissions import may_operate, may_view_content
+from tasks import bulk as acting
+from tasks.models import Action, Task
+from tasks.models.action import Verb, in_words
+from tasks.states import Priority, Status
+
+MAX_REASON_CHARACTERS: Final = 500
+# Of the tasks of an action; the others are as many as it says.
+MAX_TASKS_SHOWN: Final = 20
+
+
+class OffersActions(admin.ModelAdmin):
+    """Offers the verbs on the list of tasks and on the page of one, to those who may operate."""
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        if not may_operate(request):
+            return {}
+        return {verb.value: (partial(_choose, verb), verb.value, verb.label) for verb in Verb}
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        # Nothing else is posted there.
+        if request.method == "POST" and not may_operate(request):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    def response_action(self, request: HttpRequest, queryset: Any, *args: Any) -> Any:
+        """Take what was ticked also where it has left the filter since: the preview says why."""
+        if request.POST.get("select_across") != "1":
+            ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)
+            queryset = self.get_queryset(request).filter(pk__in=ticked)
+        return super().response_action(request, queryset, *args)
+
+    def verbs_for(self, request: HttpRequest, task: Task) -> list[Verb]:
+        """Return the verbs that would change this task."""
+        if not may_operate(request):
+            return []
+        status, priority = Status(task.status), Priority(task.priority)
+        return [verb for verb in Verb if not acting.obstacle(verb, status, priority)]
+
+
+def _choose(
+    verb: Verb, model_admin: admin.ModelAdmin, request: HttpRequest, tasks: QuerySet[Task]
+) -> HttpResponse | None:
+    """Store an action on these tasks and lead to its page, where it is confirmed."""
+    ids = list(tasks.order_by().values_list("pk", flat=True)[: acting.MAX_CHOSEN + 1])
+    if not ids:
+        model_admin.message_user(request, "There are no such tasks.", messages.WARNING)
+        return None
+    if len(ids) > acting.MAX_CHOSEN:
+        model_admin.message_user(
+            request,
+            f"More than {in_words(acting.MAX_CHOSEN)} are chosen, and nothing was done. Narrow the "
+            "filter, to a day for instance.",
+            messages.WARNING,
+        )
+        return None
+    action = acting.choose(ids, verb, actor=request.user.get_username())
+    page = reverse("admin:tasks_action_change", args=[action.pk])
+    filters = model_admin.get_preserved_filters(request)
+    return HttpResponseRedirect(f"{page}?{filters}" if filters else page)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=MAX_REASON_CHARACTERS,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+        help_text="Stands in the timeline of each task.",
+    )
+
+
+class ActionAdmin(ReadOnlyModelAdmin):
+    """What was done by whom; the page of an action is where it is confirmed and followed."""
+
+    list_display = ("time", "verb", "actor", "reason_as_text", "chosen", "changed", "state")
+    # Few to look through, and without an index.
+    sortable_by = ()
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_operate(request)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        actions: Any = super().get_queryset(request)
+        match = request.resolver_match
+        if match is not None and match.url_name == "tasks_action_changelist":
+            return actions.confirmed()
+        return actions.seen_by(request.user.get_username())
+
+    @admin.display(description="time (UTC)")
+    def time(self, action: Action) -> str:
+        return f"{action.confirmed_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="reason")
+    def reason_as_text(self, action: Action) -> str:
+        return format_html("<bdi>{}</bdi>", action.reason)
+
+    @admin.display(description="state")
+    def state(self, action: Action) -> str:
+        if not action.is_ended:
+            return "unfinished"
+        return "stopped" if action.is_stopped else "done"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if not may_operate(request):
+            raise PermissionDenied
+        action = self.get_object(request, unquote(object_id))
+        # One that was not confirmed in a day may be deleted at any moment.
+        with contextlib.suppress(Action.DoesNotExist):
+            if action is not None:
+                return self._answer(request, action)
+        text = "There is no such action. What nobody confirmed is forgotten after a day."
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:tasks_action_changelist"))
+
+    def _answer(self, request: HttpRequest, action: Action) -> HttpResponse:
+        if request.method != "POST":
+            return self._page(request, action, ReasonForm())
+        match request.POST.get("step"):
+            case "confirm":
+                return self._confirm(request, action)
+            case "go_on":
+                acting.go_on(action)
+            case "stop":
+                action.stop()
+            case _:
+                raise BadRequest("no step of an action")
+        return HttpResponseRedirect(request.get_full_path())
+
+    def _confirm(self, request: HttpRequest, action: Action) -> HttpResponse:
+        """Begin; who sends the form twice is told what became of it."""
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, action, form)
+        if not action.confirm(form.cleaned_data["reason"]):
+            text = "This was confirmed already, and nothing was done twice."
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
+        acting.go_on(action)
+        if not action.is_ended:
+            # Where the script of the page sees that it shall go on by itself.
+            return HttpResponseRedirect(f"{request.get_full_path()}#go-on")
+        is_whole = action.changed == action.chosen
+        self.message_user(
+            request, _report_with_link(action), messages.SUCCESS if is_whole else messages.WARNING
+        )
+        return HttpResponseRedirect(_came_from(request, action))
+
+    def _page(self, request: HttpRequest, action: Action, form: ReasonForm) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(action),
+            "opts": self.opts,
+            "action": action,
+            "came_from": _came_from(request, action),
+            "tasks": _first_tasks(action, with_goals=may_view_content(request)),
+        }
+        if action.is_confirmed:
+            context["report"] = acting.report(action)
+        else:
+            preview = acting.preview(action)
+            context |= {
+                "form": form,
+                "has_anything_to_do": preview.to_change > 0,
+                "promise": acting.promise(action, preview),
+                "left_alone": [(in_words(count), why) for why, count in preview.obstacles.items()],
+            }
+        return TemplateResponse(request, "admin/tasks/action/page.html", context)
+
+
+def _report_with_link(action: Action) -> str:
+    """Return the report, with a link to where many tasks are named: they may have left the list."""
+    report = acting.report(action)
+    if action.chosen == 1:
+        return report
+    page = reverse("admin:tasks_action_change", args=[action.pk])
+    return format_html('{} <a href="{}">See which</a>', report, page)
+
+
+def _first_tasks(action: Action, *, with_goals: bool) -> list[dict[str, Any]]:
+    """Return some of the action's tasks as they are now, for staff to recognise them."""
+    ids = action.ids(0, MAX_TASKS_SHOWN)
+    tasks = Task.objects.only("status", "priority", *(["goal"] if with_goals else []))
+    found = tasks.in_bulk(ids)
+    return [
+        {
+            "id": task.pk,
+            "status": label(Status(task.status)),
+            "priority": label(Priority(task.priority)),
+            "goal": shortened(task.goal) if with_goals else "",
+        }
+        for task in (found[task_id] for task_id in ids if task_id in found)
+    ]
+
+
+def _came_from(request: HttpRequest, action: Action) -> str:
+    """Return the page of the task if it is the only one, else the list with its filter."""
+    if action.chosen == 1:
+        return reverse("admin:tasks_task_change", args=action.task_ids)
+    tasks = reverse("admin:tasks_task_changelist")
+    filters = request.GET.get("_changelist_filters")
+    return f"{tasks}?{filters}" if filters else tasks

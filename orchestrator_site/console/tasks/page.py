@@ -1,0 +1,100 @@
+"""The console's page of one task: what it shows, and to whom."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from orchestrator_site.console.formats import label
+from orchestrator_site.console.json_html import json_html
+from orchestrator_site.console.permissions import may_view_content, may_view_receipt
+from tasks.changes import ActorKind, EventKind
+from tasks.models import Task
+from tasks.states import Priority, Status, TaskVerdict
+from tasks.timeline import SCREENED, SUBMITTED, Entry, timeline
+
+# One that was put back often may have many.
+MAX_RESULTS: Final = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the timeline as it is shown."""
+
+    at: datetime
+    what: str
+    who: str
+    reason: str
+
+
+def described(task: Task, request: HttpRequest) -> dict[str, Any]:
+    """Return what the page shows of `task`, as far as the user of `request` may see it."""
+    is_content_shown, is_receipt_shown = may_view_content(request), may_view_receipt(request)
+    entries = timeline(task)
+    return {
+        "task": task,
+        "labels": [
+            label(Status(task.status)),
+            label(Priority(task.priority)),
+            label(TaskVerdict(task.verdict)),
+        ],
+        "is_receipt_shown": is_receipt_shown,
+        "content": _content(task) if is_content_shown else None,
+        "failure": _failure(task, entries) if is_content_shown else "",
+        "timeline": [
+            # What a reason of the service quotes, nobody knows.
+            _row(entry, is_reason_shown=is_content_shown or entry.acted is ActorKind.STAFF)
+            for entry in entries
+            if is_receipt_shown or entry.kind != SCREENED
+        ],
+    }
+
+
+def _content(task: Task) -> dict[str, Any]:
+    results = list(task.results.order_by("-created_at", "-id")[: MAX_RESULTS + 1])
+    return {
+        "lists": {
+            "Constraints": _as_list(task.constraints),
+            "Acceptance criteria": _as_list(task.acceptance_criteria),
+        },
+        "context": json_html(task.context),
+        # It begins as a copy.
+        "metadata": json_html(task.task_metadata) if task.task_metadata != task.context else "",
+        "results": [(result, json_html(result.result_data)) for result in results[:MAX_RESULTS]],
+        "are_results_left_out": len(results) > MAX_RESULTS,
+    }
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return a list as it is; SQL can store other values than the API."""
+    return value if isinstance(value, list) else [value]
+
+
+def _failure(task: Task, entries: list[Entry]) -> str:
+    """Return why a failed task has failed, as far as anybody said."""
+    if task.status != Status.FAILED:
+        return ""
+    # It may have been put back since it was read.
+    failures = (entry.reason for entry in reversed(entries) if entry.data.get("to") == task.status)
+    return next(failures, "")
+
+
+def _row(entry: Entry, *, is_reason_shown: bool) -> Row:
+    who = "gate" if entry.kind == SCREENED else entry.acted.label
+    reason = entry.reason if is_reason_shown else ""
+    return Row(entry.at, _what(entry), entry.actor or who, reason)
+
+
+def _what(entry: Entry) -> str:
+    if entry.kind == SUBMITTED:
+        return "Submitted"
+    if entry.kind == SCREENED:
+        found = ", ".join(entry.data["types"]) or "nothing found"
+        return format_html("Screened {} {}", label(TaskVerdict(entry.data["verdict"])), found)
+    if entry.kind == EventKind.PRIORITY:
+        before, after = (label(Priority(entry.data[end])) for end in ("from", "to"))
+        return format_html("Priority {} → {}", before, after)
+    before, after = (label(Status(entry.data[end])) for end in ("from", "to"))
+    return format_html("{} → {}", before, after)

@@ -1,0 +1,117 @@
+"""The console's view of tasks: everything to see, nothing to change."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from orchestrator_site.console.formats import age, label, shortened
+from orchestrator_site.console.lists.filters import DayFilter
+from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
+from orchestrator_site.console.permissions import may_view_content, may_view_receipt
+from orchestrator_site.console.tasks.actions import OffersActions
+from orchestrator_site.console.tasks.filters import ArmFilter, ResultFilter
+from orchestrator_site.console.tasks.page import described
+from tasks.models import Task
+from tasks.models.task import TaskQuerySet
+from tasks.search import SearchTerm
+from tasks.states import Priority, Status, TaskVerdict
+
+
+class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
+    list_filter = ("status", "priority", "verdict", DayFilter, ResultFilter, ArmFilter)
+    # Shows the box; `get_search_results` says what is searched.
+    search_fields = ("goal",)
+    lookups = frozenset(
+        {"status__exact", "priority__exact", "verdict__exact", "from", "to", "result", "arm"}
+    )
+    ordering = ("-created_at",)
+    # No index serves the others.
+    sortable_by = ("age",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        """Leave out what is not shown: of the list, what may be a megabyte in each row."""
+        tasks: QuerySet[Task] = super().get_queryset(request)
+        match = request.resolver_match
+        if match is not None and match.url_name == "tasks_task_changelist":
+            return tasks.only("goal", "status", "priority", "verdict", "created_at")
+        return tasks.defer("goal_words")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        goal = ["short_goal"] if may_view_content(request) else []
+        return ("short_id", *goal, "status_label", "priority_label", "verdict_label", "age")
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist: ChangeList = super().get_changelist_instance(request)
+        means = ["an id or its first 8 characters"]
+        if may_view_receipt(request):
+            means.append("a request id")
+        if may_view_content(request):
+            means.append("whole words of the goal")
+        changelist.search_help_text = f"Finds {', or '.join(means)}."
+        return changelist
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[QuerySet[Task], bool]:
+        """Search only in what is shown: who may not see a goal must not learn its words."""
+        tasks: TaskQuerySet = queryset
+        text = search_term.strip()
+        if not text:
+            return tasks, False
+        found = tasks.matching(
+            SearchTerm(text),
+            in_goals=may_view_content(request),
+            in_receipts=may_view_receipt(request),
+        )
+        return found, False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a task on a page made for it, without Django's form."""
+        if not self.has_view_permission(request) or request.method == "POST":
+            raise PermissionDenied
+        task = self.get_object(request, object_id)
+        if task is None:
+            self.message_user(request, f"There is no task {object_id[:36]}.", messages.WARNING)
+            return redirect("admin:tasks_task_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            **described(task, request),
+            "verbs": self.verbs_for(request, task),
+            **(extra_context or {}),
+            "title": f"Task {str(task.pk)[:8]}",
+            "opts": self.opts,
+            "preserved_filters": self.get_preserved_filters(request),
+        }
+        return render(request, "admin/tasks/task/page.html", context)
+
+    @admin.display(description="id")
+    def short_id(self, task: Task) -> str:
+        return str(task.pk)[:8]
+
+    @admin.display(description="goal")
+    def short_goal(self, task: Task) -> str:
+        return shortened(task.goal)
+
+    @admin.display(description="status")
+    def status_label(self, task: Task) -> str:
+        return label(Status(task.status))
+
+    @admin.display(description="priority")
+    def priority_label(self, task: Task) -> str:
+        return label(Priority(task.priority))
+
+    @admin.display(description="verdict")
+    def verdict_label(self, task: Task) -> str:
+        return label(TaskVerdict(task.verdict))
+
+    @admin.display(description="age", ordering="created_at")
+    def age(self, task: Task) -> str:
+        return age(task.created_at, timezone.now())

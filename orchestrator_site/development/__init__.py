@@ -1,0 +1,1 @@
+"""What only development needs. Importing it needs no installed package."""

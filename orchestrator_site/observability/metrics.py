@@ -1,0 +1,127 @@
+"""The metrics page: our families, django-prometheus' and what the database knows.
+
+With many worker processes each writes its counts to files of its own
+(`PROMETHEUS_MULTIPROC_DIR`, set by gunicorn_conf.py), and whichever answers adds up all.
+"""
+
+import logging
+import os
+import struct
+from collections.abc import Iterator
+
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import Error as DatabaseError
+from django_prometheus.db import connections_total, execute_total, query_duration_seconds
+from django_prometheus.middleware import Metrics as DjangoMetrics
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from orchestrator_site.database.waiting import database_allowance
+from orchestrator_site.observability.endpoints import KNOWN
+from orchestrator_site.observability.metrics_files import MetricsFile
+from orchestrator_site.problems import ERROR_TYPES, database_reason
+from tasks.models import Task
+
+logger = logging.getLogger(__name__)
+
+# What a scrape may wait for the database: the rest of the page is worth more.
+COUNT_SECONDS = 1
+
+API_REQUESTS = Counter(
+    "octollm_orchestrator_api_requests_total",
+    "API requests by endpoint",
+    ["endpoint", "method", "status"],
+)
+REQUEST_SECONDS = Histogram(
+    "octollm_orchestrator_request_duration_seconds",
+    "Time of a request in the service, by endpoint",
+    ["endpoint"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+ERRORS = Counter("octollm_orchestrator_errors_total", "Errors by type", ["type"])
+
+
+class TasksByStatus(Collector):
+    """Counts the tasks at each scrape; leaves them out without a database."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        gauge = GaugeMetricFamily(
+            "octollm_orchestrator_tasks_by_status",
+            "Tasks by status now; exact up to 10,000, beyond that an estimate",
+            labels=["status"],
+        )
+        try:
+            with database_allowance(COUNT_SECONDS):
+                counts = Task.objects.count_by_status()
+        except DatabaseError as error:
+            logger.warning("Tasks not counted", extra={"reason": database_reason(error)})
+            return
+        for status, count in counts.items():
+            gauge.add_metric([status.value], count)
+        yield gauge
+
+
+class Completeness(Collector):
+    """Says whether the page holds all counts of the process that answers."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "octollm_orchestrator_metrics_complete",
+            "1 if the process that answers can write its counts to the metrics folder",
+            value=MetricsFile.are_complete(),
+        )
+
+
+def metrics_page() -> bytes:
+    """Return all metrics as Prometheus text; without the counts where their folder is unusable."""
+    beside_counts = CollectorRegistry()
+    beside_counts.register(Completeness())
+    beside_counts.register(TasksByStatus())
+    return _counts() + generate_latest(beside_counts)
+
+
+def _counts() -> bytes:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    try:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
+        logger.warning("Metrics folder not read", extra={"reason": str(error)})
+        return b""
+
+
+def show_known_series() -> None:
+    """Make the series that are known beforehand appear with the first scrape, at 0.
+
+    A rate over a series that appears with its first event misses that event.
+    """
+    for error_type in ERROR_TYPES:
+        ERRORS.labels(error_type)
+    for endpoint, view, method, statuses in KNOWN:
+        REQUEST_SECONDS.labels(endpoint)
+        for status in statuses:
+            API_REQUESTS.labels(endpoint, method, status)
+            _show_of_django(view, method, str(status))
+
+
+def _show_of_django(view: str, method: str, status: str) -> None:
+    of_django = DjangoMetrics.get_instance()
+    of_django.requests_by_method.labels(method)
+    of_django.requests_latency_by_view_method.labels(view, method)
+    of_django.responses_by_charset.labels("utf-8")
+    of_django.responses_by_status.labels(status)
+    # What django-prometheus calls an answer of the API, which has no template.
+    of_django.responses_by_templatename.labels("None")
+    of_django.responses_by_status_view_method.labels(status, view, method)
+    for transport in ("http", "https"):
+        of_django.requests_by_transport.labels(transport)
+        of_django.requests_by_view_transport_method.labels(view, transport, method)
+    for of_database in (connections_total, execute_total, query_duration_seconds):
+        of_database.labels(DEFAULT_DB_ALIAS, connection.vendor)
+
+
+show_known_series()

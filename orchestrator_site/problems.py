@@ -1,0 +1,212 @@
+"""What went wrong, as an answer of HTTP: the one place where the two meet."""
+
+import http.client
+import logging
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from orchestrator_site.observability.endpoints import CONSOLE, OTHER, endpoint_of
+from safety.exceptions import NoVerdict
+from safety.findings import Kind
+from tasks.exceptions import SubmissionBlocked
+from tasks.models import Task
+
+logger = logging.getLogger(__name__)
+
+# SQLSTATEs of a database on which the migrations have not run.
+_NOT_MIGRATED = ("42P01", "42703")
+DATABASE_RETRY_AFTER_SECONDS: Final = 5
+OVERLOADED_RETRY_AFTER_SECONDS: Final = 1
+
+# The closed list of `octollm_orchestrator_errors_total`. A 503 names its type itself; a
+# 403 is the gate at work, and so no error.
+ERROR_TYPES: Final = (
+    "validation",
+    "not_found",
+    "too_large",
+    "media_type",
+    "safety_unavailable",
+    "database_unavailable",
+    "overloaded",
+    "internal",
+)
+_TYPES_BY_STATUS: Final = {
+    400: "validation",
+    404: "not_found",
+    405: "validation",
+    406: "media_type",
+    411: "validation",
+    413: "too_large",
+    415: "media_type",
+    500: "internal",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An answer that is not what the client wanted."""
+
+    status: int
+    detail: str
+    error_type: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def _unavailable(detail: str, error_type: str, retry_after_seconds: int) -> Problem:
+    return Problem(503, detail, error_type, {"Retry-After": str(retry_after_seconds)})
+
+
+# HTTP wants `Allow` with every 405. Such a request is refused before anything looks whose
+# path it is, so these are the methods that any of our paths may have.
+UNKNOWN_METHOD: Final = Problem(
+    405, "This method is none of HTTP's.", headers={"Allow": "GET, HEAD, POST, OPTIONS"}
+)
+LENGTH_REQUIRED: Final = Problem(411, "Send the body with a Content-Length header, not in chunks.")
+TOO_LARGE: Final = Problem(
+    413, f"The body is too large: at most {settings.MAX_BODY_BYTES} bytes are allowed."
+)
+OVERLOADED: Final = _unavailable(
+    "Too many requests are under way. Try again in a moment.",
+    "overloaded",
+    OVERLOADED_RETRY_AFTER_SECONDS,
+)
+_DATABASE_UNAVAILABLE: Final = _unavailable(
+    "The database cannot be reached now. Try again later.",
+    "database_unavailable",
+    DATABASE_RETRY_AFTER_SECONDS,
+)
+_INTERNAL: Final = Problem(500, "Internal error. It was logged under the X-Request-ID.", "internal")
+
+
+def problem_of(error: BaseException) -> Problem | None:
+    """Return the answer for `error`, None if it is nothing that we expect; log it."""
+    match error:
+        case SubmissionBlocked():
+            logger.info(
+                "Submission refused",
+                extra={"kinds": sorted(error.kinds), "reason": error.reason},
+            )
+            return Problem(403, f"Safety check failed: {_refusal(error)}")
+        case NoVerdict():
+            logger.warning("No verdict on a submission", extra={"reason": error.reason})
+            return _unavailable(
+                "No verdict on the safety of the task can be had now. Nothing was stored; try "
+                "again later.",
+                "safety_unavailable",
+                error.retry_after_seconds,
+            )
+        case Task.DoesNotExist():
+            return Problem(404, "Task not found", "not_found")
+        case DatabaseError() if is_unavailable(error):
+            logger.warning("Database unavailable", extra={"reason": database_reason(error)})
+            return _DATABASE_UNAVAILABLE
+    return None
+
+
+def _refusal(error: SubmissionBlocked) -> str:
+    names = [
+        name
+        for kind, name in ((Kind.PII, "PII"), (Kind.INJECTION, "injection"))
+        if kind in error.kinds
+    ]
+    if not names:
+        return error.reason or "blocked by the Reflex Layer"
+    return f"{' and '.join(names)} detected in input"
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Return whether `error` speaks of the database's state and not of our statement."""
+    if isinstance(error, ProgrammingError):
+        return getattr(error.__cause__, "sqlstate", None) in _NOT_MIGRATED
+    return isinstance(error, OperationalError | InterfaceError | InternalError)
+
+
+def database_reason(error: BaseException) -> str:
+    """Return the first line of what the database or libpq says.
+
+    The lines after it may quote a row.
+    """
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def to_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return the answer for a request outside of the API's views.
+
+    The console and browsers get a page, programs get JSON.
+    """
+    response: HttpResponse
+    if request.path_info.startswith(CONSOLE) or "text/html" in request.headers.get("Accept", ""):
+        context = {"problem": problem, "reason": http.client.responses[problem.status]}
+        response = render(None, "problem.html", context, status=problem.status)
+    else:
+        response = JsonResponse({"detail": problem.detail}, status=problem.status)
+    patch_vary_headers(response, ["Accept"])
+    for name, value in problem.headers.items():
+        response[name] = value
+    response.error_type = problem.error_type  # type: ignore[attr-defined]
+    return response
+
+
+def answer_api_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: our own errors, then what DRF itself knows."""
+    problem = problem_of(error)
+    if problem is None:
+        return exception_handler(error, context)
+    response = Response({"detail": problem.detail}, status=problem.status, headers=problem.headers)
+    response.error_type = problem.error_type  # type: ignore[attr-defined]
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: what was raised outside of the API's views, or unforeseen."""
+    error = sys.exc_info()[1]
+    problem = problem_of(error) if error is not None else None
+    if problem is None:
+        logger.error("Internal error", exc_info=error)
+    return to_response(request, problem or _INTERNAL)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404: nothing of ours is at that path."""
+    meant = endpoint_of(request.path_info.removesuffix("/"))
+    detail = "The API is described at /docs."
+    if meant not in (OTHER, CONSOLE, "/"):
+        detail = f"{meant} is meant, without a slash at its end. {detail}"
+    return to_response(request, Problem(404, f"Not found. {detail}"))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403: staff who lack the permission."""
+    return to_response(request, Problem(403, "Your account may not do this."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form that did not come from our own page, or from an old one."""
+    return to_response(request, Problem(403, "This form is out of date. Open its page again."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    if isinstance(exception, DisallowedHost):
+        detail = "This Host is not served here. To serve it, add it to ORCHESTRATOR_ALLOWED_HOSTS."
+    else:
+        detail = "The request cannot be understood."
+    return to_response(request, Problem(400, detail))
+
+
+def error_type_of(response: Any) -> str | None:
+    """Return the type under which `response` counts as an error, None if it is none."""
+    named: str | None = getattr(response, "error_type", None)
+    return named or _TYPES_BY_STATUS.get(response.status_code)

@@ -1,0 +1,173 @@
+"""The limits of a request: its body, a place among those under way, time of the database."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
+
+from orchestrator_site.database.waiting import database_allowance
+from orchestrator_site.observability.endpoints import CONSOLE, HEALTH, METHODS, PROBES
+from orchestrator_site.problems import (
+    LENGTH_REQUIRED,
+    OVERLOADED,
+    TOO_LARGE,
+    UNKNOWN_METHOD,
+    to_response,
+)
+from orchestrator_site.serving.queueing import (
+    CONSOLE_PLACES,
+    CONSOLE_WAITING,
+    SPARE_THREADS,
+    queued_seconds,
+)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+# For a thread and for a place together.
+MAX_WAIT_SECONDS = 0.5
+# Staff rather wait for a page than ask for it again, and a sign-in takes its time on purpose.
+CONSOLE_WAIT_SECONDS = 3.0
+
+
+class AdmissionMiddleware(CommonMiddleware):
+    """Django's common middleware, with our own view of what is let in.
+
+    Another Host is refused, except to the probes. So is a method that is none of HTTP's:
+    its name would become a label of django-prometheus' metrics. So is a body that is too large
+    or of unknown length, whatever the path, before anything reads it; the worker then ends the
+    connection, since the body is still to come.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
+        if request.method not in METHODS:
+            return to_response(request, UNKNOWN_METHOD)
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            return to_response(request, LENGTH_REQUIRED)
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
+            return to_response(request, TOO_LARGE)
+        if request.path_info not in PROBES:
+            request.get_host()
+        return None
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Set the length; an answer to HEAD has the length of the body that it leaves out."""
+        response = super().process_response(request, response)
+        if request.method == "HEAD" and isinstance(response, HttpResponse):
+            response.content = b""
+        return response
+
+
+class Places:
+    """The places of the requests under way in this process.
+
+    While requests come and go, one that finds all places taken waits a moment for the
+    next that is given back: the kernel spreads connections over the processes unevenly. A
+    place goes to who has waited longest; were it free for all, the thread that gives it
+    back would mostly take it again.
+
+    Once none was given back for as long as a request may wait, requests are refused at once,
+    so that nothing queues behind what hangs.
+
+    Args:
+        count: how many places there are.
+        patience_seconds: the longest that a request may wait.
+        max_waiting: how many requests may wait at a time; each holds a thread.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        patience_seconds: float = MAX_WAIT_SECONDS,
+        max_waiting: float = math.inf,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._free = count
+        self._patience_seconds = patience_seconds
+        self._max_waiting = max_waiting
+        self._moved_at = time.monotonic()
+        self._waiting: deque[threading.Event] = deque()
+
+    def take(self, within_seconds: float) -> bool:
+        """Take a place; return whether there was one."""
+        with self._lock:
+            now = time.monotonic()
+            if self._free:
+                self._free -= 1
+                self._moved_at = now
+                return True
+            within_seconds = min(within_seconds, self._moved_at + self._patience_seconds - now)
+            if within_seconds <= 0 or len(self._waiting) >= self._max_waiting:
+                return False
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait(within_seconds)
+        with self._lock:
+            # Looked at under the lock: the place may have come with the last moment.
+            if not turn.is_set():
+                self._waiting.remove(turn)
+            return turn.is_set()
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._moved_at = time.monotonic()
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
+
+
+class ConcurrencyMiddleware:
+    """Refuses what comes on top of `THREADS` - 2 requests to the API of this process.
+
+    Were all threads at work, requests would queue behind them, those to `/health` among them.
+    Of the spare threads, `/ready` and `/metrics`, which may have to wait for what they
+    ask, take no more than one; `/health` takes what there is. What has queued for too long
+    is refused without a wait for a place: so the queue is soon short again.
+
+    The console has places of its own, and as many threads as its requests can hold: however
+    busy it is, the API has all of its threads, and the other way round.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.places = Places(settings.THREADS - SPARE_THREADS)
+        self.places_of_probes = Places(SPARE_THREADS - 1)
+        self.places_of_console = Places(
+            CONSOLE_PLACES, patience_seconds=CONSOLE_WAIT_SECONDS, max_waiting=CONSOLE_WAITING
+        )
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info == HEALTH:
+            return self.get_response(request)
+        if request.path_info in PROBES:
+            places, within_seconds = self.places_of_probes, MAX_WAIT_SECONDS
+        elif request.path_info.startswith(CONSOLE):
+            places, within_seconds = self.places_of_console, CONSOLE_WAIT_SECONDS
+        else:
+            places, within_seconds = self.places, MAX_WAIT_SECONDS - queued_seconds.get()
+        if within_seconds < 0 or not places.take(within_seconds):
+            return to_response(request, OVERLOADED)
+        try:
+            return self.get_response(request)
+        finally:
+            places.give_back()
+
+
+class DatabaseAllowanceMiddleware:
+    """Bounds how long the request waits for the database in all."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with database_allowance(settings.DATABASE_TIMEOUT_SECONDS):
+            return self.get_response(request)

@@ -1,0 +1,1 @@
+"""Texts against patterns, fast and whatever letters they are written in."""

@@ -1,0 +1,76 @@
+"""What a receipt says in a sentence."""
+
+from typing import Any
+
+import pytest
+from django.utils.html import strip_tags
+
+from orchestrator_site.console.receipt_words import sentence
+from safety.gate import gate
+from safety.models import Receipt
+
+
+def found(name: str, *fields: str, severity: str | None = None) -> dict[str, Any]:
+    places = [
+        {"field": field, "start": 0, "end": 3, "is_key": field.endswith("*")} for field in fields
+    ]
+    kind = "injection" if severity else "pii"
+    return {"kind": kind, "type": name, "severity": severity, "confidence": 0.9, "places": places}
+
+
+SSN, EMAIL = found("SSN", "goal"), found("Email", "constraints[1]", "goal")
+LINK = found("DataExfiltration", "goal", severity="low")
+JAILBREAK = found("DANVariant", "context.*", severity="critical")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "findings", "said"),
+    [
+        ("safe", [], "✓ safe"),
+        ("unscreened", [], "? unscreened"),
+        ("flagged", [LINK], "⚑ flagged: DataExfiltration in goal"),
+        ("blocked", [], "✕ blocked: by the Reflex Layer"),
+        ("blocked", [SSN], "✕ blocked: SSN in goal, which the policy blocks"),
+        # The link by itself would have been let through.
+        ("blocked", [LINK, SSN], "✕ blocked: SSN in goal, which the policy blocks"),
+        ("blocked", [LINK], "✕ blocked: DataExfiltration in goal"),
+        (
+            "blocked",
+            [SSN, EMAIL, EMAIL, JAILBREAK],
+            "✕ blocked: SSN in goal, Email in constraints[1], DANVariant in key context.*, "
+            "which the policy blocks",
+        ),
+        (
+            "blocked",
+            [SSN, *(found("IPv4", f"constraints[{index}]") for index in range(5))],
+            "✕ blocked: SSN in goal, IPv4 in constraints[0], IPv4 in constraints[1] and 3 more, "
+            "which the policy blocks",
+        ),
+        ("blocked", [found("Phone")], "✕ blocked: Phone, which the policy blocks"),
+    ],
+)
+def test_sentence_says_the_verdict_and_why(
+    verdict: str, findings: list[dict[str, Any]], said: str
+) -> None:
+    receipt = Receipt(
+        verdict=verdict, findings_count=len(findings), policy_version=gate().policy_version
+    )
+    assert strip_tags(sentence(receipt, findings)) == said
+
+
+def test_reason_comes_before_what_was_found() -> None:
+    for verdict, said in (("none", "∅ no verdict"), ("blocked", "✕ blocked")):
+        receipt = Receipt(verdict=verdict, reason="too many findings", findings_count=1)
+        assert strip_tags(sentence(receipt, [SSN])) == f"{said}: too many findings"
+
+
+def test_what_another_policy_blocked_is_not_guessed() -> None:
+    receipt = Receipt(verdict="blocked", findings_count=2, policy_version="of before")
+    assert strip_tags(sentence(receipt, [LINK, SSN])) == (
+        "✕ blocked: DataExfiltration in goal, SSN in goal, by the policy of that time"
+    )
+
+
+def test_what_was_replaced_is_told() -> None:
+    receipt = Receipt(verdict="safe", findings_count=12, redacted_types=["SSN"])
+    assert strip_tags(sentence(receipt, [SSN])) == "✓ safe: SSN in goal and 11 more; replaced: SSN"

@@ -1,0 +1,227 @@
+"""What each role may open and do in the console."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from django.urls import get_resolver, resolve
+
+from safety.models import Receipt
+from tasks.bulk import choose
+from tasks.models import Action, Task
+from tasks.models.action import Verb
+from tests.factories import TaskFactory
+from tests.staff import member_of, staff
+
+pytestmark = pytest.mark.django_db
+
+VIEWER, OPERATOR, OFFICER, ADMIN = "Viewer", "Operator", "Safety officer", "Admin"
+ALL = {VIEWER, OPERATOR, OFFICER, ADMIN}
+
+# Who may open a page; the others get 403.
+PAGES = {
+    "/admin/": ALL,
+    "/admin/password_change/": ALL,
+    "/admin/tasks/": ALL,
+    "/admin/tasks/task/": ALL,
+    "/admin/tasks/task/{id}/change/": ALL,
+    "/admin/tasks/action/": {OPERATOR, ADMIN},
+    "/admin/tasks/action/{action}/change/": {OPERATOR, ADMIN},
+    "/admin/safety/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/safety/receipt/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/safety/receipt/{id}/change/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/dry-run": {OFFICER, ADMIN},
+    "/admin/auth/": {ADMIN},
+    "/admin/auth/user/": {ADMIN},
+    "/admin/auth/user/add/": {ADMIN},
+    "/admin/auth/user/{user}/change/": {ADMIN},
+    "/admin/auth/user/{user}/password/": {ADMIN},
+    "/admin/auth/user/{user}/delete/": {ADMIN},
+    "/admin/auth/group/": {ADMIN},
+    "/admin/auth/group/add/": {ADMIN},
+    "/admin/auth/group/{group}/change/": {ADMIN},
+    "/admin/auth/group/{group}/delete/": {ADMIN},
+    "/admin/tasks/task/{id}/history/": ALL,
+    "/admin/tasks/action/{action}/history/": {OPERATOR, ADMIN},
+    "/admin/safety/receipt/{id}/history/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/auth/user/{user}/history/": {ADMIN},
+    "/admin/auth/group/{group}/history/": {ADMIN},
+    # Nobody adds, changes or deletes these by hand.
+    "/admin/tasks/task/add/": set(),
+    "/admin/tasks/task/{id}/delete/": set(),
+    "/admin/tasks/action/add/": set(),
+    "/admin/tasks/action/{action}/delete/": set(),
+    "/admin/safety/receipt/add/": set(),
+    "/admin/safety/receipt/{id}/delete/": set(),
+}
+# Whether a page holds it, for whom.
+CONTENTS = {
+    ("/admin/tasks/task/", "its goal"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/?q=goal", "its goal"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "its goal"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "its context"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "its result"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "See the receipt"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/tasks/task/{id}/change/", "DataExfiltration"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/tasks/task/{waiting}/change/", "Cancel…"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/", 'value="cancel"'): {OPERATOR, ADMIN},
+    ("/admin/", "/admin/safety/receipt/"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/", "/admin/dry-run"): {OFFICER, ADMIN},
+    ("/admin/", "/admin/auth/"): {ADMIN},
+    ("/admin/tasks/", "/admin/tasks/task/"): ALL,
+    ("/admin/tasks/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
+    ("/admin/auth/", "/admin/auth/group/"): {ADMIN},
+    ("/admin/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
+}
+
+
+@pytest.fixture
+def ids() -> dict[str, object]:
+    task = TaskFactory(goal="its goal", context={"its context": 1}, verdict="flagged")
+    task.start()
+    task.complete(result_data="its result", confidence=1)
+    Receipt.objects.create(pk=task.pk, verdict="flagged", types=["DataExfiltration"])
+    action = choose([task.pk], Verb.CANCEL, actor="somebody")
+    action.confirm("by mistake")
+    return {
+        "id": task.pk,
+        "waiting": TaskFactory().pk,
+        "action": action.pk,
+        "user": staff().pk,
+        "group": Group.objects.get(name=VIEWER).pk,
+    }
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_role_opens_its_pages_and_no_others(
+    role: str, ids: dict[str, object], client: Client
+) -> None:
+    client.force_login(member_of(role))
+    opened = {path: client.get(path.format(**ids)).status_code for path in PAGES}
+    # Django answers as if an application were not there, of which nothing may be seen.
+    refused = {path: 404 if path.count("/") == 3 and path != "/admin/" else 403 for path in PAGES}
+    assert opened == {
+        path: 200 if role in roles else refused[path] for path, roles in PAGES.items()
+    }
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_role_sees_what_it_may_and_no_more(
+    role: str, ids: dict[str, object], client: Client
+) -> None:
+    client.force_login(member_of(role))
+    shown = {
+        (path, part): part in client.get(path.format(**ids)).content.decode()
+        for path, part in CONTENTS
+    }
+    assert shown == {held: role in roles for held, roles in CONTENTS.items()}
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+@pytest.mark.parametrize("verb", list(Verb))
+def test_role_acts_or_does_not(verb: Verb, role: str, client: Client) -> None:
+    client.force_login(member_of(role))
+    task = TaskFactory()
+    if verb == Verb.REQUEUE:
+        task.start()
+        task.fail()
+    before = (task.status, task.priority)
+    chosen = client.post("/admin/tasks/task/", {"action": verb, "_selected_action": task.pk})
+    page = chosen.get("Location", f"/admin/tasks/action/{uuid4()}/change/")
+    confirmed = client.post(page, {"step": "confirm", "reason": "by hand"})
+    task.refresh_from_db()
+    may_act = role in {OPERATOR, ADMIN}
+    assert (chosen.status_code, confirmed.status_code) == ((302, 302) if may_act else (403, 403))
+    # A task is of medium priority already.
+    is_changed = may_act and verb != Verb.PRIORITY_MEDIUM
+    assert ((task.status, task.priority) != before) == is_changed
+    assert Action.objects.exists() == may_act
+
+
+@pytest.mark.parametrize("role", [VIEWER, OFFICER])
+@pytest.mark.parametrize("step", ["confirm", "go_on", "stop"])
+def test_who_may_not_act_does_not_touch_an_action(
+    step: str, role: str, ids: dict[str, object], client: Client
+) -> None:
+    client.force_login(member_of(role))
+    before = Action.objects.values().get()
+    path = f"/admin/tasks/action/{ids['action']}/change/"
+    assert client.post(path, {"step": step, "reason": "tampered"}).status_code == 403
+    assert Action.objects.values().get() == before
+
+
+def names_of_pages(resolver: Any) -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from names_of_pages(pattern)
+        elif pattern.name:
+            yield pattern.name
+
+
+def test_every_page_of_the_console_is_walked(ids: dict[str, object]) -> None:
+    walked = {resolve(path.format(**ids)).url_name for path in PAGES}
+    [console] = [
+        pattern for pattern in get_resolver().url_patterns if "admin/" in str(pattern.pattern)
+    ]
+    assert {*names_of_pages(console)} - walked == {
+        # For everybody, and without anything of ours.
+        "login",
+        "logout",
+        "jsi18n",
+        "password_change_done",
+        # Absent.
+        "autocomplete",
+        # Of no model here.
+        "view_on_site",
+    }
+
+
+@pytest.mark.parametrize("role", [VIEWER, OFFICER])
+def test_no_filter_of_a_url_tells_what_the_role_may_not_see(role: str, client: Client) -> None:
+    """Else a text could be read letter by letter, by what is listed."""
+    client.force_login(member_of(role))
+    TaskFactory(goal="zanzibar", context={"key": "zanzibar"}, constraints=["zanzibar"])
+    for field in Task._meta.get_fields():
+        for lookup in ("", "__startswith", "__contains", "__isnull", "__0", "__key__startswith"):
+            response = client.get("/admin/tasks/task/", {f"{field.name}{lookup}": "z"})
+            assert response.status_code == 400, f"{field.name}{lookup}"
+
+
+def test_there_is_no_completion_that_would_list_tasks(admin_client: Client) -> None:
+    query = {"app_label": "tasks", "model_name": "taskresult", "field_name": "task", "term": "\0"}
+    assert admin_client.get("/admin/autocomplete/", query).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["is_active__exact=%00", "groups__id__exact=x", "q=%00"])
+def test_odd_filter_of_staff_is_dropped(query: str, admin_client: Client) -> None:
+    response = admin_client.get(f"/admin/auth/user/?{query}", follow=True)
+    assert response.status_code == 200
+
+
+def test_there_are_no_permissions_that_nobody_uses() -> None:
+    ours = Permission.objects.filter(content_type__app_label__in=["tasks", "safety"])
+    assert {permission.codename for permission in ours} == {
+        "view_task",
+        "view_task_content",
+        "operate_task",
+        "view_receipt",
+        "dry_run",
+    }
+
+
+def test_nobody_without_a_role_opens_anything(ids: dict[str, object], client: Client) -> None:
+    client.force_login(staff())
+    for path in PAGES:
+        expected = 200 if path in ("/admin/", "/admin/password_change/") else None
+        status = client.get(path.format(**ids)).status_code
+        assert status == expected or (expected is None and status in (403, 404)), path
+
+
+def test_page_of_a_user_says_what_the_roles_are_for(client: Client) -> None:
+    client.force_login(member_of(ADMIN))
+    content = client.get(f"/admin/auth/user/{staff().pk}/change/").content.decode()
+    assert "needs the staff status" in content
+    assert all(f"{role}: " in content for role in Group.objects.values_list("name", flat=True))

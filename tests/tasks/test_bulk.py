@@ -1,0 +1,336 @@
+"""What a verb would do to chosen tasks, doing it step by step, and telling what it did."""
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+
+from tasks import bulk as acting
+from tasks.bulk import choose, go_on, obstacle, preview, promise, report, take_step
+from tasks.models import Action, Event, Task
+from tasks.models.action import Verb
+from tasks.states import Priority, Status
+from tests.factories import TaskFactory
+from tests.tasks.chosen import alone, confirmed, progress, tasks
+
+pytestmark = pytest.mark.django_db
+
+# Why a verb leaves a task of medium priority alone; empty where it changes it.
+OBSTACLES = {
+    "cancel": {
+        "pending": "",
+        "processing": "",
+        "completed": "Completed, which is final",
+        "failed": "Failed; only pending or processing tasks can be cancelled",
+        "cancelled": "Cancelled already",
+    },
+    "requeue": {
+        "pending": "Pending already",
+        "processing": "Processing; only failed tasks can be put back to pending",
+        "completed": "Completed, which is final",
+        "failed": "",
+        "cancelled": "Cancelled, which is final",
+    },
+    "priority_medium": {
+        "pending": "Medium priority already",
+        "processing": (
+            "Processing; only pending tasks of another priority can be given medium priority"
+        ),
+        "completed": "Completed, which is final",
+        "failed": "Failed; only pending tasks of another priority can be given medium priority",
+        "cancelled": "Cancelled, which is final",
+    },
+    "priority_high": {
+        "pending": "",
+        "processing": (
+            "Processing; only pending tasks of another priority can be given high priority"
+        ),
+        "completed": "Completed, which is final",
+        "failed": "Failed; only pending tasks of another priority can be given high priority",
+        "cancelled": "Cancelled, which is final",
+    },
+}
+# Status and priority after the verb.
+AFTERWARDS = {
+    "cancel": ("cancelled", "medium"),
+    "requeue": ("pending", "medium"),
+    "priority_high": ("pending", "high"),
+}
+EVENTS = {"cancel": "status", "requeue": "status", "priority_high": "priority"}
+CASES = [
+    (verb, status, why) for verb, statuses in OBSTACLES.items() for status, why in statuses.items()
+]
+
+
+def statuses(task_ids: list[uuid.UUID]) -> list[str]:
+    found = {task.pk: task.status for task in Task.objects.filter(pk__in=task_ids)}
+    return [found[task_id] for task_id in task_ids]
+
+
+def test_every_priority_can_be_given() -> None:
+    given = [wanted for wanted in acting.WANTED.values() if isinstance(wanted, Priority)]
+    assert given == list(Priority)
+    assert set(acting.WANTED) == set(Verb)
+
+
+@pytest.mark.parametrize(("verb", "status", "why"), CASES)
+def test_obstacle_says_why_a_task_is_left_alone(verb: str, status: str, why: str) -> None:
+    assert obstacle(Verb(verb), Status(status), Priority.MEDIUM) == why
+
+
+@pytest.mark.parametrize(("verb", "status", "why"), CASES)
+def test_action_changes_what_has_no_obstacle(verb: str, status: str, why: str) -> None:
+    task = TaskFactory(status=status)
+    action = confirmed([task.pk], Verb(verb))
+    go_on(action)
+    task.refresh_from_db()
+    after = (status, "medium") if why else AFTERWARDS[verb]
+    assert (task.status, task.priority) == after
+    assert list(Event.objects.values_list("task", "kind", "actor", "reason")) == (
+        [] if why else [(task.pk, EVENTS[verb], "ada", "the client asked for it")]
+    )
+    assert progress(action) == (1, 0 if why else 1, True)
+
+
+def test_preview_counts_what_will_happen_and_why_not() -> None:
+    chosen = tasks(
+        "pending", "processing", "processing", "completed", "completed", "completed", "cancelled"
+    )
+    TaskFactory()
+    action = choose(chosen, Verb.CANCEL, actor="ada")
+    found = preview(action)
+    assert found.to_change == 3
+    # Most of all first.
+    assert list(found.obstacles.items()) == [
+        ("Completed, which is final", 3),
+        ("Cancelled already", 1),
+    ]
+    assert promise(action, found) == "3 tasks will be cancelled."
+
+
+def test_preview_of_a_priority_tells_who_has_it() -> None:
+    chosen = [*tasks("pending", priority="high"), *tasks("pending", "failed")]
+    found = preview(choose(chosen, Verb.PRIORITY_HIGH, actor="ada"))
+    assert found.to_change == 1
+    assert found.obstacles == {
+        "High priority already": 1,
+        "Failed; only pending tasks of another priority can be given high priority": 1,
+    }
+
+
+def test_preview_changes_nothing() -> None:
+    chosen = tasks("pending")
+    preview(choose(chosen, Verb.CANCEL, actor="ada"))
+    assert statuses(chosen) == ["pending"]
+    assert not Event.objects.exists()
+
+
+def test_preview_tells_how_tasks_are_now() -> None:
+    chosen = tasks("pending", "pending")
+    action = choose(chosen, Verb.CANCEL, actor="ada")
+    Task.objects.cancel(chosen[:1])
+    assert preview(action).obstacles == {"Cancelled already": 1}
+
+
+def test_preview_is_one_statement(django_assert_num_queries: Any) -> None:
+    action = choose(tasks("pending", "failed", "completed"), Verb.CANCEL, actor="ada")
+    with django_assert_num_queries(1):
+        preview(action)
+
+
+def test_action_that_is_not_confirmed_does_nothing() -> None:
+    chosen = tasks("pending")
+    action = choose(chosen, Verb.CANCEL, actor="ada")
+    go_on(action)
+    assert statuses(chosen) == ["pending"]
+    assert progress(action) == (0, 0, False)
+
+
+def test_task_that_changed_meanwhile_is_left_alone() -> None:
+    chosen = tasks("pending", "pending")
+    action = confirmed(chosen)
+    Task.objects.get(pk=chosen[0]).cancel(actor="eve", reason="first")
+    go_on(action)
+    assert statuses(chosen) == ["cancelled", "cancelled"]
+    assert list(Event.objects.values_list("task", "actor")) == [
+        (chosen[0], "eve"),
+        (chosen[1], "ada"),
+    ]
+    assert report(action) == (
+        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled."
+    )
+
+
+def test_step_takes_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acting, "TASKS_PER_STEP", 2)
+    chosen = tasks("pending", "completed", "pending", "pending", "failed")
+    action = confirmed(chosen)
+    found = []
+    while take_step(action.pk):
+        found.append(progress(action))
+    assert [*found, progress(action)] == [(2, 1, False), (4, 3, False), (5, 3, True)]
+    assert statuses(chosen) == ["cancelled", "completed", "cancelled", "cancelled", "failed"]
+
+
+def test_action_that_has_ended_takes_no_more_steps() -> None:
+    chosen = tasks("failed")
+    action = confirmed(chosen, Verb.REQUEUE)
+    go_on(action)
+    Task.objects.get().start()
+    Task.objects.get().fail()
+    ended_at = action.ended_at
+    go_on(action)
+    assert statuses(chosen) == ["failed"]
+    assert action.ended_at == ended_at
+
+
+def test_steps_stop_when_it_is_time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acting, "TASKS_PER_STEP", 1)
+    monkeypatch.setattr(acting, "SECONDS_PER_REQUEST", 0)
+    action = confirmed(tasks("pending", "pending", "pending"))
+    go_on(action)
+    assert progress(action) == (1, 1, False)
+    monkeypatch.setattr(acting, "SECONDS_PER_REQUEST", 60)
+    go_on(action)
+    assert progress(action) == (3, 3, True)
+
+
+def test_stopped_action_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acting, "TASKS_PER_STEP", 1)
+    chosen = tasks("pending", "pending", "pending")
+    action = confirmed(chosen)
+    take_step(action.pk)
+    action.stop()
+    go_on(action)
+    assert statuses(chosen) == ["cancelled", "pending", "pending"]
+    assert (action.is_stopped, progress(action)) == (True, (1, 1, True))
+
+
+@pytest.mark.parametrize(
+    ("given", "verb", "said"),
+    [
+        (["pending"], "cancel", "1 task cancelled."),
+        (["failed", "failed"], "requeue", "2 tasks put back to pending."),
+        (["pending", "pending"], "priority_low", "2 tasks given low priority."),
+        (
+            ["failed", "pending", "completed"],
+            "requeue",
+            "1 task put back to pending; 2 tasks left alone: only failed tasks can be put back to "
+            "pending.",
+        ),
+        (
+            ["completed"],
+            "priority_low",
+            "No tasks given low priority; 1 task left alone: only pending tasks of another "
+            "priority can be given low priority.",
+        ),
+    ],
+)
+def test_report_says_what_was_done(given: list[str], verb: str, said: str) -> None:
+    action = confirmed(tasks(*given), Verb(verb))
+    go_on(action)
+    assert report(action) == said
+
+
+def test_report_of_the_way_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acting, "TASKS_PER_STEP", 2)
+    action = confirmed(tasks("pending", "completed", "pending"))
+    take_step(action.pk)
+    action.refresh_from_db()
+    assert report(action) == "2 of 3 tasks looked at, 1 cancelled."
+    action.stop()
+    assert report(action) == "Stopped: 2 of 3 tasks looked at, 1 cancelled."
+
+
+@pytest.fixture
+def refused_event() -> Iterator[list[uuid.UUID]]:
+    """Three tasks; the database refuses the event of the second."""
+    chosen = tasks("pending", "pending", "pending")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"ALTER TABLE task_events ADD CONSTRAINT refused CHECK (task_id <> '{chosen[1]}')"
+        )
+    yield chosen
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE task_events DROP CONSTRAINT IF EXISTS refused")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_step_that_dies_leaves_all_as_it_was(refused_event: list[uuid.UUID]) -> None:
+    action = confirmed(refused_event)
+    with pytest.raises(IntegrityError, match="refused"):
+        go_on(action)
+    assert statuses(refused_event) == ["pending"] * 3
+    assert progress(action) == (0, 0, False)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE task_events DROP CONSTRAINT refused")
+    go_on(action)
+    assert statuses(refused_event) == ["cancelled"] * 3
+    assert progress(action) == (3, 3, True)
+    assert Event.objects.count() == 3
+
+
+@pytest.fixture
+def refused_progress() -> Iterator[None]:
+    """The database refuses to move any action on."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE task_actions ADD CONSTRAINT refused CHECK (position = 0)")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE task_actions DROP CONSTRAINT refused")
+
+
+@pytest.mark.usefixtures("refused_progress")
+@pytest.mark.django_db(transaction=True)
+def test_tasks_are_not_changed_where_the_progress_cannot_be_stored() -> None:
+    chosen = tasks("pending")
+    action = confirmed(chosen)
+    with pytest.raises(IntegrityError, match="refused"):
+        take_step(action.pk)
+    assert statuses(chosen) == ["pending"]
+    assert not Event.objects.exists()
+    assert progress(action) == (0, 0, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_steps_before_the_one_that_dies_are_kept(
+    refused_event: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "TASKS_PER_STEP", 1)
+    action = confirmed(refused_event)
+    with pytest.raises(IntegrityError, match="refused"):
+        go_on(action)
+    assert statuses(refused_event) == ["cancelled", "pending", "pending"]
+    assert progress(action) == (1, 1, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_steps_at_the_same_time_do_each_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acting, "TASKS_PER_STEP", 7)
+    chosen = [task.pk for task in Task.objects.bulk_create(Task(goal="x") for _ in range(200))]
+    action = confirmed(chosen)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(alone, lambda: go_on(Action.objects.get())) for _ in range(4)]
+        for run in runs:
+            run.result(60)
+    assert progress(action) == (200, 200, True)
+    assert Event.objects.count() == Event.objects.values("task").distinct().count() == 200
+
+
+def test_a_step_takes_few_queries(django_assert_num_queries: Any) -> None:
+    action = confirmed(tasks("pending", "pending"))
+    # Savepoint, the action, its next ids, the verb, the action again, and the savepoint's end.
+    with django_assert_num_queries(6):
+        take_step(action.pk)
+
+
+def test_preview_is_counted_by_the_database() -> None:
+    tasks = [*TaskFactory.create_batch(3), *TaskFactory.create_batch(2, completed=True)]
+    action = choose([task.pk for task in tasks], Verb.CANCEL, actor="ada")
+    with CaptureQueriesContext(connection) as queries:
+        preview(action)
+    assert [query["sql"].partition(" GROUP BY ")[2] for query in queries] == ["1, 2"]
