@@ -1,4 +1,4 @@
-"""Acting on chosen tasks: what a verb would do to them, doing it in steps, telling what it did."""
+"""An action on many tasks: its preview, its steps, its report."""
 
 import time
 import uuid
@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models import Count, F, Func, QuerySet, UUIDField
 from django.utils import timezone
 
-from tasks.models import Action, Task
-from tasks.models.action import Verb, in_words
+from tasks.models import Task
+from tasks.models.action import VERBS, Action, Verb, count_of_tasks
 from tasks.states import PRIORITY_MATTERS_IN, TRANSITIONS, Priority, Status
 
 MAX_CHOSEN: Final = 100_000
@@ -20,22 +20,6 @@ TASKS_PER_STEP: Final = 1_000
 # A request takes steps for so long: staff see the progress, and the request never comes near the
 # time that it may wait for the database.
 SECONDS_PER_REQUEST: Final = 1.0
-
-# What a task is after the verb.
-WANTED: Final[dict[Verb, Status | Priority]] = {
-    Verb.CANCEL: Status.CANCELLED,
-    Verb.REQUEUE: Status.PENDING,
-    Verb.PRIORITY_LOW: Priority.LOW,
-    Verb.PRIORITY_MEDIUM: Priority.MEDIUM,
-    Verb.PRIORITY_HIGH: Priority.HIGH,
-    Verb.PRIORITY_CRITICAL: Priority.CRITICAL,
-}
-# What tasks are said to have been.
-DONE: Final = {Verb.CANCEL: "cancelled", Verb.REQUEUE: "put back to pending"} | {
-    verb: f"given {wanted} priority"
-    for verb, wanted in WANTED.items()
-    if isinstance(wanted, Priority)
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +37,7 @@ class Preview:
 
 def sources(verb: Verb) -> list[Status]:
     """Return the statuses in which the verb can be done."""
-    wanted = WANTED[verb]
+    wanted = verb.wanted
     if isinstance(wanted, Priority):
         return [status for status in Status if status in PRIORITY_MATTERS_IN]
     return [status for status in Status if wanted in TRANSITIONS[status]]
@@ -61,7 +45,7 @@ def sources(verb: Verb) -> list[Status]:
 
 def obstacle(verb: Verb, status: Status, priority: Priority) -> str:
     """Return why the verb would leave such a task alone; empty where it would change it."""
-    wanted = WANTED[verb]
+    wanted = verb.wanted
     if status in sources(verb):
         return f"{priority.label} priority already" if priority == wanted else ""
     if status == wanted:
@@ -72,14 +56,14 @@ def obstacle(verb: Verb, status: Status, priority: Priority) -> str:
 
 
 def rule(verb: Verb) -> str:
-    kind = " of another priority" if isinstance(WANTED[verb], Priority) else ""
-    return f"only {' or '.join(sources(verb))} tasks{kind} can be {DONE[verb]}"
+    kind = " of another priority" if isinstance(verb.wanted, Priority) else ""
+    return f"only {' or '.join(sources(verb))} tasks{kind} can be {verb.done}"
 
 
 def choose(task_ids: list[uuid.UUID], verb: Verb, *, actor: str) -> Action:
     """Store an action on these tasks, up to `MAX_CHOSEN`, which does nothing yet."""
     Action.objects.abandoned().delete()
-    action: Action = Action.objects.create(verb=verb, actor=actor, task_ids=task_ids)
+    action: Action = Action.objects.create(verb=verb.name, actor=actor, task_ids=task_ids)
     return action
 
 
@@ -94,7 +78,7 @@ def preview(action: Action) -> Preview:
     )
     counts: Counter[str] = Counter()
     for status, priority, count in groups:
-        counts[obstacle(Verb(action.verb), Status(status), Priority(priority))] += count
+        counts[obstacle(VERBS[action.verb], Status(status), Priority(priority))] += count
     to_change = counts.pop("", 0)
     most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Preview(to_change, obstacles=dict(most_first))
@@ -129,7 +113,7 @@ def take_step(action_id: uuid.UUID) -> bool:
 
 def _do(action: Action, task_ids: list[uuid.UUID]) -> set[uuid.UUID]:
     tasks, actor, reason = Task.objects, action.actor, action.reason
-    match WANTED[Verb(action.verb)]:
+    match VERBS[action.verb].wanted:
         case Status.CANCELLED:
             return tasks.cancel(task_ids, actor=actor, reason=reason)
         case Status.PENDING:
@@ -140,19 +124,19 @@ def _do(action: Action, task_ids: list[uuid.UUID]) -> set[uuid.UUID]:
 
 
 def promise(action: Action, preview: Preview) -> str:
-    done = DONE[Verb(action.verb)]
-    return f"{in_words(preview.to_change).capitalize()} will be {done}."
+    done = VERBS[action.verb].done
+    return f"{count_of_tasks(preview.to_change).capitalize()} will be {done}."
 
 
 def report(action: Action) -> str:
     """Return in a sentence or two how far a confirmed action has come and what it has done."""
-    verb = Verb(action.verb)
+    verb = VERBS[action.verb]
     if action.is_stopped or not action.is_ended:
         stopped = "Stopped: " if action.is_stopped else ""
-        looked_at = f"{action.position:,} of {in_words(action.chosen)} looked at"
-        return f"{stopped}{looked_at}, {action.changed:,} {DONE[verb]}."
-    changed = f"{in_words(action.changed)} {DONE[verb]}".capitalize()
+        looked_at = f"{action.position:,} of {count_of_tasks(action.chosen)} looked at"
+        return f"{stopped}{looked_at}, {action.changed:,} {verb.done}."
+    changed = f"{count_of_tasks(action.changed)} {verb.done}".capitalize()
     if action.changed == action.chosen:
         return f"{changed}."
-    left_alone = in_words(action.chosen - action.changed)
+    left_alone = count_of_tasks(action.chosen - action.changed)
     return f"{changed}; {left_alone} left alone: {rule(verb)}."

@@ -3,7 +3,7 @@
 import logging
 from typing import NamedTuple
 
-from safety.exceptions import CircuitOpen, NoVerdict
+from safety.exceptions import NotAsked, NoVerdict
 from safety.gate import Gate
 from safety.models import Receipt
 from safety.origin import Origin
@@ -44,7 +44,7 @@ def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accept
     """
     try:
         screening = gate.screen(submission.document, request_id=origin.request_id)
-    except CircuitOpen:
+    except NotAsked:
         # Counted only: while the circuit is open, refusals must cost nothing.
         raise
     except NoVerdict as error:

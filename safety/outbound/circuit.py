@@ -10,17 +10,32 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pybreaker
 
-from safety.exceptions import CircuitOpen, NoVerdict, ReflexFailure
+from safety.outbound.exceptions import CallFailed, CircuitOpen, ServiceFault
 
 T = TypeVar("T")
 
+CLOSED: Final = pybreaker.STATE_CLOSED
+OPEN: Final = pybreaker.STATE_OPEN
+STATES: Final = (CLOSED, OPEN)
 PROBE_THREAD: Final = "circuit-probe"
 
 logger = logging.getLogger(__name__)
+
+
+class Change(NamedTuple):
+    """A circuit went from one state into another.
+
+    Attributes:
+        failures: in a row until then.
+    """
+
+    before: str
+    after: str
+    failures: int
 
 
 class Circuit(pybreaker.CircuitBreaker):
@@ -38,6 +53,7 @@ class Circuit(pybreaker.CircuitBreaker):
         failures: in a row, until the probe is asked.
         reset_seconds: from the start of one probe to the start of the next.
         probe: returns whether the service works, within a time of its own.
+        on_change: called after each change of state.
     """
 
     def __init__(
@@ -46,14 +62,14 @@ class Circuit(pybreaker.CircuitBreaker):
         failures: int,
         reset_seconds: float,
         probe: Callable[[], bool],
-        listeners: tuple[pybreaker.CircuitBreakerListener, ...] = (),
+        on_change: Callable[[Change], None] = lambda change: None,
     ) -> None:
         super().__init__(
             fail_max=failures,
             reset_timeout=reset_seconds,
             exclude=[_is_no_failure],
             throw_new_error_on_trip=False,
-            listeners=listeners,
+            listeners=[_Listener(on_change)],
         )
         self._probe = probe
         self._is_probing = False
@@ -61,7 +77,7 @@ class Circuit(pybreaker.CircuitBreaker):
     @property
     def is_open(self) -> bool:
         """Whether calls are refused."""
-        return bool(self.current_state == pybreaker.STATE_OPEN)
+        return bool(self.current_state == OPEN)
 
     def call(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call `func` and learn from how it ends.
@@ -138,6 +154,20 @@ class Circuit(pybreaker.CircuitBreaker):
             self._state_storage.reset_counter()
 
 
+class _Listener(pybreaker.CircuitBreakerListener):
+    def __init__(self, on_change: Callable[[Change], None]) -> None:
+        self._on_change = on_change
+
+    def state_change(
+        self,
+        cb: pybreaker.CircuitBreaker,
+        old_state: pybreaker.CircuitBreakerState | None,
+        new_state: pybreaker.CircuitBreakerState,
+    ) -> None:
+        before = old_state.name if old_state else CLOSED
+        self._on_change(Change(before, new_state.name, cb.fail_counter))
+
+
 def _is_no_failure(error: BaseException) -> bool:
-    """Return whether the error comes from a Reflex Layer that works."""
-    return isinstance(error, NoVerdict) and not isinstance(error, ReflexFailure)
+    """Return whether the error comes from a service that works."""
+    return isinstance(error, CallFailed) and not isinstance(error, ServiceFault)

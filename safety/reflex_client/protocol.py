@@ -11,7 +11,6 @@ import re
 from typing import Any, Final
 
 from safety.document import MAX_TEXT_BYTES
-from safety.exceptions import RateLimited, ServerFault, TooManyFindings, UnusableAnswer
 from safety.findings import (
     CUSTOM_TYPE,
     INJECTION_TYPES,
@@ -21,6 +20,7 @@ from safety.findings import (
     Match,
     Severity,
 )
+from safety.outbound.exceptions import AnswerTooLong, RateLimited, ServerFault, UnusableAnswer
 
 # More than a text can hold; an answer of empty objects could have a hundred times as many.
 MAX_MATCHES: Final = 10_000
@@ -56,7 +56,7 @@ def parse_answer(body: bytes, text: str) -> Answer:
 
     Raises:
         RateLimited, ServerFault: it says so itself.
-        TooManyFindings: it names more than `MAX_MATCHES` of one kind.
+        AnswerTooLong: it names more than `MAX_MATCHES` of one kind.
         UnusableAnswer: it comes from a cache, or is not in the protocol.
     """
     try:
@@ -110,7 +110,7 @@ def _matches(
     if not isinstance(detected, bool) or not isinstance(matches, list):
         raise UnusableAnswer(f"{kind} fields are missing or of the wrong type")
     if len(matches) > MAX_MATCHES:
-        raise TooManyFindings("too many findings")
+        raise AnswerTooLong("too many findings")
     if detected and not matches:
         # The flag counts even where no finding is named.
         severity = _UNKNOWN_SEVERITY if kind is Kind.INJECTION else None

@@ -1,6 +1,7 @@
 """The actions of staff: one verb, on the tasks that somebody chose, for a reason."""
 
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -9,17 +10,43 @@ from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
+from tasks.states import Priority, Status
+
 # Who looked at what an action would do and then left it comes back within this time or never.
 KEPT_UNCONFIRMED_FOR: Final = timedelta(days=1)
 
 
-class Verb(models.TextChoices):
-    CANCEL = "cancel", "Cancel"
-    REQUEUE = "requeue", "Put back to pending"
-    PRIORITY_LOW = "priority_low", "Change priority to low"
-    PRIORITY_MEDIUM = "priority_medium", "Change priority to medium"
-    PRIORITY_HIGH = "priority_high", "Change priority to high"
-    PRIORITY_CRITICAL = "priority_critical", "Change priority to critical"
+@dataclass(frozen=True)
+class Verb:
+    """What staff can do to many tasks at once.
+
+    Attributes:
+        name: as it is stored.
+        label: on the console's buttons.
+        wanted: what a task is afterwards.
+        done: what the task is then said to have been.
+    """
+
+    name: str
+    label: str
+    wanted: Status | Priority
+    done: str
+
+
+def _priority_verb(priority: Priority) -> Verb:
+    return Verb(
+        name=f"priority_{priority}",
+        label=f"Change priority to {priority}",
+        wanted=priority,
+        done=f"given {priority} priority",
+    )
+
+
+CANCEL: Final = Verb("cancel", "Cancel", Status.CANCELLED, "cancelled")
+REQUEUE: Final = Verb("requeue", "Put back to pending", Status.PENDING, "put back to pending")
+VERBS: Final = {
+    verb.name: verb for verb in (CANCEL, REQUEUE, *(_priority_verb(wanted) for wanted in Priority))
+}
 
 
 class ActionQuerySet(models.QuerySet["Action"]):
@@ -59,7 +86,7 @@ class Action(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    verb = models.TextField(choices=Verb)
+    verb = models.TextField(choices=[(verb.name, verb.label) for verb in VERBS.values()])
     actor = models.TextField()
     reason = models.TextField(default="")
     task_ids = ArrayField(models.UUIDField())
@@ -83,7 +110,7 @@ class Action(models.Model):
         ordering = ("-created_at",)
         constraints = (
             models.CheckConstraint(
-                condition=Q(verb__in=Verb.values), name="task_actions_verb_known"
+                condition=Q(verb__in=list(VERBS)), name="task_actions_verb_known"
             ),
             models.CheckConstraint(condition=Q(chosen__gt=0), name="task_actions_chosen_some"),
             models.CheckConstraint(
@@ -98,7 +125,7 @@ class Action(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_verb_display()}: {in_words(self.chosen)}"
+        return f"{VERBS[self.verb].label}: {count_of_tasks(self.chosen)}"
 
     @property
     def is_confirmed(self) -> bool:
@@ -130,7 +157,8 @@ class Action(models.Model):
         return list(Action.objects.values_list(ids, flat=True).get(pk=self.pk))
 
 
-def in_words(tasks: int) -> str:
+def count_of_tasks(tasks: int) -> str:
+    """Return a number of tasks in words: `no tasks`, `1 task`, `1,200 tasks`."""
     match tasks:
         case 0:
             return "no tasks"

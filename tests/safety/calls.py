@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from safety.exceptions import NoVerdict
 from safety.findings import Answer
-from safety.outbound.transport import Deadline, DeadlineAdapter
+from safety.outbound.exceptions import CallFailed
+from safety.outbound.transport import Deadline
 from safety.reflex_client.client import ReflexClient
 
 DEADLINE_SECONDS = 0.3
@@ -29,7 +29,7 @@ class Caller:
 def client_of(
     url: str, deadline_seconds: float = DEADLINE_SECONDS, *, connections: int = 2
 ) -> Caller:
-    client = ReflexClient(url=url, adapter=DeadlineAdapter(connections=connections))
+    client = ReflexClient(url=url, connections=connections)
     return Caller(client, deadline_seconds)
 
 
@@ -38,9 +38,9 @@ def process(caller: Caller, text: str = "a text") -> None:
     assert caller.process(text).matches == ()
 
 
-def refusal(caller: Caller, text: str = "a text") -> tuple[type[NoVerdict], float]:
+def refusal(caller: Caller, text: str = "a text") -> tuple[type[CallFailed], float]:
     """Return what kind of exception there is instead of an answer, and after what time."""
     started = time.monotonic()
-    with pytest.raises(NoVerdict) as caught:
+    with pytest.raises(CallFailed) as caught:
         process(caller, text)
     return type(caught.value), time.monotonic() - started

@@ -13,10 +13,9 @@ from safety.document import Document, Place
 from safety.exceptions import NoVerdict
 from safety.findings import Severity
 from safety.gate import ReflexGate
-from safety.outbound.circuit import Circuit
-from safety.outbound.transport import DeadlineAdapter
 from safety.policy import PiiAction, Policy, Verdict
 from safety.reflex_client.client import ReflexClient
+from safety.reflex_client.guarded import GuardedClient
 from safety.screening import Screening
 from tests.reflex_layer import (
     ScriptedReflexLayer,
@@ -48,15 +47,19 @@ def peer() -> Iterator[ScriptedReflexLayer]:
 
 @functools.cache
 def client_of(url: str) -> ReflexClient:
-    return ReflexClient(url=url, adapter=DeadlineAdapter(connections=1))
+    return ReflexClient(url=url, connections=1)
 
 
 def screen(peer: ScriptedReflexLayer, sent: Any, policy: Policy) -> Screening:
     """Have the document screened by a peer that sends this, and of a redacted one finds nothing."""
     peer.behaviour = in_turn(says(sent), says(answer()))
     gate = ReflexGate(
-        client=client_of(peer.url),
-        circuit=Circuit(failures=10**9, reset_seconds=60, probe=lambda: True),
+        client=GuardedClient(
+            client_of(peer.url),
+            failures=10**9,
+            reset_seconds=60,
+            probe_deadline_seconds=20,
+        ),
         policy=policy,
         deadline_seconds=20,
     )

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection
 
 from safety.document import Document
-from safety.exceptions import DeadlineExceeded, RateLimited
+from safety.exceptions import NoVerdict
 from safety.findings import Finding, Kind, Match, Severity, locate
 from safety.models import Receipt
 from safety.origin import Origin
@@ -204,7 +204,7 @@ def test_a_refusal_that_no_finding_explains_says_why() -> None:
 
 
 def test_without_a_verdict_a_receipt_says_why() -> None:
-    error = DeadlineExceeded("deadline exceeded")
+    error = NoVerdict("deadline exceeded")
     error.duration_seconds = 2.5
 
     receipt_without_verdict(error, policy_version="abc", origin=ORIGIN).save()
@@ -219,7 +219,7 @@ def test_without_a_verdict_a_receipt_says_why() -> None:
 def test_receipts_are_found_by_the_type_of_a_finding() -> None:
     for quoted, name in (("jane", "SSN"), ("ask", "Email"), ("two", "Email")):
         receipt_of(screening_of(match_of(quoted, name)), policy_version="", origin=ORIGIN).save()
-    receipt_without_verdict(RateLimited("rate limited"), policy_version="", origin=ORIGIN).save()
+    receipt_without_verdict(NoVerdict("rate limited"), policy_version="", origin=ORIGIN).save()
 
     assert Receipt.objects.with_finding_of_type("Email").count() == 2
     assert Receipt.objects.with_finding_of_type("Emai").count() == 0

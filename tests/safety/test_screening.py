@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from safety.document import MAX_TEXT_BYTES, Document, Place
-from safety.exceptions import DeadlineExceeded
+from safety.exceptions import NoVerdict
 from safety.findings import Kind
 from safety.gate import ReflexGate
-from safety.outbound.circuit import Circuit
-from safety.outbound.transport import DeadlineAdapter
 from safety.policy import PiiAction, Policy, Verdict
 from safety.reflex_client.client import ReflexClient
+from safety.reflex_client.guarded import GuardedClient
 from safety.screening import MAX_REDACTIONS, Screening
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, in_turn, says
 
@@ -33,8 +32,12 @@ def screen(
     peer: ScriptedReflexLayer, fields: dict[str, Any], *, deadline_seconds: float = 20
 ) -> Screening:
     gate = ReflexGate(
-        client=ReflexClient(url=peer.url, adapter=DeadlineAdapter(connections=1)),
-        circuit=Circuit(failures=10**9, reset_seconds=60, probe=lambda: True),
+        client=GuardedClient(
+            ReflexClient(url=peer.url, connections=1),
+            failures=10**9,
+            reset_seconds=60,
+            probe_deadline_seconds=20,
+        ),
         policy=REDACTING,
         deadline_seconds=deadline_seconds,
     )
@@ -178,7 +181,7 @@ def test_all_rounds_have_one_deadline(peer: ScriptedReflexLayer) -> None:
 
     peer.behaviour = slow
 
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(NoVerdict, match="deadline exceeded"):
         screen(peer, {"goal": "a b c"}, deadline_seconds=0.5)
     assert len(peer.texts) == 2
 

@@ -8,7 +8,7 @@ from django.db import connection
 
 from tasks.bulk import choose
 from tasks.models import Action
-from tasks.models.action import Verb
+from tasks.models.action import CANCEL, Verb
 from tests.factories import TaskFactory
 
 
@@ -16,7 +16,7 @@ def tasks(*statuses: str, **fields: Any) -> list[uuid.UUID]:
     return [TaskFactory(status=status, **fields).pk for status in statuses]
 
 
-def confirmed(task_ids: list[uuid.UUID], verb: Verb = Verb.CANCEL) -> Action:
+def confirmed(task_ids: list[uuid.UUID], verb: Verb = CANCEL) -> Action:
     action = choose(task_ids, verb, actor="ada")
     action.confirm("the client asked for it")
     return action

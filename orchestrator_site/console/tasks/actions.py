@@ -18,9 +18,9 @@ from django.utils.html import format_html
 from orchestrator_site.console.formats import label, shortened
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_operate, may_view_content
-from tasks import bulk as acting
+from tasks import bulk
 from tasks.models import Action, Task
-from tasks.models.action import Verb, in_words
+from tasks.models.action import VERBS, Verb, count_of_tasks
 from tasks.states import Priority, Status
 
 MAX_REASON_CHARACTERS: Final = 500
@@ -34,7 +34,7 @@ class OffersActions(admin.ModelAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         if not may_operate(request):
             return {}
-        return {verb.value: (partial(_choose, verb), verb.value, verb.label) for verb in Verb}
+        return {name: (partial(_choose, verb), name, verb.label) for name, verb in VERBS.items()}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         # Nothing else is posted there.
@@ -54,26 +54,26 @@ class OffersActions(admin.ModelAdmin):
         if not may_operate(request):
             return []
         status, priority = Status(task.status), Priority(task.priority)
-        return [verb for verb in Verb if not acting.obstacle(verb, status, priority)]
+        return [verb for verb in VERBS.values() if not bulk.obstacle(verb, status, priority)]
 
 
 def _choose(
     verb: Verb, model_admin: admin.ModelAdmin, request: HttpRequest, tasks: QuerySet[Task]
 ) -> HttpResponse | None:
     """Store an action on these tasks and lead to its page, where it is confirmed."""
-    ids = list(tasks.order_by().values_list("pk", flat=True)[: acting.MAX_CHOSEN + 1])
+    ids = list(tasks.order_by().values_list("pk", flat=True)[: bulk.MAX_CHOSEN + 1])
     if not ids:
         model_admin.message_user(request, "There are no such tasks.", messages.WARNING)
         return None
-    if len(ids) > acting.MAX_CHOSEN:
+    if len(ids) > bulk.MAX_CHOSEN:
         model_admin.message_user(
             request,
-            f"More than {in_words(acting.MAX_CHOSEN)} are chosen, and nothing was done. Narrow the "
-            "filter, to a day for instance.",
+            f"More than {count_of_tasks(bulk.MAX_CHOSEN)} are chosen, and nothing was done. Narrow "
+            "the filter, to a day for instance.",
             messages.WARNING,
         )
         return None
-    action = acting.choose(ids, verb, actor=request.user.get_username())
+    action = bulk.choose(ids, verb, actor=request.user.get_username())
     page = reverse("admin:tasks_action_change", args=[action.pk])
     filters = model_admin.get_preserved_filters(request)
     return HttpResponseRedirect(f"{page}?{filters}" if filters else page)
@@ -139,7 +139,7 @@ class ActionAdmin(ReadOnlyModelAdmin):
             case "confirm":
                 return self._confirm(request, action)
             case "go_on":
-                acting.go_on(action)
+                bulk.go_on(action)
             case "stop":
                 action.stop()
             case _:
@@ -155,7 +155,7 @@ class ActionAdmin(ReadOnlyModelAdmin):
             text = "This was confirmed already, and nothing was done twice."
             self.message_user(request, text, messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
-        acting.go_on(action)
+        bulk.go_on(action)
         if not action.is_ended:
             # Where the script of the page sees that it shall go on by itself.
             return HttpResponseRedirect(f"{request.get_full_path()}#go-on")
@@ -175,21 +175,23 @@ class ActionAdmin(ReadOnlyModelAdmin):
             "tasks": _first_tasks(action, with_goals=may_view_content(request)),
         }
         if action.is_confirmed:
-            context["report"] = acting.report(action)
+            context["report"] = bulk.report(action)
         else:
-            preview = acting.preview(action)
+            preview = bulk.preview(action)
             context |= {
                 "form": form,
                 "has_anything_to_do": preview.to_change > 0,
-                "promise": acting.promise(action, preview),
-                "left_alone": [(in_words(count), why) for why, count in preview.obstacles.items()],
+                "promise": bulk.promise(action, preview),
+                "left_alone": [
+                    (count_of_tasks(count), why) for why, count in preview.obstacles.items()
+                ],
             }
         return TemplateResponse(request, "admin/tasks/action/page.html", context)
 
 
 def _report_with_link(action: Action) -> str:
     """Return the report, with a link to where many tasks are named: they may have left the list."""
-    report = acting.report(action)
+    report = bulk.report(action)
     if action.chosen == 1:
         return report
     page = reverse("admin:tasks_action_change", args=[action.pk])

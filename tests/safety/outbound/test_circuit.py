@@ -9,29 +9,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import pybreaker
 import pytest
 
-from safety.exceptions import (
+from safety.outbound.circuit import Change, Circuit
+from safety.outbound.exceptions import (
+    AnswerTooLong,
+    CallFailed,
     CircuitOpen,
     DeadlineExceeded,
-    NoVerdict,
     RateLimited,
-    RequestRejected,
+    Rejected,
     ServerFault,
-    TooManyFindings,
     Unreachable,
     UnusableAnswer,
 )
-from safety.outbound.circuit import Circuit
 from tests.waiting import WAIT_SECONDS, wait_for_probes, wait_until
 
 FAILURES = [Unreachable, DeadlineExceeded, ServerFault, UnusableAnswer]
-NO_FAILURES = [RateLimited, RequestRejected, TooManyFindings]
+NO_FAILURES = [RateLimited, Rejected, AnswerTooLong]
 
 
 class Probe:
-    """A probe that waits to be told how it ends, and a listener for what follows.
+    """A probe that waits to be told how it ends, and is told what follows.
 
     Attributes:
         asked: when it was asked.
@@ -56,15 +55,8 @@ class Probe:
         self.asked.get(timeout=WAIT_SECONDS)
         self.results.put(result)
 
-
-class Changes(pybreaker.CircuitBreakerListener):
-    """Tells the test each state that the circuit enters."""
-
-    def __init__(self, probe: Probe) -> None:
-        self._probe = probe
-
-    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
-        self._probe.changes.put(new_state.name)
+    def told(self, change: Change) -> None:
+        self.changes.put(change.after)
 
 
 class HeldCall:
@@ -101,7 +93,7 @@ def probe() -> Iterator[Probe]:
 
 @pytest.fixture
 def circuit(probe: Probe) -> Circuit:
-    return Circuit(failures=5, reset_seconds=0.05, probe=probe, listeners=(Changes(probe),))
+    return Circuit(failures=5, reset_seconds=0.05, probe=probe, on_change=probe.told)
 
 
 @pytest.fixture
@@ -143,7 +135,7 @@ def closed(probe: Probe) -> None:
     assert probe.changes.get(timeout=WAIT_SECONDS) == "closed"
 
 
-def refusal(circuit: Circuit) -> NoVerdict:
+def refusal(circuit: Circuit) -> CallFailed:
     with pytest.raises(CircuitOpen) as caught:
         circuit.call(never)
     return caught.value
@@ -158,7 +150,7 @@ def test_a_call_gets_its_arguments_and_gives_its_result(circuit: Circuit) -> Non
 
 @pytest.mark.parametrize("error", FAILURES)
 def test_it_opens_after_five_failures_in_a_row_and_a_failed_probe(
-    circuit: Circuit, probe: Probe, error: Callable[[str], NoVerdict]
+    circuit: Circuit, probe: Probe, error: Callable[[str], CallFailed]
 ) -> None:
     fail(circuit, times=4, error=error("reason"))
     assert probe.asked.empty()
@@ -195,7 +187,7 @@ def test_a_success_between_failures_keeps_it_closed(circuit: Circuit, probe: Pro
 
 @pytest.mark.parametrize("error", NO_FAILURES)
 def test_what_a_working_layer_refuses_does_not_count(
-    circuit: Circuit, error: Callable[[str], NoVerdict]
+    circuit: Circuit, error: Callable[[str], CallFailed]
 ) -> None:
     fail(circuit, times=10, error=error("reason"))
 
@@ -203,7 +195,7 @@ def test_what_a_working_layer_refuses_does_not_count(
 
 
 def test_it_refuses_while_open_and_says_for_how_long(probe: Probe) -> None:
-    circuit = Circuit(failures=5, reset_seconds=1.5, probe=probe, listeners=(Changes(probe),))
+    circuit = Circuit(failures=5, reset_seconds=1.5, probe=probe, on_change=probe.told)
     opened(circuit, probe)
 
     assert [refusal(circuit).retry_after_seconds for _ in range(20)] == [2] * 20
@@ -249,7 +241,7 @@ def test_probes_begin_at_even_times_however_long_they_take(probe: Probe) -> None
     assert statistics.median(waited) < seconds * 1.4
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("secret"), NoVerdict("odd")])
+@pytest.mark.parametrize("error", [ZeroDivisionError("secret"), CallFailed("odd")])
 def test_a_probe_that_raises_has_failed(
     circuit: Circuit, probe: Probe, error: BaseException
 ) -> None:

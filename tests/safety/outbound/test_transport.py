@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from safety.exceptions import DeadlineExceeded, NoVerdict, RateLimited, ServerFault, Unreachable
+from safety.outbound.exceptions import (
+    CallFailed,
+    DeadlineExceeded,
+    RateLimited,
+    ServerFault,
+    Unreachable,
+)
 from safety.reflex_client.client import MAX_ANSWER_BYTES
 from tests.reflex_layer import (
     Behaviour,
@@ -296,7 +302,7 @@ def test_a_connection_that_the_peer_closed_is_made_anew(peer: ScriptedReflexLaye
     [("429 Too Many Requests", RateLimited), ("500 Internal Server Error", ServerFault)],
 )
 def test_what_was_not_read_is_not_taken_for_the_next_answer(
-    peer: ScriptedReflexLayer, status: str, kind: type[NoVerdict]
+    peer: ScriptedReflexLayer, status: str, kind: type[CallFailed]
 ) -> None:
     client = client_of(peer.url)
     peer.behaviour = says(answer(), status=status)

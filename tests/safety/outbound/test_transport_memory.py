@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from safety.exceptions import NoVerdict, TooManyFindings, Unreachable, UnusableAnswer
+from safety.outbound.exceptions import AnswerTooLong, CallFailed, Unreachable, UnusableAnswer
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer
 from tests.safety.calls import client_of
 
@@ -35,7 +35,7 @@ def floods(start: bytes, again: bytes) -> Behaviour:
 
 FLOODS = {
     "body": (OK + b"\r\n", b"x", UnusableAnswer),
-    "body-of-json": (OK + b"Content-Type: application/json\r\n\r\n", b"x", TooManyFindings),
+    "body-of-json": (OK + b"Content-Type: application/json\r\n\r\n", b"x", AnswerTooLong),
     "body-with-its-length": (OK + b"Content-Length: 209715200\r\n\r\n", b"x", UnusableAnswer),
     "body-of-a-negative-length": (OK + b"Content-Length: -1\r\n\r\n", b"x", UnusableAnswer),
     "one-chunk": (CHUNKED + b"C800000\r\n", b"x", UnusableAnswer),
@@ -79,14 +79,14 @@ def traced() -> Iterator[None]:
 @pytest.mark.parametrize(("start", "again", "kind"), FLOODS.values(), ids=FLOODS.keys())
 @pytest.mark.usefixtures("traced")
 def test_a_flood_is_cut_off(
-    peer: ScriptedReflexLayer, start: bytes, again: bytes, kind: type[NoVerdict]
+    peer: ScriptedReflexLayer, start: bytes, again: bytes, kind: type[CallFailed]
 ) -> None:
     peer.behaviour = floods(start, again)
     client = client_of(peer.url, 10)
     tracemalloc.reset_peak()
     before, _ = tracemalloc.get_traced_memory()
 
-    with pytest.raises(NoVerdict) as caught:
+    with pytest.raises(CallFailed) as caught:
         client.process()
 
     _, peak = tracemalloc.get_traced_memory()

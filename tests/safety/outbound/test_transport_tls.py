@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from safety.exceptions import DeadlineExceeded, Unreachable
+from safety.outbound.exceptions import DeadlineExceeded, Unreachable
 from tests.certificate import CERTIFICATE
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, hangs, trickles
 from tests.safety.calls import DEADLINE_SECONDS, client_of, process, refusal

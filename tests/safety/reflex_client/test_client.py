@@ -10,17 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from safety.exceptions import (
+from safety.findings import Answer, Kind, Match, Severity
+from safety.outbound.exceptions import (
+    AnswerTooLong,
+    CallFailed,
     DeadlineExceeded,
-    NoVerdict,
     RateLimited,
-    RequestRejected,
+    Rejected,
     ServerFault,
-    TooManyFindings,
     Unreachable,
     UnusableAnswer,
 )
-from safety.findings import Answer, Kind, Match, Severity
 from safety.reflex_client.client import MAX_ANSWER_BYTES, PROBE_TEXT
 from tests.reflex_layer import (
     Behaviour,
@@ -48,8 +48,8 @@ def client(peer: ScriptedReflexLayer) -> Caller:
     return client_of(peer.url, 0.5)
 
 
-def refusal(client: Caller) -> NoVerdict:
-    with pytest.raises(NoVerdict) as caught:
+def refusal(client: Caller) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
         client.process()
     return caught.value
 
@@ -158,14 +158,14 @@ def test_an_answer_of_the_longest_length_is_read(peer: ScriptedReflexLayer, clie
 @pytest.mark.parametrize(
     ("content_type", "expected"),
     [
-        ("application/json", TooManyFindings("too many findings")),
-        ("Application/JSON; charset=utf-8", TooManyFindings("too many findings")),
+        ("application/json", AnswerTooLong("answer is too long")),
+        ("Application/JSON; charset=utf-8", AnswerTooLong("answer is too long")),
         ("text/html", UnusableAnswer("answer is too long")),
         ("", UnusableAnswer("answer is too long")),
     ],
 )
 def test_an_answer_that_is_longer_is_not(
-    peer: ScriptedReflexLayer, client: Caller, content_type: str, expected: NoVerdict
+    peer: ScriptedReflexLayer, client: Caller, content_type: str, expected: CallFailed
 ) -> None:
     peer.behaviour = says(
         json.dumps(answer()).encode().ljust(MAX_ANSWER_BYTES + 1),
@@ -198,11 +198,11 @@ def test_an_answer_from_a_cache_is_no_verdict(
         ("206 Partial Content", UnusableAnswer),
         ("300 Multiple Choices", UnusableAnswer),
         ("304 Not Modified", UnusableAnswer),
-        ("400 Bad Request", RequestRejected),
-        ("401 Unauthorized", RequestRejected),
-        ("404 Not Found", RequestRejected),
-        ("413 Content Too Large", RequestRejected),
-        ("499 Odd", RequestRejected),
+        ("400 Bad Request", Rejected),
+        ("401 Unauthorized", Rejected),
+        ("404 Not Found", Rejected),
+        ("413 Content Too Large", Rejected),
+        ("499 Odd", Rejected),
         ("500 Internal Server Error", ServerFault),
         ("502 Bad Gateway", ServerFault),
         ("503 Service Unavailable", ServerFault),
@@ -216,7 +216,7 @@ def test_an_answer_from_a_cache_is_no_verdict(
     ],
 )
 def test_any_status_but_200_is_no_verdict(
-    peer: ScriptedReflexLayer, client: Caller, status: str, expected: type[NoVerdict]
+    peer: ScriptedReflexLayer, client: Caller, status: str, expected: type[CallFailed]
 ) -> None:
     peer.behaviour = says(answer(), status=status)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety.exceptions import NoVerdict, RateLimited, ServerFault, UnusableAnswer
 from safety.findings import INJECTION_TYPES, PII_TYPES, Answer, Kind, Match, Severity
+from safety.outbound.exceptions import CallFailed, RateLimited, ServerFault, UnusableAnswer
 from safety.reflex_client.protocol import parse_answer
 from tests.reflex_layer import answer, injection, pii
 
@@ -337,7 +337,7 @@ def test_an_answer_holds_nothing_of_the_text(data: Any) -> None:
     ],
 )
 def test_a_refusal_quotes_nothing_of_the_answer(data: Any) -> None:
-    with pytest.raises(NoVerdict) as caught:
+    with pytest.raises(CallFailed) as caught:
         parse(data)
 
     error = caught.value
@@ -371,13 +371,13 @@ ANSWERS = st.fixed_dictionaries(
 
 @given(JSON | st.dictionaries(st.sampled_from(list(answer())), JSON))
 def test_any_json_is_an_answer_or_no_verdict(data: Any) -> None:
-    with contextlib.suppress(NoVerdict):
+    with contextlib.suppress(CallFailed):
         assert isinstance(parse(data), Answer)
 
 
 @given(st.binary())
 def test_any_bytes_are_no_verdict(body: bytes) -> None:
-    with pytest.raises(NoVerdict):
+    with pytest.raises(CallFailed):
         parse_answer(body, "a text")
 
 

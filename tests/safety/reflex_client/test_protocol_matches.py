@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety.exceptions import ReflexFailure, TooManyFindings, UnusableAnswer
 from safety.findings import Answer, Kind, Match, Severity
+from safety.outbound.exceptions import AnswerTooLong, ServiceFault, UnusableAnswer
 from safety.reflex_client.protocol import parse_answer
 from tests.reflex_layer import answer, found, injection
 from tests.safety.reflex_client.json_values import TEXT
@@ -119,11 +119,11 @@ def test_ten_thousand_matches_are_read(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["pii_matches", "injection_matches"])
 def test_more_matches_are_too_many(field: str) -> None:
-    with pytest.raises(TooManyFindings) as caught:
+    with pytest.raises(AnswerTooLong) as caught:
         parse(answer(**{field: [{}] * 10_001}), "")
 
     assert caught.value.reason == "too many findings"
-    assert not isinstance(caught.value, ReflexFailure)
+    assert not isinstance(caught.value, ServiceFault)
 
 
 @pytest.mark.parametrize("name", LONG_NAMES)

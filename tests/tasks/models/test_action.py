@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from tasks.bulk import choose, go_on
 from tasks.models import Action, Event
-from tasks.models.action import Verb
+from tasks.models.action import CANCEL
 from tests.tasks.chosen import alone, confirmed, tasks
 
 pytestmark = pytest.mark.django_db
 
 
 def test_action_that_was_never_confirmed_cannot_be_stopped() -> None:
-    action = choose(tasks("pending"), Verb.CANCEL, actor="ada")
+    action = choose(tasks("pending"), CANCEL, actor="ada")
     action.stop()
     assert not action.is_ended
 
@@ -40,7 +40,7 @@ def test_second_confirmation_changes_nothing() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_confirmations_at_the_same_time_leave_one_reason() -> None:
-    choose(tasks("pending"), Verb.CANCEL, actor="ada")
+    choose(tasks("pending"), CANCEL, actor="ada")
     with ThreadPoolExecutor(4) as pool:
         runs = [
             pool.submit(alone, lambda number=number: Action.objects.get().confirm(f"{number}"))
@@ -90,10 +90,10 @@ def test_ids_are_loaded_in_slices_only() -> None:
 def test_what_nobody_confirmed_is_forgotten_after_a_day() -> None:
     chosen = tasks("pending")
     for _ in range(3):
-        choose(chosen, Verb.CANCEL, actor="ada")
+        choose(chosen, CANCEL, actor="ada")
     old, kept, fresh = Action.objects.all()
     kept.confirm("a reason")
     Action.objects.exclude(pk=fresh.pk).update(created_at=F("created_at") - timedelta(hours=25))
-    new = choose(chosen, Verb.CANCEL, actor="eve")
+    new = choose(chosen, CANCEL, actor="eve")
     assert set(Action.objects.all()) == {kept, fresh, new}
     assert old not in Action.objects.all()

@@ -9,8 +9,8 @@ import pytest
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from tasks import models
 from tasks.models import Task, TaskResult
+from tasks.models import task as task_module
 from tasks.states import Priority, Status, TaskVerdict
 from tests.factories import TaskFactory, TaskResultFactory
 from tests.tasks.api.specified import DEFAULTS
@@ -242,13 +242,13 @@ def test_count_by_status_is_exact() -> None:
 
 
 def test_count_by_status_is_exact_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "EXACT_COUNT_LIMIT", 3)
+    monkeypatch.setattr(task_module, "EXACT_COUNT_LIMIT", 3)
     TaskFactory.create_batch(3)
     assert Task.objects.count_by_status()[Status.PENDING] == 3
 
 
 def test_count_by_status_estimates_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "EXACT_COUNT_LIMIT", 3)
+    monkeypatch.setattr(task_module, "EXACT_COUNT_LIMIT", 3)
     TaskFactory.create_batch(60)
     TaskFactory.create_batch(20, completed=True)
     TaskFactory.create_batch(2, failed=True)
@@ -266,7 +266,7 @@ def test_count_by_status_estimates_beyond_the_limit(monkeypatch: pytest.MonkeyPa
 def test_count_by_status_without_statistics_says_more_than_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(models, "EXACT_COUNT_LIMIT", 3)
+    monkeypatch.setattr(task_module, "EXACT_COUNT_LIMIT", 3)
     TaskFactory.create_batch(9)
     assert Task.objects.count_by_status()[Status.PENDING] == 4
 

@@ -254,7 +254,7 @@ def test_page_has_no_style_and_no_script_of_its_own(client: Client) -> None:
 
 def test_estimates_are_called_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "tasks.models.TaskQuerySet.count_by_status", lambda _: {Status.PENDING: 843_012}
+        "tasks.models.task.TaskQuerySet.count_by_status", lambda _: {Status.PENDING: 843_012}
     )
     assert "<strong>about 843,000</strong>" in page(staff(client, "view_task"))
 

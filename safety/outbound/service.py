@@ -1,0 +1,165 @@
+"""One HTTP call to another service: within a deadline, with an answer of bounded size.
+
+Contract: callers see `Service`, `Deadline` and `safety.outbound.exceptions`, and nothing of
+requests or urllib3. A call holds no longer than its deadline whatever the peer sends, and is never
+redirected.
+"""
+
+import http.client
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import requests
+import urllib3
+from urllib3 import BaseHTTPResponse
+
+from safety.outbound.exceptions import (
+    AnswerTooLong,
+    CallFailed,
+    DeadlineExceeded,
+    RateLimited,
+    Rejected,
+    ServerFault,
+    Unreachable,
+    UnusableAnswer,
+)
+from safety.outbound.transport import Deadline, DeadlineAdapter
+
+_READ_BYTES: Final = 65_536
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_TRANSPORT_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    # http.client reads numbers and names from the peer's headers.
+    ValueError,
+)
+
+
+class Endpoint(NamedTuple):
+    """A method and path of a service, prepared for any number of calls."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+class Service:
+    """Another service and the connections to it; safe to share between threads.
+
+    Args:
+        url: its base address.
+        connections: how many of them are kept open.
+        max_answer_bytes: of the body of an answer.
+        rate_limit_seconds: when to call again after a rate limit that names no time.
+    """
+
+    def __init__(
+        self, *, url: str, connections: int, max_answer_bytes: int, rate_limit_seconds: int
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._adapter = DeadlineAdapter(connections=connections)
+        self._pool = self._adapter.pool_for(_prepared("GET", self._url))
+        self._max_answer_bytes = max_answer_bytes
+        self._rate_limit_seconds = rate_limit_seconds
+
+    def endpoint(self, method: str, path: str) -> Endpoint:
+        """Return the endpoint at `path` below the base address."""
+        # requests prepares it once. To send each call by way of its Session or adapter would
+        # take as long again as the call itself, for cookies and redirects.
+        prepared = _prepared(method, f"{self._url}{path}")
+        return Endpoint(method, prepared.path_url, dict(prepared.headers))
+
+    def call(
+        self,
+        endpoint: Endpoint,
+        *,
+        deadline: Deadline,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> bytes:
+        """Return the body of the answer, which has the status 200.
+
+        The deadline holds for connection, retry and answer together.
+
+        Raises:
+            CallFailed: there is no such answer.
+        """
+        try:
+            response = self._pool.urlopen(
+                endpoint.method,
+                endpoint.path,
+                body=body,
+                headers={**endpoint.headers, **headers},
+                timeout=deadline,
+                retries=self._adapter.max_retries,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                self._check_status(response)
+                return self._read(response)
+            finally:
+                if not _is_read_to_its_end(response):
+                    response.close()
+        except CallFailed:
+            raise
+        except _TRANSPORT_ERRORS as error:
+            if deadline.is_over:
+                raise DeadlineExceeded("deadline exceeded") from error
+            raise Unreachable("connection failed") from error
+
+    def _check_status(self, response: BaseHTTPResponse) -> None:
+        """Raise an error for the status, before a byte of the body is read."""
+        status = response.status
+        if status == http.client.TOO_MANY_REQUESTS:
+            raise RateLimited("rate limited", retry_after_seconds=self._retry_after(response))
+        if status in range(400, 500):
+            raise Rejected("request rejected")
+        if status in range(500, 600):
+            raise ServerFault("server error")
+        if status != http.client.OK:
+            raise UnusableAnswer("unexpected status code")
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnusableAnswer("answer is compressed")
+
+    def _read(self, response: BaseHTTPResponse) -> bytes:
+        body = bytearray()
+        while chunk := response.read(_READ_BYTES, decode_content=False):
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                if _is_json(response):
+                    raise AnswerTooLong("answer is too long")
+                # No answer of the service itself, but one of something that stands before it.
+                raise UnusableAnswer("answer is too long")
+        return bytes(body)
+
+    def _retry_after(self, response: BaseHTTPResponse) -> int:
+        value = response.headers.get("Retry-After", "")
+        # Dates are not worth a parser.
+        if value.isascii() and value.isdigit():
+            # Nine digits are decades, and int() takes no numbers of thousands; the exception
+            # caps both.
+            return int(value[:9])
+        return self._rate_limit_seconds
+
+
+def _prepared(method: str, url: str) -> requests.PreparedRequest:
+    headers = {
+        "Content-Type": "application/json",
+        # A compressed answer could unfold to any size.
+        "Accept-Encoding": "identity",
+    }
+    return requests.Request(method, url, headers=headers).prepare()
+
+
+def _is_json(response: BaseHTTPResponse) -> bool:
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    return media_type.strip().lower() == "application/json"
+
+
+def _is_read_to_its_end(response: BaseHTTPResponse) -> bool:
+    """Return whether the connection is clean for the next call, and back in its pool."""
+    return response.connection is None
