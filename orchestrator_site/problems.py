@@ -16,10 +16,10 @@ from django.utils.cache import patch_vary_headers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from orchestrator_site.observability.endpoints import CONSOLE, OTHER, endpoint_of
+from orchestrator_site.observability.endpoints import CONSOLE, OTHER, endpoint_at
 from safety.exceptions import NoVerdict
 from safety.findings import Kind
-from tasks.exceptions import SubmissionBlocked
+from tasks.exceptions import InvalidTransition, PriorityNotChanged, SubmissionBlocked
 from tasks.models import Task
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ OVERLOADED_RETRY_AFTER_SECONDS: Final = 1
 ERROR_TYPES: Final = (
     "validation",
     "not_found",
+    "conflict",
     "too_large",
     "media_type",
     "safety_unavailable",
@@ -46,6 +47,7 @@ _TYPES_BY_STATUS: Final = {
     404: "not_found",
     405: "validation",
     406: "media_type",
+    409: "conflict",
     411: "validation",
     413: "too_large",
     415: "media_type",
@@ -108,6 +110,12 @@ def problem_of(error: BaseException) -> Problem | None:
             )
         case Task.DoesNotExist():
             return Problem(404, "Task not found", "not_found")
+        case InvalidTransition():
+            return Problem(409, f"The task's status does not allow it to become {error.wanted}.")
+        case PriorityNotChanged():
+            return Problem(
+                409, f"The task is not pending any more, or has {error.wanted} priority already."
+            )
         case DatabaseError() if is_unavailable(error):
             logger.warning("Database unavailable", extra={"reason": database_reason(error)})
             return _DATABASE_UNAVAILABLE
@@ -180,7 +188,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404: nothing of ours is at that path."""
-    meant = endpoint_of(request.path_info.removesuffix("/"))
+    meant = endpoint_at(request.path_info.removesuffix("/"))
     detail = "The API is described at /docs."
     if meant not in (OTHER, CONSOLE, "/"):
         detail = f"{meant} is meant, without a slash at its end. {detail}"

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from safety.document import Document
 from safety.exceptions import NotAsked, NoVerdict
+from safety.findings import Finding
 from safety.metrics import LAST_SEEN, REFLEX_CALLS, SCREENING_SECONDS, UNSCREENED
 from safety.outbound.transport import Deadline
 from safety.policy import Policy, Verdict
@@ -30,6 +31,9 @@ class Gate(Protocol):
         Raises:
             NoVerdict: the submission can be neither accepted nor refused.
         """
+
+    def blocks(self, finding: Finding) -> bool:
+        """Return whether the policy in force refuses every text with such a finding."""
 
     def is_ready(self, *, deadline_seconds: float) -> bool | None:
         """Return whether a screening would get an answer; None if none is asked for."""
@@ -70,6 +74,9 @@ class ReflexGate:
         SCREENING_SECONDS.observe(duration_seconds)
         return replace(screening, duration_seconds=duration_seconds)
 
+    def blocks(self, finding: Finding) -> bool:
+        return self._policy.blocks(finding)
+
     def is_ready(self, *, deadline_seconds: float) -> bool | None:
         return self._client.is_ready(deadline_seconds=deadline_seconds)
 
@@ -82,6 +89,9 @@ class SwitchedOffGate:
     def screen(self, document: Document, *, request_id: str) -> Screening:
         UNSCREENED.inc()
         return Screening(document, Verdict.UNSCREENED)
+
+    def blocks(self, finding: Finding) -> bool:
+        return False
 
     def is_ready(self, *, deadline_seconds: float) -> bool | None:
         return None

@@ -1,11 +1,12 @@
-"""Whose submission it is."""
+"""Where a request comes from."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose submission it is.
+    """Where a request comes from.
 
     Attributes:
         request_id: the id under which our logs know it.
@@ -14,3 +15,9 @@ class Origin:
 
     request_id: str
     client_address: str
+
+
+def origin_of(request: Any) -> Origin:
+    """Return the origin that a middleware has set on a request of Django or of DRF."""
+    origin: Origin = request.origin
+    return origin

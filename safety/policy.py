@@ -67,7 +67,7 @@ class Policy:
     def judge(self, findings: tuple[Finding, ...], *, reflex_layer_blocks: bool) -> Judgement:
         """Return the verdict; a Reflex Layer that blocks is believed."""
         counted = [f for f in findings if f.type not in self.ignored_types]
-        blocking = frozenset(f.kind for f in counted if self._blocks(f))
+        blocking = frozenset(f.kind for f in counted if self.blocks(f))
         if reflex_layer_blocks:
             return Judgement(Verdict.BLOCKED, blocking or frozenset(f.kind for f in findings))
         if blocking:
@@ -77,7 +77,10 @@ class Policy:
             to_redact=tuple(f for f in counted if self._pii_action(f) is PiiAction.REDACT),
         )
 
-    def _blocks(self, finding: Finding) -> bool:
+    def blocks(self, finding: Finding) -> bool:
+        """Return whether `finding` by itself blocks a text."""
+        if finding.type in self.ignored_types:
+            return False
         if finding.severity is not None:
             return finding.severity >= self.injection_blocks_from
         match self._pii_action(finding):

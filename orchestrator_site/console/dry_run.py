@@ -18,6 +18,7 @@ from safety.document import MAX_TEXT_BYTES, Document
 from safety.exceptions import NoVerdict
 from safety.findings import Finding
 from safety.gate import gate
+from safety.origin import origin_of
 
 FIELD: Final = "text"
 # More rows explain nothing; the text shows the marks of all.
@@ -64,7 +65,7 @@ def dry_run(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     form = DryRunForm(request.POST if request.method == "POST" else None)
     outcome = {}
     if not context["is_screening_off"] and form.is_valid():
-        outcome = try_text(form.cleaned_data[FIELD], request_id=request.META["origin"].request_id)
+        outcome = try_text(form.cleaned_data[FIELD], request_id=origin_of(request).request_id)
     return render(
         request, "admin/dry_run.html", {**context, "title": "Dry run", "form": form, **outcome}
     )

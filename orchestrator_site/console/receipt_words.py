@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.conf import settings
 from django.utils.html import format_html
 
-from safety.findings import Kind, Severity
+from safety.findings import Finding, Kind, Severity
 from safety.gate import gate
 from safety.models import Receipt, ReceiptVerdict
-from safety.policy import PiiAction
 
 MAX_NAMED: Final = 3
 # A colour alone says nothing to people who do not see it.
@@ -69,13 +67,11 @@ def _why_blocked(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
 
 
 def _blocks(finding: dict[str, Any]) -> bool:
-    """Whether the policy in force blocks whatever has such a finding."""
-    if finding["type"] in settings.IGNORED_TYPES:
-        return False
-    if finding["kind"] == Kind.PII:
-        action = settings.PII_ACTION_BY_TYPE.get(finding["type"], settings.PII_ACTION)
-        return bool(action is PiiAction.BLOCK)
-    return bool(Severity[finding["severity"].upper()] >= settings.INJECTION_BLOCKS_FROM)
+    severity = finding["severity"] and Severity[finding["severity"].upper()]
+    # A receipt does not say whether its findings could be replaced.
+    return gate().blocks(
+        Finding(Kind(finding["kind"]), finding["type"], severity, is_replaceable=True)
+    )
 
 
 def _named(findings: Sequence[dict[str, Any]], count: int) -> str:

@@ -1,7 +1,8 @@
-"""How each process last saw the Reflex Layer.
+"""How each process of this machine last saw the Reflex Layer.
 
-Each process shows it in its gauges, which all processes can read where there are many
+Each process shows it in its gauges, which the others of the same machine can read
 (see orchestrator_site/observability/metrics.py); so it makes no difference which one answers.
+Those of other machines are not among them: Prometheus scrapes each machine.
 """
 
 import os
@@ -39,7 +40,7 @@ class ProcessView:
 
 
 def reflex_state() -> list[ProcessView]:
-    """Return the views of the living processes that have a circuit."""
+    """Return the views of the living processes of this machine that have a circuit."""
     by_name = {metric.name: metric.samples for metric in _metrics()}
     circuits = _by_process(by_name.get(_name(CIRCUIT_STATE), ()))
     results = _by_process(by_name.get(_name(LAST_SEEN), ()))

@@ -1,30 +1,13 @@
-"""The requests of the API by the names that metrics and logs use: a closed list."""
+"""Requests by the names that metrics and logs use."""
 
-from typing import Final, NamedTuple
+import functools
+import re
+from typing import Final
 
+from django.http import HttpRequest
+from django.urls import Resolver404, ResolverMatch, resolve
+from django.views.generic import RedirectView
 
-class Known(NamedTuple):
-    """An endpoint, the name of its view, and the answers that it is known to give."""
-
-    endpoint: str
-    view: str
-    method: str
-    statuses: tuple[int, ...]
-
-
-# Metrics show these from the first scrape.
-KNOWN: Final = (
-    Known("/submit", "submit", "POST", (200, 400, 403, 411, 413, 415, 503)),
-    Known("/tasks/{task_id}", "task", "GET", (200, 404, 503)),
-    Known("/health", "health", "GET", (200,)),
-    Known("/ready", "ready", "GET", (200, 503)),
-    Known("/metrics", "metrics", "GET", (200,)),
-    Known("/", "root", "GET", (200,)),
-    Known("/admin/", "admin:index", "GET", (200, 302, 503)),
-    Known("/schema", "schema", "GET", (200,)),
-    Known("/docs", "docs", "GET", (200,)),
-    Known("other", "<unnamed view>", "GET", (200, 304, 404)),
-)
 CONSOLE: Final = "/admin/"
 OTHER: Final = "other"
 # They answer whatever hangs and under any Host: probes come by address.
@@ -34,22 +17,39 @@ METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 )
 
-_PLAIN = frozenset(
-    known.endpoint for known in KNOWN if known.endpoint not in ("/tasks/{task_id}", OTHER)
-)
+# `<str:task_id>` in a route.
+_CONVERTER: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
-def endpoint_of(path: str) -> str:
-    """Return the name of the endpoint that `path` belongs to, `other` if to none."""
-    if path in _PLAIN:
-        return path
-    if path.startswith("/tasks/") and path.count("/") == 2 and len(path) > len("/tasks/"):
-        return "/tasks/{task_id}"
-    if path.startswith(CONSOLE):
-        return CONSOLE
-    return OTHER
+def endpoint_of(request: HttpRequest) -> str:
+    """Return the route that serves `request`, `other` if none does."""
+    if request.resolver_match is None:
+        # It was refused before Django looked for its view.
+        return endpoint_at(request.path_info)
+    return _endpoint(request.resolver_match)
+
+
+def endpoint_at(path: str) -> str:
+    """Return the route to which `path` belongs, `other` if to none."""
+    try:
+        return _endpoint(resolve(path))
+    except Resolver404:
+        return OTHER
 
 
 def method_of(method: str | None) -> str:
-    """Return the method's name, `other` if it is none of HTTP's."""
+    """Return the method's name, `other` if HTTP does not define it."""
     return method if method in METHODS else OTHER
+
+
+def _endpoint(match: ResolverMatch) -> str:
+    if getattr(match.func, "view_class", None) is RedirectView:
+        return OTHER
+    return _name(match.route)
+
+
+@functools.cache
+def _name(route: str) -> str:
+    path = "/" + _CONVERTER.sub(r"{\1}", route)
+    # The console counts as one.
+    return CONSOLE if path.startswith(CONSOLE) else path

@@ -8,6 +8,7 @@ import logging
 import os
 import struct
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db import Error as DatabaseError
@@ -19,7 +20,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from orchestrator_site.database.waiting import database_allowance
-from orchestrator_site.observability.endpoints import KNOWN
 from orchestrator_site.observability.metrics_files import MetricsFile
 from orchestrator_site.problems import ERROR_TYPES, database_reason
 from tasks.models import Task
@@ -41,6 +41,30 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 ERRORS = Counter("octollm_orchestrator_errors_total", "Errors by type", ["type"])
+
+
+class Known(NamedTuple):
+    """An endpoint, the name of its view, and the statuses that it is known to answer with."""
+
+    endpoint: str
+    view: str
+    method: str
+    statuses: tuple[int, ...]
+
+
+# Shown from the first scrape. An endpoint that is missing here is counted all the same.
+KNOWN: Final = (
+    Known("/submit", "submit", "POST", (200, 400, 403, 411, 413, 415, 503)),
+    Known("/tasks/{task_id}", "task", "GET", (200, 404, 503)),
+    Known("/health", "health", "GET", (200,)),
+    Known("/ready", "ready", "GET", (200, 503)),
+    Known("/metrics", "metrics", "GET", (200,)),
+    Known("/", "root", "GET", (200,)),
+    Known("/admin/", "admin:index", "GET", (200, 302, 503)),
+    Known("/schema", "schema", "GET", (200,)),
+    Known("/docs", "docs", "GET", (200,)),
+    Known("other", "<unnamed view>", "GET", (200, 304, 404)),
+)
 
 
 class TasksByStatus(Collector):

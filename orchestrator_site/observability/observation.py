@@ -12,6 +12,7 @@ from orchestrator_site.observability.endpoints import PROBES, endpoint_of, metho
 from orchestrator_site.observability.log import REQUEST_ANSWERED
 from orchestrator_site.observability.metrics import API_REQUESTS, ERRORS, REQUEST_SECONDS
 from orchestrator_site.problems import error_type_of
+from safety.origin import origin_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class ObservationMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         duration_seconds = time.perf_counter() - started
-        endpoint, method = endpoint_of(request.path_info), method_of(request.method)
+        endpoint, method = endpoint_of(request), method_of(request.method)
         API_REQUESTS.labels(endpoint, method, response.status_code).inc()
         REQUEST_SECONDS.labels(endpoint).observe(duration_seconds)
         if error_type := error_type_of(response):
@@ -39,7 +40,7 @@ class ObservationMiddleware:
                 "method": method,
                 "status": response.status_code,
                 "duration_seconds": round(duration_seconds, 6),
-                "client_address": request.META["origin"].client_address,
+                "client_address": origin_of(request).client_address,
             },
         )
         return response

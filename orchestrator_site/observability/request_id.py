@@ -27,8 +27,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _VALID.fullmatch(given) else uuid.uuid4().hex
-        # Where views find it, whatever they may import.
-        request.META["origin"] = Origin(request_id, client_address(request))
+        request.origin = Origin(request_id, client_address(request))  # type: ignore[attr-defined]
         token = current_request_id.set(request_id)
         try:
             response = self.get_response(request)

@@ -1,4 +1,4 @@
-"""The limits of a request: its body, a place among those under way, time of the database."""
+"""The limits of a request: its body, a slot in the process, time of the database."""
 
 import math
 import threading
@@ -21,7 +21,7 @@ from orchestrator_site.problems import (
     to_response,
 )
 from orchestrator_site.serving.queueing import (
-    CONSOLE_PLACES,
+    CONSOLE_SLOTS,
     CONSOLE_WAITING,
     SPARE_THREADS,
     queued_seconds,
@@ -29,7 +29,7 @@ from orchestrator_site.serving.queueing import (
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-# For a thread and for a place together.
+# For a thread and a slot together.
 MAX_WAIT_SECONDS = 0.5
 # Staff rather wait for a page than ask for it again, and a sign-in takes its time on purpose.
 CONSOLE_WAIT_SECONDS = 3.0
@@ -65,19 +65,18 @@ class AdmissionMiddleware(CommonMiddleware):
         return response
 
 
-class Places:
-    """The places of the requests under way in this process.
+class Slots:
+    """Slots for the requests that this process works on.
 
-    While requests come and go, one that finds all places taken waits a moment for the
-    next that is given back: the kernel spreads connections over the processes unevenly. A
-    place goes to who has waited longest; were it free for all, the thread that gives it
-    back would mostly take it again.
+    A request that finds no free slot waits a moment for one, since the kernel spreads connections
+    over the processes unevenly. The request that has waited longest gets the next slot; without
+    that order, the thread that gives a slot back would mostly take it again.
 
-    Once none was given back for as long as a request may wait, requests are refused at once,
-    so that nothing queues behind what hangs.
+    When no slot was given back for as long as a request may wait, requests are refused at once,
+    so that nothing queues behind requests that hang.
 
     Args:
-        count: how many places there are.
+        count: how many slots there are.
         patience_seconds: the longest that a request may wait.
         max_waiting: how many requests may wait at a time; each holds a thread.
     """
@@ -97,7 +96,7 @@ class Places:
         self._waiting: deque[threading.Event] = deque()
 
     def take(self, within_seconds: float) -> bool:
-        """Take a place; return whether there was one."""
+        """Take a slot; return whether there was one."""
         with self._lock:
             now = time.monotonic()
             if self._free:
@@ -111,7 +110,7 @@ class Places:
             self._waiting.append(turn)
         turn.wait(within_seconds)
         with self._lock:
-            # Looked at under the lock: the place may have come with the last moment.
+            # Looked at under the lock: the slot may have come in the last moment.
             if not turn.is_set():
                 self._waiting.remove(turn)
             return turn.is_set()
@@ -126,40 +125,40 @@ class Places:
 
 
 class ConcurrencyMiddleware:
-    """Refuses what comes on top of `THREADS` - 2 requests to the API of this process.
+    """Refuses requests to the API beyond `THREADS` - 2 in this process.
 
-    Were all threads at work, requests would queue behind them, those to `/health` among them.
-    Of the spare threads, `/ready` and `/metrics`, which may have to wait for what they
-    ask, take no more than one; `/health` takes what there is. What has queued for too long
-    is refused without a wait for a place: so the queue is soon short again.
+    If all threads were busy, requests would queue behind them, those to `/health` included. Of the
+    spare threads, `/ready` and `/metrics`, which may have to wait for other services, take all but
+    one; `/health` takes any. A request that has queued for too long is refused without a wait for a
+    slot, so that the queue is soon short again.
 
-    The console has places of its own, and as many threads as its requests can hold: however
-    busy it is, the API has all of its threads, and the other way round.
+    The console has slots of its own, and as many threads as its requests can hold: neither the
+    console nor the API takes threads from the other.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.places = Places(settings.THREADS - SPARE_THREADS)
-        self.places_of_probes = Places(SPARE_THREADS - 1)
-        self.places_of_console = Places(
-            CONSOLE_PLACES, patience_seconds=CONSOLE_WAIT_SECONDS, max_waiting=CONSOLE_WAITING
+        self.slots = Slots(settings.THREADS - SPARE_THREADS)
+        self.probe_slots = Slots(SPARE_THREADS - 1)
+        self.console_slots = Slots(
+            CONSOLE_SLOTS, patience_seconds=CONSOLE_WAIT_SECONDS, max_waiting=CONSOLE_WAITING
         )
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info == HEALTH:
             return self.get_response(request)
         if request.path_info in PROBES:
-            places, within_seconds = self.places_of_probes, MAX_WAIT_SECONDS
+            slots, within_seconds = self.probe_slots, MAX_WAIT_SECONDS
         elif request.path_info.startswith(CONSOLE):
-            places, within_seconds = self.places_of_console, CONSOLE_WAIT_SECONDS
+            slots, within_seconds = self.console_slots, CONSOLE_WAIT_SECONDS
         else:
-            places, within_seconds = self.places, MAX_WAIT_SECONDS - queued_seconds.get()
-        if within_seconds < 0 or not places.take(within_seconds):
+            slots, within_seconds = self.slots, MAX_WAIT_SECONDS - queued_seconds.get()
+        if within_seconds < 0 or not slots.take(within_seconds):
             return to_response(request, OVERLOADED)
         try:
             return self.get_response(request)
         finally:
-            places.give_back()
+            slots.give_back()
 
 
 class DatabaseAllowanceMiddleware:

@@ -14,6 +14,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from safety.gate import gate
+from safety.origin import origin_of
 from tasks.api.fields import MAX_UNKNOWN_SHOWN, shown
 from tasks.api.parsers import check_length
 from tasks.api.schema import (
@@ -83,7 +84,7 @@ class SubmitView(NotStored, GenericAPIView[Task]):
         task, redacted_types = submit_task(
             submission=parse_submission(request.data),
             gate=gate(),
-            origin=request.META["origin"],
+            origin=origin_of(request),
         )
         headers = {"Location": reverse("task", args=[task.pk])}
         if redacted_types:

@@ -8,7 +8,8 @@ import requests
 import yaml
 from django.urls import get_resolver
 
-from orchestrator_site.observability.endpoints import KNOWN, endpoint_of
+from orchestrator_site.observability.endpoints import endpoint_at
+from orchestrator_site.observability.metrics import KNOWN
 from tests.service import Service
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -215,7 +216,7 @@ def test_each_route_has_its_name_in_the_metrics() -> None:
     ],
 )
 def test_a_path_belongs_to_its_endpoint(path: str, endpoint: str) -> None:
-    assert endpoint_of(path) == endpoint
+    assert endpoint_at(path) == endpoint
 
 
 def test_the_root_of_the_console_needs_no_slash(service: Service) -> None:

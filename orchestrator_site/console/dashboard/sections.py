@@ -61,7 +61,7 @@ class Row:
     column: Column | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}: {_in_words(self.figures)}"
+        return f"{self.name}: {_listed(self.figures)}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Chart:
 
     @property
     def description(self) -> str:
-        return f"In all: {_in_words(self.totals)}. The table below has every number."
+        return f"In all: {_listed(self.totals)}. The table below has every number."
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _beside_each_other(shown: Sequence[Figure]) -> tuple[Figure, ...]:
     return tuple(replace(figure, bar=bar_width(figure.count, most)) for figure in shown)
 
 
-def _in_words(shown: Sequence[Figure]) -> str:
+def _listed(shown: Sequence[Figure]) -> str:
     return ", ".join(f"{figure.name.lower()} {figure}" for figure in shown)
 
 

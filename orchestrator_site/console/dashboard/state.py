@@ -68,8 +68,8 @@ def reflex_layer_in_short(processes: Sequence[ProcessView], *, is_screening_off:
         return "not asked yet"
     closed = sum(process.circuit == CLOSED for process in processes)
     if closed < len(processes):
-        return f"{closed} of {len(processes)} circuits closed"
-    return "circuit closed" if closed == 1 else f"all {closed} circuits closed"
+        return f"{closed} of {len(processes)} circuits of this machine closed"
+    return "circuit closed" if closed == 1 else f"{closed} circuits of this machine closed"
 
 
 def concerns(
@@ -82,7 +82,7 @@ def concerns(
     elif not_closed := sum(process.circuit not in (CLOSED, "") for process in processes):
         found.append(
             f"The Reflex Layer gives no verdicts: the circuit is open in {not_closed} of "
-            f"{len(processes)} processes, which turn submissions away."
+            f"{len(processes)} processes of this machine, which turn submissions away."
         )
     if database.missing_migrations:
         found.append(f"Migrations that have not run: {database.missing_migrations}.")

@@ -58,7 +58,6 @@ EARLIER = (
     "(?:previous(?:ly)?|prior|preceding|above|earlier|former|foregoing|past|initial|original|"
     "existing|aforementioned|pre existing)"
 )
-OWN = "(?:your|openai.s|anthropic.s|the developer.s|the system|the assistant.s|system)"
 ADJECTIVES = (
     "(?:(?:previous|prior|above|earlier|initial|original|current|given|core|own|system|"
     "developer|"

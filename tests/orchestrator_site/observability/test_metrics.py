@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import requests
 
-from orchestrator_site.observability.endpoints import KNOWN
+from orchestrator_site.observability.metrics import KNOWN
 from tests.conftest import StartService
 from tests.reflex_layer import ScriptedReflexLayer
 from tests.service import Service
@@ -18,8 +18,8 @@ PENDING = 'octollm_orchestrator_tasks_total{status="pending"}'
 STATUSES = "pending processing completed failed cancelled"
 RESULTS = "safe flagged blocked no_verdict circuit_open"
 ERROR_TYPES = (
-    "validation not_found too_large media_type safety_unavailable database_unavailable overloaded "
-    "internal"
+    "validation not_found conflict too_large media_type safety_unavailable database_unavailable "
+    "overloaded internal"
 )
 FAMILIES = {
     "octollm_orchestrator_tasks_total": ("counter", "status", STATUSES),
