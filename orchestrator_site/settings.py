@@ -1,5 +1,5 @@
 """All settings. The variables of the environment begin with ORCHESTRATOR_; a `.env` file
-is read as well, and real variables win over it. README.md has the table of them.
+is read as well, and real variables win over it. docs/settings.md explains each.
 
 Faults are reported all at once, by the name of the variable and without its value.
 """

@@ -53,8 +53,8 @@ def test_each_variable_stands_in_the_example_file() -> None:
     assert set(documented()) == known()
 
 
-def test_each_variable_stands_in_the_table_of_the_readme() -> None:
-    table = set(re.findall(r"^\| `ORCHESTRATOR_(\w+)` \|", (ROOT / "README.md").read_text(), re.M))
+def test_each_variable_stands_in_the_table_of_the_settings() -> None:
+    table = set(re.findall(r"^\| `ORCHESTRATOR_(\w+)` \|", (ROOT / "docs/settings.md").read_text(), re.M))
     assert table == known()
 
 
