@@ -15,10 +15,10 @@ from tasks.models.action import VERBS, Action, Verb, count_of_tasks
 from tasks.states import PRIORITY_MATTERS_IN, TRANSITIONS, Priority, Status
 
 MAX_CHOSEN: Final = 100_000
-# So many at a time that others wait for their rows for a moment only.
+# Small enough that others wait for the locked rows only for a moment.
 TASKS_PER_STEP: Final = 1_000
-# A request takes steps for so long: staff see the progress, and the request never comes near the
-# time that it may wait for the database.
+# After this time a request answers, so that staff see progress and the request stays far below the
+# timeout of the database.
 SECONDS_PER_REQUEST: Final = 1.0
 
 
@@ -28,7 +28,7 @@ class Preview:
 
     Attributes:
         to_change: how many of its tasks it would change.
-        obstacles: why it would leave the others alone, and how many for each reason.
+        obstacles: each reason to skip tasks, and how many tasks it applies to.
     """
 
     to_change: int
@@ -36,7 +36,7 @@ class Preview:
 
 
 def sources(verb: Verb) -> list[Status]:
-    """Return the statuses in which the verb can be done."""
+    """Return the statuses in which `verb` can be applied."""
     wanted = verb.wanted
     if isinstance(wanted, Priority):
         return [status for status in Status if status in PRIORITY_MATTERS_IN]
@@ -44,7 +44,7 @@ def sources(verb: Verb) -> list[Status]:
 
 
 def obstacle(verb: Verb, status: Status, priority: Priority) -> str:
-    """Return why the verb would leave such a task alone; empty where it would change it."""
+    """Return why `verb` would skip such a task; empty if it would change the task."""
     wanted = verb.wanted
     if status in sources(verb):
         return f"{priority.label} priority already" if priority == wanted else ""
@@ -61,7 +61,7 @@ def rule(verb: Verb) -> str:
 
 
 def choose(task_ids: list[uuid.UUID], verb: Verb, *, actor: str) -> Action:
-    """Store an action on these tasks, up to `MAX_CHOSEN`, which does nothing yet."""
+    """Store an action on these tasks, at most `MAX_CHOSEN`. It waits for its confirmation."""
     Action.objects.abandoned().delete()
     action: Action = Action.objects.create(verb=verb.name, actor=actor, task_ids=task_ids)
     return action
@@ -85,7 +85,7 @@ def preview(action: Action) -> Preview:
 
 
 def go_on(action: Action) -> None:
-    """Take steps, one at least, until the action has ended or it is time to answer."""
+    """Take at least one step, and more until the action has ended or it is time to answer."""
     ends_at = time.monotonic() + SECONDS_PER_REQUEST
     while take_step(action.pk) and time.monotonic() < ends_at:
         pass
@@ -93,10 +93,10 @@ def go_on(action: Action) -> None:
 
 
 def take_step(action_id: uuid.UUID) -> bool:
-    """Do the verb to the next tasks of a confirmed action; return whether there are more.
+    """Apply the verb to the next tasks of a confirmed action; return whether there are more.
 
-    It is done and the action moved on, or neither. Who takes a step at the same time waits, and
-    then takes the next one.
+    The tasks and the position of the action change in one transaction. Two requests at the same
+    time take one step after the other.
     """
     with transaction.atomic():
         action = Action.objects.select_for_update().get(pk=action_id)
@@ -120,7 +120,7 @@ def _do(action: Action, task_ids: list[uuid.UUID]) -> set[uuid.UUID]:
             return tasks.requeue(task_ids, actor=actor, reason=reason)
         case Priority() as priority:
             return tasks.change_priority(task_ids, priority, actor=actor, reason=reason)
-    raise ValueError("no verb leads there")
+    raise ValueError("unknown verb")
 
 
 def promise(action: Action, preview: Preview) -> str:
@@ -129,12 +129,12 @@ def promise(action: Action, preview: Preview) -> str:
 
 
 def report(action: Action) -> str:
-    """Return in a sentence or two how far a confirmed action has come and what it has done."""
+    """Return the progress and the result of a confirmed action in a sentence or two."""
     verb = VERBS[action.verb]
     if action.is_stopped or not action.is_ended:
         stopped = "Stopped: " if action.is_stopped else ""
-        looked_at = f"{action.position:,} of {count_of_tasks(action.chosen)} looked at"
-        return f"{stopped}{looked_at}, {action.changed:,} {verb.done}."
+        processed = f"{action.position:,} of {count_of_tasks(action.chosen)} processed"
+        return f"{stopped}{processed}, {action.changed:,} {verb.done}."
     changed = f"{count_of_tasks(action.changed)} {verb.done}".capitalize()
     if action.changed == action.chosen:
         return f"{changed}."

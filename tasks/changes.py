@@ -1,8 +1,8 @@
-"""Changes of tasks, each with its event, for one task and for many alike.
+"""Changing tasks: one statement changes one task or many, and writes their events.
 
-One statement looks at the tasks, changes those that may be changed and writes their events. Of
-two that race for a task, the later one finds it changed and leaves it alone; both take the rows in
-the order of their ids, and so neither waits for the other in a circle.
+The statement changes the tasks that may be changed and leaves the others alone. When two statements
+race for a task, the second one finds it changed. Rows are locked in the order of their ids, so that
+two statements cannot deadlock.
 """
 
 import functools
@@ -23,14 +23,14 @@ TASKS = Counter(
 
 
 class EventKind(models.TextChoices):
-    """What an event tells of; each is named after the column of the task that it changed."""
+    """Kinds of events, each named after the column of the task that changes."""
 
     STATUS = "status", "entered a status"
     PRIORITY = "priority", "got another priority"
 
 
 class ActorKind(models.TextChoices):
-    """The kinds of actors. Staff cannot have these names, since theirs stand in the same column."""
+    """Kinds of actors. Staff cannot have these names: a timeline shows both in one column."""
 
     SERVICE = "service", "service"
     CLIENT = "client", "client"
@@ -38,12 +38,12 @@ class ActorKind(models.TextChoices):
 
 
 def kind_of_actor(actor: str) -> ActorKind:
-    """Return who acted by the name alone, which only staff have."""
+    """Return the kind of the actor with this name; only staff have names."""
     return ActorKind.STAFF if actor else ActorKind.SERVICE
 
 
-# The time is taken when the row is held, not when the statement began to wait for it: so the events
-# of a task have the order of their times.
+# The time is taken after the row is locked, not when the statement started to wait for the lock, so
+# that the events of a task are in the order of their times.
 _CHANGE: Final = """
     WITH before AS (
         SELECT id, {column} AS value FROM tasks
@@ -72,10 +72,10 @@ def change(
     actor: str,
     reason: str,
 ) -> set[UUID]:
-    """Set the column that `kind` names, of those tasks whose status is among `sources`.
+    """Set the column that `kind` names, for the tasks whose status is one of `sources`.
 
     Returns:
-        The ids of the tasks that were changed; one that had the wanted value was not.
+        The ids of the changed tasks. A task that already had the wanted value is not one of them.
     """
     parameters: dict[str, Any] = {
         "ids": [*task_ids],
@@ -92,7 +92,7 @@ def change(
 
 
 def count_entry(status: Status, tasks: int = 1) -> None:
-    """Count that so many tasks entered `status`, once it is committed."""
+    """Count tasks that entered `status`, as soon as the transaction is committed."""
     transaction.on_commit(functools.partial(TASKS.labels(status.value).inc, tasks))
 
 

@@ -1,4 +1,4 @@
-"""What can stand in the way of a task; none of them knows HTTP."""
+"""Errors of tasks; none of them knows HTTP."""
 
 from uuid import UUID
 
@@ -10,9 +10,9 @@ class SubmissionBlocked(Exception):
     """The gate refuses the submission.
 
     Attributes:
-        kinds: the kinds of finding that block it; empty where the Reflex Layer blocks and
-            names none.
-        reason: why, in a few constant words, where no finding says so; else empty.
+        kinds: the kinds of finding that block it; empty if the Reflex Layer blocks it without
+            naming a finding.
+        reason: a few constant words if no finding explains the refusal; else empty.
     """
 
     def __init__(self, kinds: frozenset[Kind], reason: str = "") -> None:
@@ -22,7 +22,7 @@ class SubmissionBlocked(Exception):
 
 
 class InvalidTransition(Exception):
-    """The task is not in a status from which it may enter the wanted one."""
+    """The status of the task does not allow the wanted one."""
 
     def __init__(self, task_id: UUID, wanted: Status) -> None:
         super().__init__(f"task {task_id} cannot become {wanted}")
@@ -31,7 +31,7 @@ class InvalidTransition(Exception):
 
 
 class PriorityNotChanged(Exception):
-    """The task is not pending any more, or has the wanted priority already."""
+    """The task is no longer pending, or already has the wanted priority."""
 
     def __init__(self, task_id: UUID, wanted: Priority) -> None:
         super().__init__(f"task {task_id} cannot get the priority {wanted}")

@@ -1,7 +1,7 @@
-"""A task as it is read back: one statement, written by hand.
+"""Reading a task with one statement, written by hand.
 
-The ORM would compile the same statement anew for every request, which takes longer than the
-database needs to answer it.
+The ORM would compile the same statement for every request, which takes longer than the database
+needs to answer it.
 """
 
 import json
@@ -28,7 +28,7 @@ class ReadResult(NamedTuple):
 
 
 class ReadTask(NamedTuple):
-    """A task as it stands now.
+    """The current state of a task.
 
     Attributes:
         result: the newest one.
@@ -69,7 +69,7 @@ def read_task(task_id: UUID) -> ReadTask:
         row = cursor.fetchone()
     if row is None:
         raise Task.DoesNotExist
-    # Django leaves jsonb as its text.
+    # Django returns jsonb as text.
     *fields, metadata, result_data, confidence, result_created_at = row
     result = None
     if result_data is not None:

@@ -1,4 +1,4 @@
-"""What coordinates more than one thing: first the verdict, then the rows."""
+"""Submitting a task: first the verdict, then the rows."""
 
 import logging
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Accepted(NamedTuple):
     """An accepted submission.
 
     Attributes:
-        redacted_types: of what the policy had replaced before the task was stored.
+        redacted_types: the types of personal data that were replaced before the task was stored.
     """
 
     task: Task
@@ -32,20 +32,20 @@ class Accepted(NamedTuple):
 
 
 def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accepted:
-    """Have `submission` screened and store it as a pending task, with its receipt.
+    """Screen `submission` and store it as a pending task, with its receipt.
 
-    The gate is asked before the database, so that no connection waits for it. What the
-    policy has replaced is replaced in what is stored.
+    The gate comes before the database, so that no connection waits for the Reflex Layer. The task
+    is stored as the policy has redacted it.
 
     Raises:
-        SubmissionBlocked: the gate refuses it; its receipt is stored.
-        NoVerdict: the gate cannot say; a receipt with the reason is stored, unless nobody
-            was asked.
+        SubmissionBlocked: the gate refuses the submission; a receipt is stored.
+        NoVerdict: there is no verdict; a receipt with the reason is stored, unless the circuit is
+            open.
     """
     try:
         screening = gate.screen(submission.document, request_id=origin.request_id)
     except NotAsked:
-        # Counted only: while the circuit is open, refusals must cost nothing.
+        # Metrics count it. While the circuit is open, a refusal must cost next to nothing.
         raise
     except NoVerdict as error:
         receipt_without_verdict(error, policy_version=gate.policy_version, origin=origin).save()
@@ -72,7 +72,7 @@ def _store(submission: Submission, screening: Screening, receipt: Receipt) -> Ta
         constraints=submission.constraints,
         context=submission.context,
         acceptance_criteria=submission.acceptance_criteria,
-        # A copy that may gain keys later; the context never changes.
+        # A copy that may gain keys later; `context` never changes.
         task_metadata=submission.context,
         priority=submission.priority,
         max_cost_usd=submission.max_cost_usd,

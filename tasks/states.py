@@ -30,14 +30,14 @@ class TaskVerdict(models.TextChoices):
     UNSCREENED = Verdict.UNSCREENED.value
 
 
-# Which statuses may follow one. A status that nothing follows is final.
+# Which statuses may follow a status. A status without a successor is final.
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     Status.PENDING: frozenset({Status.PROCESSING, Status.CANCELLED}),
     Status.PROCESSING: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
     Status.COMPLETED: frozenset(),
-    # A person may put a failed task back.
+    # Staff may requeue a failed task.
     Status.FAILED: frozenset({Status.PENDING}),
     Status.CANCELLED: frozenset(),
 }
-# Nobody looks at the priority of a task that was taken into work.
+# The priority has no effect once a task is being processed.
 PRIORITY_MATTERS_IN: Final = frozenset({Status.PENDING})

@@ -1,4 +1,4 @@
-"""What a client submits, before the gate has seen it."""
+"""A validated submission, before the gate has screened it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ _DEFAULT_BUDGET: Final = {
 
 @dataclass(frozen=True)
 class Submission:
-    """A validated submission; limits are held by `tasks.api.serializers`."""
+    """A validated submission; `tasks.api.serializers` enforces the limits."""
 
     goal: str
     constraints: Sequence[str]
@@ -39,7 +39,7 @@ class Submission:
 
     @cached_property
     def document(self) -> Document:
-        """All its texts and numbers, as they are screened in one call."""
+        """All its texts and numbers, for one call to the Reflex Layer."""
         return Document(
             {name: getattr(self, name) for name in TEXT_FIELDS},
             fixed={"budget": self._chosen_budget},
@@ -47,7 +47,7 @@ class Submission:
 
     @property
     def _chosen_budget(self) -> dict[str, Any]:
-        """The numbers of the budget that the client chose, as they are stored."""
+        """The values of the budget that differ from the defaults, as they are stored."""
         chosen = {
             name: getattr(self, name)
             for name, default in _DEFAULT_BUDGET.items()
@@ -58,5 +58,5 @@ class Submission:
         return chosen
 
     def with_texts(self, fields: Mapping[str, Any]) -> "Submission":
-        """Return it with other texts, by the names of their fields."""
+        """Return a copy with other texts, given by field name."""
         return replace(self, **fields)

@@ -1,4 +1,4 @@
-"""The timeline of a task: its submission, its screening, and every event since."""
+"""The timeline of a task: its submission, its screening, and every later event."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +8,7 @@ from safety.models import Receipt
 from tasks.changes import ActorKind
 from tasks.models import Task
 
-# A task may be put back, or get another priority, any number of times.
+# A task may be requeued, or get another priority, any number of times.
 MAX_EVENTS: Final = 500
 
 SUBMITTED: Final = "submitted"
@@ -21,9 +21,9 @@ class Entry:
 
     Attributes:
         kind: `SUBMITTED`, `SCREENED` or one of `EventKind`.
-        acted: whether it was the client, the service or staff.
-        actor: the name of the member of staff; empty for the others.
-        reason: in the words of the actor.
+        acted: the kind of the actor: client, service or staff.
+        actor: the name of the member of staff; empty for other actors.
+        reason: as the actor gave it.
         data: `request_id` and `verdict` of a submission; `verdict`, `types`, `redacted_types` and
             `policy_version` of a screening; `from` and `to` of an event.
     """
@@ -37,9 +37,9 @@ class Entry:
 
 
 def timeline(task: Task) -> list[Entry]:
-    """Return what happened to `task`, the oldest first; of its events, the last `MAX_EVENTS`.
+    """Return the entries of `task`, the oldest first, with its last `MAX_EVENTS` events.
 
-    A task that did not come by the gate has no screening, and its submission no request id.
+    A task that was inserted by SQL has no screening, and its submission has no request id.
     """
     receipt = task.receipt
     request_id = "" if receipt is None else receipt.request_id

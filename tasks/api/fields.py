@@ -1,5 +1,4 @@
-"""Fields that take nothing for something else: no number for a string, no string for a
-number, true for neither."""
+"""Strictly typed fields: a number is no string, a string no number, and true is neither."""
 
 import math
 import re
@@ -11,13 +10,13 @@ from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
-# A character that is no space: what Python's `isspace` calls one is listed, since what `\s` means
-# is not the same in all languages. The schema shows this pattern, and the field goes by it.
+# A character that is not whitespace. The pattern lists what Python's `isspace` accepts, since `\s`
+# differs between languages, and the API schema shows this pattern to all of them.
 NOT_BLANK: Final = (
     r"[^\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 )
 _not_blank = re.compile(NOT_BLANK)
-# A body may hold thousands of them; its sender needs only the first few.
+# A body may have thousands of unknown fields; the first few are enough to fix it.
 MAX_UNKNOWN_SHOWN = 10
 
 
@@ -37,7 +36,7 @@ class TextField(serializers.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
-        # `text_fault` has looked for the same, and not at each character by itself.
+        # `text_fault` checks the same faster than these validators do.
         self.validators = [
             validator
             for validator in self.validators
@@ -47,7 +46,7 @@ class TextField(serializers.CharField):
         ]
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse what is no text before CharField turns it into one."""
+        """Refuse other types before CharField converts them to text."""
         if data is not serializers.empty and data is not None:
             if not isinstance(data, str):
                 self.fail("invalid")
@@ -59,11 +58,11 @@ class TextField(serializers.CharField):
 
 
 class TextListField(serializers.ListField):
-    """A list of texts, whose length is looked at before its items."""
+    """A list of texts; its length is checked before its items."""
 
     def __init__(self, *, max_items: int, max_length: int, **kwargs: Any) -> None:
         self.max_items = max_items
-        # `max_length` is also ListField's, and shows in the schema.
+        # ListField shows its `max_length` in the schema.
         super().__init__(child=TextField(max_length=max_length), max_length=max_items, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
@@ -117,7 +116,7 @@ def _is_number(data: Any) -> bool:
 
 
 class IntegerField(serializers.IntegerField):
-    """A whole number, however JSON writes it: 300 and 300.0 are the same."""
+    """A whole number, written in any way: 300 and 300.0 are the same."""
 
     def to_internal_value(self, data: Any) -> int:
         if not _is_number(data) or data != math.floor(data):
@@ -126,20 +125,20 @@ class IntegerField(serializers.IntegerField):
 
 
 class DecimalField(serializers.DecimalField):
-    """A number with a bounded count of decimals, exact as it was written."""
+    """A number with a limited number of decimals, kept exactly."""
 
     default_error_messages = {"max_string_length": "This number is too long."}
 
     def to_internal_value(self, data: Any) -> Decimal:
         if not _is_number(data):
             self.fail("invalid")
-        # By way of the shortest text, so that 0.1 is 0.1.
+        # Converted from the shortest text, so that 0.1 stays 0.1.
         number: Decimal = super().to_internal_value(repr(data))
         return number
 
 
 class PriorityField(serializers.ChoiceField):
-    """A choice whose refusal names the choices and not what was sent."""
+    """A choice; its error names the choices and does not quote the input."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str) or data not in self.choices:
@@ -148,8 +147,7 @@ class PriorityField(serializers.ChoiceField):
 
 
 class KnownFieldsOnly(serializers.Serializer[Any]):
-    """A serializer that refuses unknown fields by name: a misspelt `priorty` must not
-    silently become the default."""
+    """Refuses unknown fields by name: a misspelt `priorty` must not become the default."""
 
     default_error_messages = {"invalid": "Must be a JSON object."}
 
@@ -169,5 +167,5 @@ class KnownFieldsOnly(serializers.Serializer[Any]):
 
 
 def shown(name: str, length: int = 100) -> str:
-    """Return `name` fit for an answer."""
+    """Return `name` in a form that an answer can hold."""
     return name.encode(errors="replace").decode()[:length].replace("\0", "?")

@@ -1,4 +1,4 @@
-"""JSON as strictly as its standard has it."""
+"""A JSON parser that is as strict as the standard."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-# Reading a value is cheap; validating and screening it costs far more.
+# To validate and screen a value costs far more than to parse it.
 MAX_VALUES: Final = 20_000
 
 
@@ -19,19 +19,19 @@ class BodyBrokeOff(ParseError):
 
 
 class StrictJSONParser(BaseParser):
-    """Reads UTF-8 JSON; refuses what other parsers let pass or guess at.
+    """Parses UTF-8 JSON and refuses everything that other parsers tolerate.
 
-    Duplicate keys, NaN and Infinity, numbers too large for a double, more than `MAX_VALUES`
-    values, and nesting that exhausts the parser are each a 400 that says so. Text that
-    PostgreSQL cannot hold (NUL, lone surrogates) is for the fields to refuse, by name.
+    Duplicate keys, NaN and Infinity, numbers too large for a double, more than `MAX_VALUES` values,
+    and nesting that exhausts the parser get a 400 with the reason. The fields refuse text that
+    PostgreSQL cannot hold (NUL, lone surrogates), since they know its name.
     """
 
     media_type = "application/json"
-    # The browsable API writes with it what this parser is to read.
+    # The browsable API renders with it the content that this parser reads.
     renderer_class = JSONRenderer
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the JSON value that `stream`, a request, holds."""
+        """Return the JSON value in the body of `stream`, which is a request."""
         return parse_json(_read(stream))
 
 
@@ -67,7 +67,7 @@ def parse_json(body: bytes) -> Any:
     """Return the JSON value of `body`.
 
     Raises:
-        ParseError: says what is wrong without quoting it.
+        ParseError: names the fault without quoting the body.
     """
     if _has_more_values(body, MAX_VALUES):
         raise ParseError(f"The JSON holds too many values: at most {MAX_VALUES} are allowed.")
@@ -88,19 +88,19 @@ def parse_json(body: bytes) -> Any:
     except RecursionError as error:
         raise ParseError("The JSON is nested too deeply.") from error
     except ValueError as error:
-        # What is left is Python's limit on the digits of an integer.
+        # The only other cause is Python's limit on the digits of an integer.
         raise ParseError("The JSON holds a number that is too long.") from error
 
 
 def _has_more_values(body: bytes, limit: int) -> bool:
     """Return whether `body` holds more than `limit` JSON values; keys do not count.
 
-    Nothing is parsed: each comma begins a value, and so does each array or object that is not
-    empty. The answer is exact for JSON, and arbitrary for anything else.
+    It counts without parsing: each comma begins a value, and so does each array or object that is
+    not empty. The count is exact if the body is JSON.
     """
     if _marks(body) < limit:
         return False
-    # Commas and brackets inside strings do not count, so a 0 stands for each string.
+    # Commas and brackets inside strings do not count, so each string is replaced by a 0.
     around = body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"', 4 * limit + 1)
     if len(around) > 4 * limit:
         return True
@@ -125,12 +125,12 @@ def _refuse_constant(_: str) -> NoReturn:
 
 
 def _number(text: str) -> float:
-    """Return a number with a fraction or an exponent; a whole one as the integer it is.
+    """Return the value of a number with a fraction or an exponent, as an integer if it is whole.
 
-    So 4111111111111111.0 has one form only: the one that is screened, stored and answered.
+    So 4111111111111111.0 is screened, stored and answered in the same form.
     """
     number = float(text)
     if math.isinf(number):
         raise ParseError("The JSON holds a number that is too large.")
-    # By way of the shortest decimal, since an integer made of the binary value has other digits.
+    # Converted from the shortest decimal: an integer of the binary value would have other digits.
     return int(Decimal(repr(number))) if number.is_integer() else number

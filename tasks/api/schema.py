@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the two requests: every answer, errors included."""
+"""The OpenAPI description of the requests: every answer, errors included."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ from tasks.models.task import COST_DECIMALS
 
 
 class KnownFieldsOnlySchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Says that unknown fields are refused."""
+    """Describes that unknown fields are refused."""
 
     target_class = "tasks.api.fields.KnownFieldsOnly"
     match_subclasses = True
@@ -33,7 +33,7 @@ class KnownFieldsOnlySchema(OpenApiSerializerExtension):  # type: ignore[no-unty
 
 
 class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """Says that blank texts are refused."""
+    """Describes that blank texts are refused."""
 
     target_class = "tasks.api.fields.TextField"
 
@@ -43,7 +43,7 @@ class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 
 
 class DecimalFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """Says how many decimals there may be."""
+    """Describes how many decimals are allowed."""
 
     target_class = "tasks.api.fields.DecimalField"
 
@@ -56,7 +56,7 @@ DETAIL: Final = inline_serializer("Detail", {"detail": serializers.CharField()})
 
 
 def error(description: str, details: Mapping[str, str] | None = None) -> OpenApiResponse:
-    """Describe an error answer, with its known details as examples under short names."""
+    """Return the description of an error answer, with examples of its details under short names."""
     return OpenApiResponse(
         DETAIL,
         description=description,
@@ -79,7 +79,7 @@ RETRY_AFTER: Final = OpenApiParameter(
     OpenApiTypes.INT,
     OpenApiParameter.HEADER,
     response=[503],
-    description="Seconds after which it makes sense to try again.",
+    description="Seconds to wait before another try.",
 )
 LOCATION: Final = OpenApiParameter(
     "Location",
@@ -93,16 +93,16 @@ REDACTED: Final = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     response=[200],
-    description="The types of what was replaced before the task was stored, such as "
-    "`Email, Phone`; absent if nothing was.",
+    description="The types of personal data that were replaced before the task was stored, such "
+    "as `Email, Phone`; absent if nothing was replaced.",
 )
 _LACKS: Final = {
     "No database": "The database cannot be reached now. Try again later.",
     "Overloaded": "Too many requests are under way. Try again in a moment.",
 }
 SUBMIT_UNAVAILABLE: Final = error(
-    "Not now: no verdict can be had, the database cannot be reached, or too much is under "
-    "way. Nothing was stored. Try again after `Retry-After` seconds.",
+    "Temporarily unavailable: there is no verdict, the database cannot be reached, or there are "
+    "too many requests. Nothing was stored. Try again after `Retry-After` seconds.",
     {
         "No verdict": "No verdict on the safety of the task can be had now. Nothing was stored; "
         "try again later.",
@@ -110,8 +110,8 @@ SUBMIT_UNAVAILABLE: Final = error(
     },
 )
 READ_UNAVAILABLE: Final = error(
-    "Not now: the database cannot be reached, or too much is under way. Try again after "
-    "`Retry-After` seconds.",
+    "Temporarily unavailable: the database cannot be reached, or there are too many requests. Try "
+    "again after `Retry-After` seconds.",
     _LACKS,
 )
 NOT_ACCEPTABLE: Final = error("`Accept` names neither `application/json` nor `text/html`.")

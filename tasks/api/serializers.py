@@ -1,4 +1,4 @@
-"""The bodies of the API, in and out; the limits of the input stand on its fields."""
+"""The bodies of requests and answers; the fields declare the limits of the input."""
 
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ MAX_CONTEXT_DEPTH: Final = 20
 
 
 class BudgetSerializer(KnownFieldsOnly):
-    """Limits on what carrying the task out may take."""
+    """How much the execution of the task may use."""
 
     max_cost_usd = DecimalField(
         max_digits=COST_DIGITS,
@@ -67,15 +67,15 @@ class SubmissionSerializer(KnownFieldsOnly):
     """The body of `POST /submit`."""
 
     goal = TextField(
-        max_length=MAX_GOAL_CHARACTERS, help_text="What is to be done. Kept exactly as it came."
+        max_length=MAX_GOAL_CHARACTERS, help_text="The work to do. Stored exactly as sent."
     )
     constraints = TextListField(
         max_items=MAX_LIST_ITEMS,
         max_length=MAX_ITEM_CHARACTERS,
         default=list,
-        help_text="What must hold while it is done.",
+        help_text="Rules for the work.",
     )
-    # DRF takes fields out of the class, so this one does not hide its own `context`.
+    # DRF removes fields from the class, so this one does not hide DRF's own `context`.
     context = ObjectField(  # type: ignore[assignment]
         max_depth=MAX_CONTEXT_DEPTH,
         default=dict,
@@ -85,23 +85,23 @@ class SubmissionSerializer(KnownFieldsOnly):
         max_items=MAX_LIST_ITEMS,
         max_length=MAX_ITEM_CHARACTERS,
         default=list,
-        help_text="How to tell that it is done.",
+        help_text="How to recognise that the task is done.",
     )
     priority = PriorityField(choices=Priority.choices, default=Priority.MEDIUM)
     budget = BudgetSerializer(
-        required=False, allow_null=True, help_text="What is left out takes its default."
+        required=False, allow_null=True, help_text="Missing values take their defaults."
     )
 
     def get_initial(self) -> dict[str, Any]:
-        """Return what the form of the browsable API begins with."""
+        """Return the example in the form of the browsable API."""
         return EXAMPLE
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
-        """Take `null` for a body like any other that is no object."""
+        """Treat `null` like any other body that is not an object."""
         return False, data
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what one call to the Reflex Layer could not hold."""
+        """Refuse texts that are too long for one call to the Reflex Layer."""
         budget = attrs.pop("budget", None) or _DEFAULT_BUDGET
         submission = Submission(**attrs, **budget)
         try:
@@ -118,7 +118,7 @@ TASK_FIELDS: Final = ("task_id", "goal", "status", "priority", "created_at", "me
 
 
 class TaskSerializer(serializers.ModelSerializer[Task]):
-    """A task as it was accepted."""
+    """A task when it was accepted."""
 
     task_id = serializers.UUIDField(source="id", read_only=True)
     metadata = serializers.DictField(source="task_metadata", read_only=True)
@@ -130,7 +130,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
 
 
 class ResultSerializer(serializers.Serializer[Any]):
-    """What came out of a task."""
+    """A result of a task."""
 
     result_data = serializers.JSONField()
     confidence = serializers.FloatField(min_value=0, max_value=1)
@@ -138,7 +138,7 @@ class ResultSerializer(serializers.Serializer[Any]):
 
 
 class TaskDetailSerializer(TaskSerializer):
-    """A task as it stands now, with its newest result."""
+    """The current state of a task, with its newest result."""
 
     result = ResultSerializer(read_only=True, allow_null=True)
 
@@ -147,29 +147,29 @@ class TaskDetailSerializer(TaskSerializer):
         read_only_fields = fields
 
 
-# To make a serializer is to copy all its fields. These keep nothing of what passes through
-# them, so that one of each serves all requests.
+# Making a serializer copies all its fields. These keep no state of a request, so one of each
+# serves all requests.
 _SUBMISSION: Final = SubmissionSerializer()
 _DEFAULT_BUDGET: Final = BudgetSerializer().run_validation({})
 
 
 def parse_submission(body: Any) -> Submission:
-    """Return the submission that a JSON value is.
+    """Return the submission in a JSON value.
 
     Raises:
-        ValidationError: it is none, or beyond a limit.
+        ValidationError: the value is not a submission, or exceeds a limit.
     """
     submission: Submission = _SUBMISSION.run_validation(body)["submission"]
     return submission
 
 
-# The answers are written out: a serializer that does the same takes a tenth of the time of a
-# whole read. `TaskSerializer` and `TaskDetailSerializer` describe them, and a test holds every
-# answer against that.
+# Functions make the answers: a serializer would take a tenth of the time of a whole read.
+# `TaskSerializer` and `TaskDetailSerializer` describe the answers, and a test compares every answer
+# with its description.
 
 
 def describe_task(task: Task) -> dict[str, Any]:
-    """Return the answer for a task as it was accepted."""
+    """Return the answer for a task that was just accepted."""
     return {
         "task_id": task.id,
         "goal": task.goal,
@@ -181,7 +181,7 @@ def describe_task(task: Task) -> dict[str, Any]:
 
 
 def describe_read_task(task: ReadTask) -> dict[str, Any]:
-    """Return the answer for a task that was read back."""
+    """Return the answer for a task that was read."""
     return {
         "task_id": task.id,
         "goal": task.goal,

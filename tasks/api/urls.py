@@ -4,6 +4,6 @@ from tasks.api.views import SubmitView, TaskView
 
 urlpatterns = [
     path("submit", SubmitView.as_view(), name="submit"),
-    # Any text, so that what is no UUID gets the same 404 as an unknown one.
+    # Any text, so that an id that is not a UUID gets the same 404 as an unknown id.
     path("tasks/<str:task_id>", TaskView.as_view(), name="task"),
 ]

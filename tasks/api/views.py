@@ -39,7 +39,7 @@ from tasks.services import submit_task
 
 
 class NotStored(APIView):
-    """Answers that hold what clients wrote: no cache may keep them, those of errors neither."""
+    """Answers with texts of clients, which no cache may store. That includes errors."""
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -49,7 +49,7 @@ class NotStored(APIView):
 class SubmitView(NotStored, GenericAPIView[Task]):
     # Title and text of the page that a browser gets.
     name = "Submit a task"
-    description = "All its text is screened first; an unsafe task is refused."
+    description = "Every text of a task is screened first; an unsafe task is refused."
 
     serializer_class = SubmissionSerializer
 
@@ -61,12 +61,12 @@ class SubmitView(NotStored, GenericAPIView[Task]):
 
     @property
     def allowed_methods(self) -> list[str]:
-        """The methods of the API; a GET is only for the form in a browser."""
+        """The methods of the API. GET is only for the form in a browser."""
         return ["POST", "OPTIONS"]
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
-        """The page with the form."""
+        """Show the page with the form."""
         if not isinstance(request.accepted_renderer, BrowsableAPIRenderer):
             raise MethodNotAllowed("GET")
         return Response({"detail": "Fill in the form below, and POST it."})
@@ -80,7 +80,7 @@ class SubmitView(NotStored, GenericAPIView[Task]):
         responses=SUBMIT_ANSWERS,
     )
     def post(self, request: Request) -> Response:
-        """All text of the task is screened by the Reflex Layer before anything is stored."""
+        """The Reflex Layer screens every text of the task before anything is stored."""
         task, redacted_types = submit_task(
             submission=parse_submission(request.data),
             gate=gate(),
@@ -94,7 +94,7 @@ class SubmitView(NotStored, GenericAPIView[Task]):
 
 class TaskView(NotStored, GenericAPIView[Task]):
     name = "Task"
-    description = "A task as it stands now, with its newest result."
+    description = "The current state of a task, with its newest result."
 
     serializer_class = TaskDetailSerializer
 
@@ -106,17 +106,17 @@ class TaskView(NotStored, GenericAPIView[Task]):
         responses=READ_ANSWERS,
     )
     def get(self, request: Request, task_id: str) -> Response:
-        """The task as it stands now, with its newest result."""
+        """The current state of the task, with its newest result."""
         return Response(describe_read_task(read_task(_parsed(task_id))))
 
 
 def _check_parameters(request: Request) -> None:
-    """Refuse a parameter of the URL that nobody reads: a client may rely on it."""
+    """Refuse unknown parameters in the URL: a client might rely on their effect."""
     # DRF reads this one, for the format of the answer.
     known = {api_settings.URL_FORMAT_OVERRIDE}
     if unknown := sorted(request.query_params.keys() - known)[:MAX_UNKNOWN_SHOWN]:
         raise ValidationError(
-            {shown(name): ["Unknown parameter; the body is all that is read."] for name in unknown}
+            {shown(name): ["Unknown parameter; only the body is read."] for name in unknown}
         )
 
 

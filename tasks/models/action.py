@@ -1,4 +1,4 @@
-"""The actions of staff: one verb, on the tasks that somebody chose, for a reason."""
+"""The table `task_actions`: one verb of staff, applied to many tasks for a reason."""
 
 import uuid
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from tasks.states import Priority, Status
 
-# Who looked at what an action would do and then left it comes back within this time or never.
+# Staff who previewed an action and left come back within this time or not at all.
 KEPT_UNCONFIRMED_FOR: Final = timedelta(days=1)
 
 
@@ -54,7 +54,7 @@ class ActionQuerySet(models.QuerySet["Action"]):
         return self.filter(confirmed_at__isnull=False)
 
     def seen_by(self, actor: str) -> "ActionQuerySet":
-        """Return those that are confirmed, and those that `actor` may yet confirm."""
+        """Return the confirmed actions, and those that `actor` may still confirm."""
         return self.filter(Q(confirmed_at__isnull=False) | Q(actor=actor))
 
     def abandoned(self) -> "ActionQuerySet":
@@ -66,23 +66,23 @@ _ActionQuerySetManager = models.Manager.from_queryset(ActionQuerySet)
 
 class ActionManager(_ActionQuerySetManager):
     def get_queryset(self) -> Any:
-        # Up to a hundred thousand ids in each row, which are looked at in slices.
+        # A row may hold a hundred thousand ids; `ids` reads them in slices.
         return super().get_queryset().defer("task_ids")
 
 
 class Action(models.Model):
-    """One verb, on the tasks that were chosen when somebody asked what it would do.
+    """A verb and the tasks that staff chose for it.
 
-    It does nothing before it is confirmed, then goes through its tasks step by step, and ends
-    behind the last one or where it is stopped. Both are final.
+    An action does nothing until it is confirmed. Then it processes its tasks step by step. It ends
+    after the last task, or when it is stopped; both are final.
 
     Attributes:
         actor: the name of the member of staff who chose the tasks; only they may confirm it.
-        reason: in the words of the actor; empty until it is confirmed.
-        task_ids: they never change, whatever comes under the filter later.
-        chosen: how many they are.
-        position: how many of them it has gone through.
-        changed: how many of those it changed.
+        reason: given by the actor at the confirmation; empty until then.
+        task_ids: the chosen tasks; the list never changes, even if the filter matches others later.
+        chosen: the number of chosen tasks.
+        position: how many of them have been processed.
+        changed: how many of the processed tasks were changed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -105,7 +105,7 @@ class Action(models.Model):
 
     class Meta:
         db_table = "task_actions"
-        # Who may operate tasks sees what others did.
+        # The permission `operate_task` includes the actions of others.
         default_permissions = ()
         ordering = ("-created_at",)
         constraints = (
@@ -140,19 +140,19 @@ class Action(models.Model):
         return self.is_ended and self.position < self.chosen
 
     def confirm(self, reason: str) -> bool:
-        """Let it begin; return whether this did it. Of one that is confirmed nothing changes."""
+        """Confirm the action; return False if it was confirmed before, and change nothing then."""
         waiting = Action.objects.filter(pk=self.pk, confirmed_at=None)
         is_first = waiting.update(reason=reason, confirmed_at=Now()) == 1
         self.refresh_from_db()
         return is_first
 
     def stop(self) -> None:
-        """End it where it is; of one that has ended, or never begun, nothing changes."""
+        """End the action where it is; nothing changes if it has ended or was never confirmed."""
         Action.objects.confirmed().filter(pk=self.pk, ended_at=None).update(ended_at=Now())
         self.refresh_from_db()
 
     def ids(self, first: int, count: int) -> list[uuid.UUID]:
-        """Return the ids of `count` of its tasks, from the one with number `first` on."""
+        """Return the ids of `count` of its tasks, beginning with number `first`."""
         ids = F("task_ids")[first : first + count]
         return list(Action.objects.values_list(ids, flat=True).get(pk=self.pk))
 

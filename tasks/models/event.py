@@ -1,4 +1,4 @@
-"""The events of a task: what happened to it after its submission, and by whom."""
+"""The table `task_events`: every change of a task after its submission."""
 
 from django.db import models
 from django.db.models import Value
@@ -10,22 +10,23 @@ from tasks.changes import ActorKind, EventKind, kind_of_actor
 class Event(models.Model):
     """One change of a task; the database refuses to change or delete it.
 
-    Submission and screening stand in the rows of the task and of its receipt.
+    The submission and the screening are not events: the rows of the task and of its receipt hold
+    them.
 
     Attributes:
-        actor: the name of the member of staff; empty where it was the service itself.
+        actor: the name of the member of staff; empty if the service or a client acted.
         actor_kind: one of `ActorKind`; null in events older than the column.
-        reason: in the words of the actor.
+        reason: as the actor gave it.
         data: `from` and `to`, the status or priority before and after.
     """
 
     id = models.BigAutoField(primary_key=True)
     task = models.ForeignKey(
         "tasks.Task",
-        # The database would refuse anything else.
+        # The database refuses to delete events.
         on_delete=models.PROTECT,
         related_name="events",
-        # The index below stands in for the one that Django would name itself.
+        # The index below replaces the one that Django would create.
         db_index=False,
     )
     kind = models.TextField(choices=EventKind)
@@ -37,9 +38,9 @@ class Event(models.Model):
 
     class Meta:
         db_table = "task_events"
-        # Who may see a task sees its timeline.
+        # The permission to view a task includes its timeline.
         default_permissions = ()
-        # The changes of a task wait for each other, and so the ids of its events have their order.
+        # Changes of a task wait for each other, so its events are in the order of their ids.
         ordering = ("id",)
         indexes = (
             # The page of a task shows its timeline.
@@ -60,5 +61,5 @@ class Event(models.Model):
 
     @property
     def acted(self) -> ActorKind:
-        """Return the kind of the actor, also for events from before the column existed."""
+        """Return the kind of the actor, also for events older than the column."""
         return ActorKind(self.actor_kind or kind_of_actor(self.actor))

@@ -1,4 +1,4 @@
-"""The results of tasks."""
+"""The table `task_results`: the results of tasks."""
 
 import uuid
 
@@ -9,15 +9,15 @@ from django.db.models.functions import Now
 
 
 class TaskResult(models.Model):
-    """What came out of a task."""
+    """A result of a task."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
     task = models.ForeignKey(
         "tasks.Task",
-        # Nothing deletes tasks today; who does one day has to decide about the results.
+        # Nothing deletes tasks yet; code that does so has to decide about the results.
         on_delete=models.PROTECT,
         related_name="results",
-        # The index below stands in for the one that Django would name itself.
+        # The index below replaces the one that Django would create.
         db_index=False,
     )
     result_data = models.JSONField()
@@ -27,7 +27,7 @@ class TaskResult(models.Model):
     class Meta:
         db_table = "task_results"
         ordering = ("-created_at",)
-        # Who may see a task's content sees its results.
+        # The permission to view a task's content includes its results.
         default_permissions = ()
         indexes = (
             # Reading a task looks for its newest result.

@@ -28,11 +28,11 @@ COST_DECIMALS: Final = 4
 MAX_COST_USD: Final = Decimal("99999999.9999")
 MAX_INTEGER: Final = 2_147_483_647
 
-# Goals are in any language and full of names and numbers: words are found as they are written,
-# in lower case, none left out and none cut down to a stem as only one language would have it.
+# Goals may be in any language, and contain names and numbers. So words are indexed as they are, in
+# lower case: without stop words, and without the stems of one language.
 SEARCH_CONFIGURATION: Final = "simple"
 
-# Up to here a count is exact; beyond it the planner's estimate has to do.
+# Counts up to this number are exact; beyond it they are the estimates of the planner.
 EXACT_COUNT_LIMIT: Final = 10_000
 
 
@@ -55,25 +55,25 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self._between(status).order_by("-status", "-created_at")
 
     def longest_in(self, status: Status) -> "TaskQuerySet":
-        """Return the tasks in `status`, those submitted first at the head."""
+        """Return the tasks in `status`, the oldest first."""
         return self._between(status).order_by("status", "created_at")
 
     def _between(self, status: Status) -> "TaskQuerySet":
-        """Return the tasks in `status`, in a way that leaves one index to read them in order.
+        """Return the tasks in `status`, as a range of one value.
 
-        Told that the status is equal to one, PostgreSQL may as well walk the index on the time
-        alone, through a million tasks that have ended to the few that are pending.
+        With `status = 'pending'` PostgreSQL may choose the index on the time alone, and read
+        through a million ended tasks to find a few pending ones.
         """
         return self.filter(status__gte=status, status__lte=status)
 
     def matching(
         self, term: SearchTerm, *, in_goals: bool = True, in_receipts: bool = True
     ) -> "TaskQuerySet":
-        """Return the tasks that `term` may mean, each way by an index.
+        """Return the tasks that `term` may mean; every meaning is looked up by an index.
 
         Args:
-            in_goals: whether it may be words of the goal.
-            in_receipts: whether it may be a request id.
+            in_goals: whether to search words of the goal.
+            in_receipts: whether to search request ids.
         """
         found = Q(pk__in=[])
         if in_goals:
@@ -82,8 +82,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         if term.id_range:
             found |= Q(pk__range=term.id_range)
         if in_receipts and term.request_id:
-            # First, and not as a part of the statement: PostgreSQL joins indexes by OR, but
-            # none with what another SELECT finds.
+            # A statement of its own: PostgreSQL can combine indexes by OR, but not with a
+            # subquery.
             found |= Q(pk__in=list(Receipt.objects.ids_with_request_id(term.request_id)))
         return self.filter(found)
 
@@ -115,9 +115,10 @@ _TaskQuerySetManager = models.Manager.from_queryset(TaskQuerySet)
 class TaskManager(_TaskQuerySetManager):
     """The verbs of staff for many tasks at once, and the named queries.
 
-    A verb takes ids, up to a thousand at a time, so that nobody waits long for the rows. It is one
-    statement, changes the tasks that may be changed, leaves the others alone, and returns the ids
-    of those it changed. Not on the QuerySet: a filter before it would count for nothing.
+    A verb takes at most a thousand ids, so that the rows are not locked for long. It is one
+    statement: it changes the tasks that may be changed, leaves the others alone, and returns the
+    ids of the changed tasks. The verbs are not on the QuerySet, where a filter before them would
+    be ignored.
     """
 
     def cancel(
@@ -151,9 +152,9 @@ class TaskManager(_TaskQuerySetManager):
 class Task(models.Model):
     """One accepted submission and its life.
 
-    Status and priority change only through the verbs below, which leave an event. Each is one
-    conditional statement, so that of two processes that race exactly one wins; the other gets
-    `InvalidTransition` or `PriorityNotChanged`. An `actor` is a member of staff.
+    Status and priority change only through the verbs below, which write an event. Each verb is one
+    conditional statement: when two processes race, exactly one wins, and the other gets
+    `InvalidTransition` or `PriorityNotChanged`. An `actor` is the name of a member of staff.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -179,17 +180,17 @@ class Task(models.Model):
         default=DEFAULT_MAX_TIME_SECONDS, db_default=DEFAULT_MAX_TIME_SECONDS
     )
     max_tokens = models.IntegerField(default=DEFAULT_MAX_TOKENS, db_default=DEFAULT_MAX_TOKENS)
-    # Of the gate; a task that came by another way was not screened.
+    # The gate's verdict; a task that was inserted by SQL is `unscreened`.
     verdict = models.TextField(
         choices=TaskVerdict, default=TaskVerdict.UNSCREENED, db_default=TaskVerdict.UNSCREENED.value
     )
-    # Kept by triggers on INSERT and DELETE of results: to look for those of each task would take
-    # seconds where it is asked together with a status.
+    # Triggers on INSERT and DELETE of results keep it. A subquery for each task would take seconds
+    # in the filters of the console.
     has_result = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
-    # A column of its own: were the words only in the index, each change of status would take
-    # the goal to pieces again, and so would each row that a search looks at in order of time.
+    # A column, since an index on an expression would parse the goal again at each change of status,
+    # and for each row that a search reads in the order of time.
     goal_words = models.GeneratedField(
         expression=SearchVector(
             Func(
@@ -220,8 +221,8 @@ class Task(models.Model):
             models.Index(fields=["status"], name="idx_tasks_status"),
             # The console lists the newest first.
             models.Index(fields=["created_at"], name="idx_tasks_created_at"),
-            # The console's filters by status, verdict, priority and arm, newest first and by
-            # day: without them a rare value is looked for through the whole table.
+            # The console filters by status, verdict, priority and arm, newest first and by day.
+            # Without these indexes, finding a rare value would read the whole table.
             models.Index(fields=["status", "created_at"], name="idx_tasks_status_created_at"),
             models.Index(fields=["verdict", "created_at"], name="idx_tasks_verdict"),
             models.Index(fields=["priority", "created_at"], name="idx_tasks_priority"),
@@ -249,7 +250,7 @@ class Task(models.Model):
                 condition=Q(verdict__in=TaskVerdict.values), name="tasks_verdict_known"
             ),
             models.CheckConstraint(
-                # The upper bound keeps NaN out, which PostgreSQL sorts above all numbers.
+                # The upper bound refuses NaN, which PostgreSQL sorts above all numbers.
                 condition=Q(max_cost_usd__range=(0, MAX_COST_USD)),
                 name="tasks_max_cost_usd_in_range",
             ),
@@ -274,18 +275,18 @@ class Task(models.Model):
         return Receipt.objects.filter(pk=self.pk).first()
 
     def start(self) -> None:
-        """Take a pending task into work."""
+        """Begin to process a pending task."""
         self._enter(Status.PROCESSING)
 
     def complete(self, *, result_data: Any, confidence: float) -> TaskResult:
-        """Store the result of a task in work and complete it, both or neither.
+        """Store the result of a task that is being processed, and complete the task.
 
         Args:
             result_data: any JSON value but null.
             confidence: 0 to 1.
         """
         with transaction.atomic():
-            # First, so that this object too stays as it was if the database refuses it.
+            # First, so that this object does not change if the database refuses the result.
             result = TaskResult.objects.create(
                 task=self, result_data=result_data, confidence=confidence
             )
@@ -293,15 +294,15 @@ class Task(models.Model):
         return result
 
     def fail(self, *, reason: str = "") -> None:
-        """Give up on a task in work."""
+        """End a task that could not be carried out."""
         self._enter(Status.FAILED, reason=reason)
 
     def cancel(self, *, actor: str = "", reason: str = "") -> None:
-        """End a task that is pending or in work, for good."""
+        """End a task that is pending or being processed, for good."""
         self._enter(Status.CANCELLED, actor=actor, reason=reason)
 
     def requeue(self, *, actor: str = "", reason: str = "") -> None:
-        """Put a failed task back to the pending ones."""
+        """Make a failed task pending again."""
         self._enter(Status.PENDING, actor=actor, reason=reason)
 
     def change_priority(self, priority: Priority, *, actor: str = "", reason: str = "") -> None:

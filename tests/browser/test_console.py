@@ -185,7 +185,7 @@ def test_action_rests_goes_on_and_stops(console: Console, database: Database) ->
         console.press("Stop")
 
     one_step_each(database, go_on_and_stop, requests=2)
-    console.wait_for(".outcome", "Stopped: 1,000 of 3,000 tasks looked at, 1,000 cancelled.")
+    console.wait_for(".outcome", "Stopped: 1,000 of 3,000 tasks processed, 1,000 cancelled.")
     assert events(database, "Rest") == 1_000
 
 

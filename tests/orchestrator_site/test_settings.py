@@ -54,7 +54,9 @@ def test_each_variable_stands_in_the_example_file() -> None:
 
 
 def test_each_variable_stands_in_the_table_of_the_settings() -> None:
-    table = set(re.findall(r"^\| `ORCHESTRATOR_(\w+)` \|", (ROOT / "docs/settings.md").read_text(), re.M))
+    table = set(
+        re.findall(r"^\| `ORCHESTRATOR_(\w+)` \|", (ROOT / "docs/settings.md").read_text(), re.M)
+    )
     assert table == known()
 
 

@@ -235,9 +235,9 @@ def test_report_of_the_way_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch)
     action = confirmed(tasks("pending", "completed", "pending"))
     take_step(action.pk)
     action.refresh_from_db()
-    assert report(action) == "2 of 3 tasks looked at, 1 cancelled."
+    assert report(action) == "2 of 3 tasks processed, 1 cancelled."
     action.stop()
-    assert report(action) == "Stopped: 2 of 3 tasks looked at, 1 cancelled."
+    assert report(action) == "Stopped: 2 of 3 tasks processed, 1 cancelled."
 
 
 @pytest.fixture

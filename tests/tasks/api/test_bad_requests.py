@@ -408,7 +408,7 @@ def test_parameter_that_nobody_reads_is_refused(
     response = service.request("POST", f"/submit?{query}", json={"goal": "Plan"})
     assert response.status_code == 400
     assert response.json() == {
-        name: ["Unknown parameter; the body is all that is read."] for name in unknown
+        name: ["Unknown parameter; only the body is read."] for name in unknown
     }
 
 

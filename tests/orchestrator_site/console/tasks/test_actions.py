@@ -287,7 +287,7 @@ def test_long_action_goes_on_from_its_page(console: Client) -> None:
     response = confirm(console, page)
     assert response["Location"] == f"{page}#go-on"
     answer = content(console.get(page))
-    assert "1 of 3 tasks looked at, 1 cancelled." in answer
+    assert "1 of 3 tasks processed, 1 cancelled." in answer
     assert '<progress max="3" value="1"' in answer
     for _ in range(2):
         assert console.post(page, {"step": "go_on"})["Location"] == page
@@ -302,7 +302,7 @@ def test_long_action_can_be_stopped(console: Client) -> None:
     page = chosen_page(console, *TaskFactory.create_batch(3))
     confirm(console, page)
     console.post(page, {"step": "stop"})
-    assert "Stopped: 1 of 3 tasks looked at, 1 cancelled." in content(console.get(page))
+    assert "Stopped: 1 of 3 tasks processed, 1 cancelled." in content(console.get(page))
     for step in ("go_on", "confirm"):
         console.post(page, {"step": step, "reason": "once more"})
     assert statuses() == ["cancelled", "pending", "pending"]
