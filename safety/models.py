@@ -29,11 +29,29 @@ class ReceiptVerdict(models.TextChoices):
     NONE = "none"
 
 
+# A submission with one of these verdicts becomes nothing that a receipt could name.
+WITHOUT_SUBJECT: Final = (ReceiptVerdict.BLOCKED, ReceiptVerdict.NONE)
+
+
+class Occasion(models.TextChoices):
+    """Why something was screened."""
+
+    SUBMISSION = "submission"
+
+
 class ReceiptQuerySet(models.QuerySet["Receipt"]):
-    def ids_with_request_id(self, request_id: str) -> "models.QuerySet[Receipt, uuid.UUID]":
-        """Return the ids of the newest, `MAX_SAME_REQUEST_ID` at most."""
-        receipts = self.filter(request_id=request_id).order_by("-created_at")
-        return receipts.values_list("pk", flat=True)[:MAX_SAME_REQUEST_ID]
+    def of_submission(self, subject_id: uuid.UUID) -> "ReceiptQuerySet":
+        """Return the receipt of the submission that became this subject: one or none."""
+        return self.filter(subject_id=subject_id, occasion=Occasion.SUBMISSION)
+
+    def subject_ids_with_request_id(self, request_id: str) -> list[uuid.UUID]:
+        """Return the subjects of the newest `MAX_SAME_REQUEST_ID` submissions with this request id.
+
+        Those that were refused have none.
+        """
+        submissions = self.filter(request_id=request_id, occasion=Occasion.SUBMISSION)
+        newest = submissions.order_by("-created_at").values_list("subject_id", flat=True)
+        return [subject for subject in newest[:MAX_SAME_REQUEST_ID] if subject is not None]
 
     def with_finding_of_type(self, name: str) -> "ReceiptQuerySet":
         return self.filter(types__contains=[name])
@@ -82,10 +100,11 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
 class Receipt(models.Model):
     """What a screening found and what the policy made of it.
 
-    The text itself is nowhere in it. The receipt of an accepted submission has the id of what
-    was made of it; that of a refused one leads nowhere.
+    The text itself is nowhere in it.
 
     Attributes:
+        subject_id: the id of what the submission became; None if it was refused or has no verdict.
+        occasion: why it was screened; a subject has one receipt of its submission.
         reason: why there is no verdict, or why the text is blocked where no finding says so.
         findings: dicts of `kind`, `type`, `severity`, `confidence`, `places` and
             `places_count`, each place a dict of `field`, `start` and `end` in characters, and
@@ -96,6 +115,11 @@ class Receipt(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    # No foreign key: this application does not know what its subjects are.
+    subject_id = models.UUIDField(null=True)
+    occasion = models.TextField(
+        choices=Occasion, default=Occasion.SUBMISSION, db_default=Occasion.SUBMISSION.value
+    )
     verdict = models.TextField(choices=ReceiptVerdict)
     reason = models.TextField(default="", db_default="")
     findings = models.JSONField(default=list, db_default=Value([], models.JSONField()))
@@ -147,6 +171,22 @@ class Receipt(models.Model):
                 | Q(verdict=ReceiptVerdict.BLOCKED)
                 | Q(~Q(verdict=ReceiptVerdict.NONE), reason=""),
                 name="receipts_reason_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(occasion__in=Occasion.values), name="receipts_occasion_known"
+            ),
+            models.CheckConstraint(
+                # An accepted submission has a subject, and no other has one.
+                condition=~Q(occasion=Occasion.SUBMISSION)
+                | Q(verdict__in=WITHOUT_SUBJECT, subject_id__isnull=True)
+                | Q(~Q(verdict__in=WITHOUT_SUBJECT), subject_id__isnull=False),
+                name="receipts_subject_known",
+            ),
+            # The page of a task finds its receipt by the index of this constraint.
+            models.UniqueConstraint(
+                fields=["subject_id"],
+                condition=Q(occasion=Occasion.SUBMISSION, subject_id__isnull=False),
+                name="receipts_one_submission_each",
             ),
         )
 

@@ -65,9 +65,7 @@ def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accept
 
 
 def _store(submission: Submission, screening: Screening, receipt: Receipt) -> Task:
-    # A task and its receipt have the same id, and so need no column to find each other.
     task = Task(
-        id=receipt.pk,
         goal=submission.goal,
         constraints=submission.constraints,
         context=submission.context,
@@ -82,6 +80,7 @@ def _store(submission: Submission, screening: Screening, receipt: Receipt) -> Ta
         created_at=receipt.created_at,
         updated_at=receipt.created_at,
     )
+    receipt.subject_id = task.pk
     insert_together(receipt, task)
     count_entry(Status.PENDING)
     return task

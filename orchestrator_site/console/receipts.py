@@ -13,7 +13,7 @@ from orchestrator_site.console.lists.filters import DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.receipt_words import sentence
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
-from safety.models import Receipt, ReceiptQuerySet, ReceiptVerdict
+from safety.models import Receipt, ReceiptQuerySet
 
 NOTHING: Final = "-"
 TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
@@ -21,10 +21,6 @@ FIRST_FINDINGS: Final = Func(
     F("findings"),
     template="jsonb_path_query_array(%(expressions)s, '$[0 to 9]')",
     output_field=JSONField(),
-)
-# Of these verdicts came a task, under the id of the receipt.
-_ACCEPTED: Final = frozenset(
-    {ReceiptVerdict.SAFE, ReceiptVerdict.FLAGGED, ReceiptVerdict.UNSCREENED}
 )
 
 
@@ -119,14 +115,14 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description="task")
     def task(self, receipt: Receipt) -> str:
-        return f"{str(receipt.pk)[:8]}…" if receipt.verdict in _ACCEPTED else NOTHING
+        return NOTHING if receipt.subject_id is None else f"{str(receipt.subject_id)[:8]}…"
 
     @admin.display(description="task")
     def task_link(self, receipt: Receipt) -> str:
-        if receipt.verdict not in _ACCEPTED:
+        if receipt.subject_id is None:
             return NOTHING
-        url = reverse("admin:tasks_task_change", args=[receipt.pk])
-        return format_html('<a href="{}">{}…</a>', url, str(receipt.pk)[:8])
+        url = reverse("admin:tasks_task_change", args=[receipt.subject_id])
+        return format_html('<a href="{}">{}…</a>', url, str(receipt.subject_id)[:8])
 
     @admin.display(description="duration (ms)")
     def duration_ms(self, receipt: Receipt) -> str:

@@ -84,7 +84,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         if in_receipts and term.request_id:
             # A statement of its own: PostgreSQL can combine indexes by OR, but not with a
             # subquery.
-            found |= Q(pk__in=list(Receipt.objects.ids_with_request_id(term.request_id)))
+            found |= Q(pk__in=Receipt.objects.subject_ids_with_request_id(term.request_id))
         return self.filter(found)
 
     def with_result(self) -> "TaskQuerySet":
@@ -271,8 +271,8 @@ class Task(models.Model):
 
     @functools.cached_property
     def receipt(self) -> Receipt | None:
-        """Its receipt, which has the same id; None where it did not come by the gate."""
-        return Receipt.objects.filter(pk=self.pk).first()
+        """The receipt of its submission; None where it did not come by the gate."""
+        return Receipt.objects.of_submission(self.pk).first()
 
     def start(self) -> None:
         """Begin to process a pending task."""

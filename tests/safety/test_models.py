@@ -47,7 +47,18 @@ COLUMNS = [
     ("client_address", "text", "NO"),
     ("request_id", "text", "NO"),
     ("created_at", "timestamp with time zone", "NO"),
+    ("subject_id", "uuid", "YES"),
+    ("occasion", "text", "NO"),
 ]
+# Whether a submission with the verdict becomes a task.
+VERDICTS = [
+    ("safe", True),
+    ("flagged", True),
+    ("unscreened", True),
+    ("blocked", False),
+    ("none", False),
+]
+SUBJECT = "6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e"
 
 
 def sql(query: str, *values: Any) -> list[Any]:
@@ -92,6 +103,8 @@ def test_a_receipt_says_all_of_a_screening() -> None:
     assert receipt.pop("id")
     assert receipt.pop("created_at")
     assert receipt == {
+        "subject_id": None,
+        "occasion": "submission",
         "verdict": "blocked",
         "reason": "",
         "findings": [
@@ -330,6 +343,12 @@ def test_a_plain_insert_gets_its_defaults() -> None:
         ("receipts_verdict_known", {"verdict": ""}),
         ("receipts_reason_known", {"verdict": "none"}),
         ("receipts_reason_known", {"verdict": "safe", "reason": "rate limited"}),
+        ("receipts_occasion_known", {"verdict": "safe", "occasion": "lunch"}),
+        ("receipts_subject_known", {"verdict": "blocked", "subject_id": SUBJECT}),
+        (
+            "receipts_subject_known",
+            {"verdict": "none", "reason": "rate limited", "subject_id": SUBJECT},
+        ),
     ],
 )
 def test_the_database_refuses(constraint: str, fields: dict[str, str]) -> None:
@@ -337,9 +356,38 @@ def test_the_database_refuses(constraint: str, fields: dict[str, str]) -> None:
         Receipt.objects.create(**fields)
 
 
+def test_a_submission_has_one_receipt() -> None:
+    Receipt.objects.create(verdict="safe", subject_id=SUBJECT)
+    with pytest.raises(IntegrityError, match="receipts_one_submission_each"):
+        Receipt.objects.create(verdict="flagged", subject_id=SUBJECT)
+
+
+@pytest.mark.parametrize(("verdict", "is_accepted"), VERDICTS)
+def test_the_version_before_leaves_receipts_with_their_subject(
+    verdict: str, is_accepted: bool
+) -> None:
+    """It knows no subject, and gives the receipt of an accepted submission the id of its task."""
+    sql(
+        "INSERT INTO receipts (id, verdict, reason) VALUES (%s, %s, %s) RETURNING id",
+        SUBJECT,
+        verdict,
+        "rate limited" if verdict == "none" else "",
+    )
+
+    receipt = Receipt.objects.get()
+    assert receipt.occasion == "submission"
+    assert (receipt.subject_id == receipt.pk) is is_accepted
+    assert (receipt.subject_id is None) is not is_accepted
+
+
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
+        (
+            "receipts_one_submission_each",
+            "btree (subject_id) WHERE ((occasion = 'submission'::text) AND "
+            "(subject_id IS NOT NULL))",
+        ),
         ("idx_receipts_created_at", "btree (created_at) INCLUDE (verdict)"),
         (
             "idx_receipts_found",

@@ -52,13 +52,14 @@ def redacting(settings: Any, reflex_layer: ScriptedReflexLayer) -> Iterator[Scri
     gate.cache_clear()
 
 
-def test_a_task_and_its_receipt_have_the_same_id(
-    client: Client, reflex_layer: ScriptedReflexLayer
-) -> None:
+def test_a_receipt_names_its_task(client: Client, reflex_layer: ScriptedReflexLayer) -> None:
     response = submit(client, {"goal": "Plan"}, **{"X-Request-ID": "receipt-1"})
     receipt = Receipt.objects.get()
     task = Task.objects.get()
-    assert str(receipt.pk) == str(task.pk) == response.json()["task_id"]
+    assert str(receipt.subject_id) == str(task.pk) == response.json()["task_id"]
+    assert receipt.occasion == "submission"
+    assert receipt.pk != task.pk
+    assert task.receipt == receipt
     assert (receipt.verdict, receipt.reason, receipt.findings) == ("safe", "", [])
     assert receipt.policy_version == gate().policy_version
     assert (receipt.reflex_request_id, receipt.cache_hit) == ("reflex-1", False)
@@ -78,7 +79,7 @@ def test_a_flagged_task_looks_like_any_other_to_its_client(
     assert {*flagged.headers} == {*plain.headers}
     read = client.get(flagged.headers["Location"])
     assert read.json().keys() == client.get(plain.headers["Location"]).json().keys()
-    assert Receipt.objects.get(pk=flagged.json()["task_id"]).verdict == "flagged"
+    assert Receipt.objects.get(subject_id=flagged.json()["task_id"]).verdict == "flagged"
 
 
 def test_a_refusal_names_the_fields_and_keeps_no_text(
@@ -92,7 +93,7 @@ def test_a_refusal_names_the_fields_and_keeps_no_text(
     }
     assert submit(client, body).status_code == 403
     receipt = Receipt.objects.get()
-    assert receipt.verdict == "blocked"
+    assert (receipt.verdict, receipt.subject_id) == ("blocked", None)
     assert [finding["places"] for finding in receipt.findings] == [
         [{"field": "goal", "start": 9, "end": 25, "is_key": False}],
         [{"field": "constraints[1]", "start": 4, "end": 20, "is_key": False}],
@@ -114,7 +115,7 @@ def test_a_lack_of_verdict_leaves_a_receipt_with_its_reason(
     reflex_layer.behaviour = says({}, status=status)
     assert submit(client, {"goal": "Plan"}).status_code == 503
     receipt = Receipt.objects.get()
-    assert (receipt.verdict, receipt.reason) == ("none", reason)
+    assert (receipt.verdict, receipt.reason, receipt.subject_id) == ("none", reason, None)
     assert receipt.policy_version == gate().policy_version
     assert receipt.duration_seconds > 0
 
@@ -136,7 +137,7 @@ def test_an_unscreened_task_has_a_receipt_that_says_so(client: Client, settings:
     gate.cache_clear()
     task_id = submit(client, {"goal": "Plan"}).json()["task_id"]
     gate.cache_clear()
-    receipt = Receipt.objects.get(pk=task_id)
+    receipt = Receipt.objects.get(subject_id=task_id)
     assert (receipt.verdict, receipt.policy_version) == ("unscreened", "")
 
 

@@ -66,7 +66,7 @@ def test_task_is_found_by_its_id_and_its_beginning(text: str) -> None:
 def test_task_is_found_by_the_request_id_of_its_receipt() -> None:
     for request_id in ("request-1", "request-10"):
         task = TaskFactory()
-        Receipt.objects.create(pk=task.pk, verdict="safe", request_id=request_id)
+        Receipt.objects.create(subject_id=task.pk, verdict="safe", request_id=request_id)
     assert found("request-10") == {task.pk}
 
 
@@ -81,7 +81,7 @@ def test_request_id_of_a_refusal_finds_no_task() -> None:
 def test_request_id_of_many_finds_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "MAX_SAME_REQUEST_ID", 2)
     for task in TaskFactory.create_batch(3):
-        Receipt.objects.create(pk=task.pk, verdict="safe", request_id="always-the-same")
+        Receipt.objects.create(subject_id=task.pk, verdict="safe", request_id="always-the-same")
     assert len(found("always-the-same")) == 2
 
 
@@ -93,7 +93,7 @@ def test_term_that_means_several_things_finds_them_all() -> None:
         TaskFactory(goal="Look up order 12345678"),
         TaskFactory(),
     )
-    Receipt.objects.create(pk=by_request_id.pk, verdict="safe", request_id="12345678")
+    Receipt.objects.create(subject_id=by_request_id.pk, verdict="safe", request_id="12345678")
     assert found("12345678") == {by_id.pk, by_request_id.pk, by_goal.pk}
 
 

@@ -124,16 +124,18 @@ def test_list_shows_the_newest_first(console: Client) -> None:
 @pytest.mark.parametrize("verdict", ["safe", "flagged", "unscreened"])
 def test_who_may_view_tasks_finds_the_task_of_a_receipt(verdict: str, client: Client) -> None:
     client.force_login(staff("view_receipt", "view_task", "view_task_content"))
-    accepted = receipt(verdict=verdict)
-    TaskFactory(id=accepted.pk, goal="the task of it")
-    link = f"/admin/tasks/task/{accepted.pk}/change/"
+    task = TaskFactory(goal="the task of it")
+    accepted = receipt(verdict=verdict, subject_id=task.pk)
+    link = f"/admin/tasks/task/{task.pk}/change/"
     assert f'href="{link}"' in client.get(RECEIPTS).content.decode()
     assert f'href="{link}"' in page(client, accepted)
     assert "the task of it" in client.get(link).content.decode()
 
 
 def test_who_may_not_view_tasks_gets_no_link_to_one(console: Client) -> None:
-    accepted = receipt(verdict="safe")
+    task = TaskFactory()
+    accepted = receipt(verdict="safe", subject_id=task.pk)
+    assert column(console.get(RECEIPTS).content.decode(), "task") == [f"{str(task.pk)[:8]}…"]
     content = console.get(RECEIPTS).content.decode() + page(console, accepted)
     assert "/admin/tasks/" not in content
 

@@ -32,7 +32,7 @@ PAGES = {
     "/admin/tasks/action/{action}/change/": {OPERATOR, ADMIN},
     "/admin/safety/": {OPERATOR, OFFICER, ADMIN},
     "/admin/safety/receipt/": {OPERATOR, OFFICER, ADMIN},
-    "/admin/safety/receipt/{id}/change/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/safety/receipt/{receipt}/change/": {OPERATOR, OFFICER, ADMIN},
     "/admin/dry-run": {OFFICER, ADMIN},
     "/admin/auth/": {ADMIN},
     "/admin/auth/user/": {ADMIN},
@@ -46,7 +46,7 @@ PAGES = {
     "/admin/auth/group/{group}/delete/": {ADMIN},
     "/admin/tasks/task/{id}/history/": ALL,
     "/admin/tasks/action/{action}/history/": {OPERATOR, ADMIN},
-    "/admin/safety/receipt/{id}/history/": {OPERATOR, OFFICER, ADMIN},
+    "/admin/safety/receipt/{receipt}/history/": {OPERATOR, OFFICER, ADMIN},
     "/admin/auth/user/{user}/history/": {ADMIN},
     "/admin/auth/group/{group}/history/": {ADMIN},
     # Nobody adds, changes or deletes these by hand.
@@ -55,7 +55,7 @@ PAGES = {
     "/admin/tasks/action/add/": set(),
     "/admin/tasks/action/{action}/delete/": set(),
     "/admin/safety/receipt/add/": set(),
-    "/admin/safety/receipt/{id}/delete/": set(),
+    "/admin/safety/receipt/{receipt}/delete/": set(),
 }
 # Whether a page holds it, for whom.
 CONTENTS = {
@@ -83,11 +83,14 @@ def ids() -> dict[str, object]:
     task = TaskFactory(goal="its goal", context={"its context": 1}, verdict="flagged")
     task.start()
     task.complete(result_data="its result", confidence=1)
-    Receipt.objects.create(pk=task.pk, verdict="flagged", types=["DataExfiltration"])
+    receipt = Receipt.objects.create(
+        subject_id=task.pk, verdict="flagged", types=["DataExfiltration"]
+    )
     action = choose([task.pk], CANCEL, actor="somebody")
     action.confirm("by mistake")
     return {
         "id": task.pk,
+        "receipt": receipt.pk,
         "waiting": TaskFactory().pk,
         "action": action.pk,
         "user": staff().pk,

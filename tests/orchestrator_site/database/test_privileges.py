@@ -24,7 +24,7 @@ DOCUMENT = (ROOT / "docs/operations.md").read_text()
 RECORDS = ("receipts", "task_events")
 FILL = """
 INSERT INTO tasks (id, goal) VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'Count the parcels');
-INSERT INTO receipts (id, verdict) VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'safe');
+INSERT INTO receipts (subject_id, verdict) VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'safe');
 INSERT INTO task_events (task_id, kind) VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'status');
 """
 Connection = psycopg.Connection[Any]

@@ -339,7 +339,7 @@ def backlog(used_tables: None) -> None:
             "THEN 'pending' ELSE 'completed' END"
         )
         cursor.execute(
-            "INSERT INTO receipts (id, verdict, types, created_at) SELECT id, 'flagged', "
+            "INSERT INTO receipts (subject_id, verdict, types, created_at) SELECT id, 'flagged', "
             "CASE WHEN get_byte(uuid_send(id), 0) < 8 THEN '[\"Email\"]' ELSE '[]' END::jsonb, "
             "created_at FROM tasks"
         )

@@ -54,7 +54,7 @@ def text_of(page: str) -> str:
 
 
 def receipt_of(task: Task, **fields: Any) -> Receipt:
-    return Receipt.objects.create(pk=task.pk, **{"verdict": task.verdict} | fields)
+    return Receipt.objects.create(subject_id=task.pk, **{"verdict": task.verdict} | fields)
 
 
 def timeline_rows(html: str) -> list[list[str]]:

@@ -121,7 +121,7 @@ def test_search_looks_only_where_the_user_may(
 ) -> None:
     client.force_login(staff("view_task", *codenames))
     task = TaskFactory(goal="zanzibar")
-    Receipt.objects.create(pk=task.pk, verdict="unscreened", request_id="request-4711")
+    Receipt.objects.create(subject_id=task.pk, verdict="unscreened", request_id="request-4711")
     terms = {"id": str(task.pk)[:8], "request id": "request-4711", "goal": "zanzibar"}
     assert {name for name, term in terms.items() if listed(client, q=term)} == finds
     assert help_text in page(client)
