@@ -26,7 +26,8 @@ def rows_of(load: Load, database_url: str) -> list[Row]:
     with psycopg.connect(database_url) as connection:
         found = connection.execute(
             "SELECT task.goal, task.id::text, receipt.id IS NOT NULL FROM tasks task"
-            " LEFT JOIN receipts receipt ON receipt.id = task.id WHERE starts_with(task.goal, %s)",
+            " LEFT JOIN receipts receipt ON receipt.subject_id = task.id"
+            " WHERE starts_with(task.goal, %s)",
             [load.markers_begin_with],
         )
         return [Row(*row) for row in found]
@@ -37,7 +38,7 @@ def receipts_without_their_task(database_url: str) -> int:
     with psycopg.connect(database_url) as connection:
         row: Any = connection.execute(
             "SELECT count(*) FROM receipts WHERE verdict NOT IN ('blocked', 'none')"
-            " AND id NOT IN (SELECT id FROM tasks)"
+            " AND NOT EXISTS (SELECT FROM tasks WHERE tasks.id = subject_id)"
         ).fetchone()
     return int(row[0])
 

@@ -116,7 +116,7 @@ def pages(client: Client, rows: int) -> Iterator[tuple[str, str]]:
     """Yield the name and the path of each page that staff may look at."""
     task = apps.get_model("tasks", "TaskResult").objects.first().task
     receipts = apps.get_model("safety", "Receipt").objects
-    receipt, blocked = receipts.get(pk=task.pk), receipts.filter(verdict="blocked").first()
+    receipt, blocked = task.receipt, receipts.filter(verdict="blocked").first()
     day = dict.fromkeys(DAY, f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}")
     yield "dashboard", "/admin/"
     for choices in task_choices(day):

@@ -25,9 +25,8 @@ LATERAL (SELECT
     now() - interval '30 days' * (1 - number::float / %(count)s) AS at
 ) AS given
 """
-# A task and its receipt have the same id.
 RECEIPTS = """
-INSERT INTO receipts (id, verdict, findings, findings_count, types, policy_version,
+INSERT INTO receipts (subject_id, verdict, findings, findings_count, types, policy_version,
     reflex_request_id, duration_seconds, client_address, request_id, created_at)
 SELECT id, verdict,
     (CASE verdict WHEN 'flagged' THEN '[{"kind": "injection", "type": "DataExfiltration",

@@ -29,6 +29,7 @@ class TaskRow(NamedTuple):
 
 class ReceiptRow(NamedTuple):
     id: UUID
+    subject_id: UUID | None
     verdict: str
     reason: str
     findings: list[dict[str, Any]]

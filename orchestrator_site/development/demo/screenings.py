@@ -59,7 +59,7 @@ CLIENTS: Final = ("", "", "", "", "erp", "shop")
 
 
 def accepted(random: Random, task_id: UUID, at: datetime, goal: str) -> ReceiptRow:
-    """Return the receipt of a task, under its id."""
+    """Return the receipt of a task."""
     if random.random() < FLAGGED or "<script" in goal:
         finding = _injection(random, *random.choice(SUSPICIONS), "goal", len(goal))
         return _receipt(random, task_id, at, ReceiptVerdict.FLAGGED, findings=[finding])
@@ -72,18 +72,18 @@ def refused(random: Random, at: datetime) -> ReceiptRow:
     if cause < 0.04:
         reason, seconds = random.choice(NO_VERDICT)
         seconds *= random.uniform(1, 1.02)
-        return _receipt(random, uuid4(), at, ReceiptVerdict.NONE, reason=reason, seconds=seconds)
+        return _receipt(random, None, at, ReceiptVerdict.NONE, reason=reason, seconds=seconds)
     field = random.choice(FIELDS)
     if cause < 0.7:
         findings = [_pii(random, field) for _ in range(random.choice((1, 1, 1, 2, 3)))]
     else:
         findings = [_injection(random, *random.choice(ATTACKS), field)]
-    return _receipt(random, uuid4(), at, ReceiptVerdict.BLOCKED, findings=findings)
+    return _receipt(random, None, at, ReceiptVerdict.BLOCKED, findings=findings)
 
 
 def _receipt(
     random: Random,
-    receipt_id: UUID,
+    task_id: UUID | None,
     at: datetime,
     verdict: ReceiptVerdict,
     *,
@@ -99,7 +99,8 @@ def _receipt(
     if seconds is None:
         seconds = random.lognormvariate(log(0.012), 0.4)
     return ReceiptRow(
-        id=receipt_id,
+        id=uuid4(),
+        subject_id=task_id,
         verdict=verdict.value,
         reason=reason,
         findings=findings,

@@ -119,7 +119,8 @@ def test_tasks_came_in_the_last_30_days_and_mostly_by_day(filled: Connection) ->
 
 
 def test_every_task_has_its_receipt(filled: Connection) -> None:
-    matching = """count(*) FROM tasks JOIN receipts USING (id)
+    assert value(filled, "count(*) FROM receipts JOIN tasks USING (id)") == 0
+    matching = """count(*) FROM tasks JOIN receipts ON subject_id = tasks.id
         WHERE tasks.verdict = receipts.verdict AND tasks.created_at = receipts.created_at"""
     assert value(filled, matching) == TASKS
     assert value(filled, "count(DISTINCT request_id) = count(*) FROM receipts")
@@ -130,8 +131,7 @@ def test_some_submissions_were_refused(filled: Connection) -> None:
     refused = dict(
         rows(
             filled,
-            "verdict, count(*) FROM receipts WHERE id NOT IN (SELECT id FROM tasks) "
-            "GROUP BY verdict",
+            "verdict, count(*) FROM receipts WHERE subject_id IS NULL GROUP BY verdict",
         )
     )
     assert set(refused) <= {"blocked", "none"}
@@ -261,6 +261,21 @@ def test_a_second_run_adds_other_tasks(copy_url: str) -> None:
         assert len({row.request_id for row in after} - before) == len(after) - len(before) >= 300
 
 
+def test_a_database_of_the_version_before_takes_more_tasks(copy_url: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "safety", "0005", "--verbosity=0"],
+        cwd=ROOT,
+        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": copy_url},
+        check=True,
+    )
+    process = demo(copy_url, "--tasks", "300")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    with look_into(copy_url) as connection:
+        whole = "count(*) FROM tasks JOIN receipts ON subject_id = tasks.id"
+        assert value(connection, whole) == TASKS + 300
+
+
 def test_ctrl_c_leaves_whole_tasks_and_says_how_many(copy_url: str) -> None:
     with look_into(copy_url) as connection:
         process = demo(copy_url, "--tasks", "1000000")
@@ -272,7 +287,7 @@ def test_ctrl_c_leaves_whole_tasks_and_says_how_many(copy_url: str) -> None:
         assert process.returncode == 0
         stored = value(connection, "count(*) FROM tasks") - TASKS
         assert said.splitlines()[-1] == f"Stopped: {stored:,} tasks are stored."
-        whole = "count(*) FROM tasks JOIN receipts USING (id)"
+        whole = "count(*) FROM tasks JOIN receipts ON subject_id = tasks.id"
         assert value(connection, whole) == TASKS + stored
 
 
@@ -290,7 +305,7 @@ def test_no_tasks_at_all_are_refused(settings: Any, number: str) -> None:
 
 SERVED = """
 INSERT INTO tasks (id, goal) VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'of a client');
-INSERT INTO receipts (id, verdict, client_address)
+INSERT INTO receipts (subject_id, verdict, client_address)
 VALUES ('6f9f4f63-7d5a-4a55-8dcb-6a1d4e4b9f0e', 'safe', '10.1.2.3');
 """
 

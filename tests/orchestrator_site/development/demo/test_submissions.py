@@ -15,7 +15,7 @@ from tasks.states import Priority, Status
 
 # A Monday.
 NOW = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
-IDS = {"id", "task_id"}
+IDS = {"id", "task_id", "subject_id"}
 
 
 def made(tasks: int, seed: int = 0) -> list[Rows]:
