@@ -1,4 +1,4 @@
-"""What a verb would do to chosen tasks, doing it step by step, and telling what it did."""
+"""Bulk actions: the preview, the steps and the report."""
 
 import uuid
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from tasks.models import Action, Event, Task
 from tasks.models.action import CANCEL, REQUEUE, VERBS
 from tasks.states import Priority, Status
 from tests.factories import TaskFactory
-from tests.tasks.chosen import alone, confirmed, progress, tasks
+from tests.tasks.actions import call_and_disconnect, confirmed, progress, tasks
 
 pytestmark = pytest.mark.django_db
 
-# Why a verb leaves a task of medium priority alone; empty where it changes it.
+# The reason why a verb skips a task of medium priority; empty if the verb changes the task.
 OBSTACLES = {
     "cancel": {
         "pending": "",
@@ -72,12 +72,12 @@ def statuses(task_ids: list[uuid.UUID]) -> list[str]:
 
 
 @pytest.mark.parametrize(("verb", "status", "why"), CASES)
-def test_obstacle_says_why_a_task_is_left_alone(verb: str, status: str, why: str) -> None:
+def test_obstacle_is_the_reason_to_skip_a_task(verb: str, status: str, why: str) -> None:
     assert obstacle(VERBS[verb], Status(status), Priority.MEDIUM) == why
 
 
 @pytest.mark.parametrize(("verb", "status", "why"), CASES)
-def test_action_changes_what_has_no_obstacle(verb: str, status: str, why: str) -> None:
+def test_action_changes_tasks_without_an_obstacle(verb: str, status: str, why: str) -> None:
     task = TaskFactory(status=status)
     action = confirmed([task.pk], VERBS[verb])
     go_on(action)
@@ -90,7 +90,7 @@ def test_action_changes_what_has_no_obstacle(verb: str, status: str, why: str) -
     assert progress(action) == (1, 0 if why else 1, True)
 
 
-def test_preview_counts_what_will_happen_and_why_not() -> None:
+def test_preview_counts_changes_and_obstacles() -> None:
     chosen = tasks(
         "pending", "processing", "processing", "completed", "completed", "completed", "cancelled"
     )
@@ -98,7 +98,7 @@ def test_preview_counts_what_will_happen_and_why_not() -> None:
     action = choose(chosen, CANCEL, actor="ada")
     found = preview(action)
     assert found.to_change == 3
-    # Most of all first.
+    # The most frequent obstacle comes first.
     assert list(found.obstacles.items()) == [
         ("Completed, which is final", 3),
         ("Cancelled already", 1),
@@ -106,7 +106,7 @@ def test_preview_counts_what_will_happen_and_why_not() -> None:
     assert promise(action, found) == "3 tasks will be cancelled."
 
 
-def test_preview_of_a_priority_tells_who_has_it() -> None:
+def test_preview_counts_tasks_that_already_have_the_priority() -> None:
     chosen = [*tasks("pending", priority="high"), *tasks("pending", "failed")]
     found = preview(choose(chosen, VERBS["priority_high"], actor="ada"))
     assert found.to_change == 1
@@ -123,7 +123,7 @@ def test_preview_changes_nothing() -> None:
     assert not Event.objects.exists()
 
 
-def test_preview_tells_how_tasks_are_now() -> None:
+def test_preview_uses_the_current_status() -> None:
     chosen = tasks("pending", "pending")
     action = choose(chosen, CANCEL, actor="ada")
     Task.objects.cancel(chosen[:1])
@@ -136,7 +136,7 @@ def test_preview_is_one_statement(django_assert_num_queries: Any) -> None:
         preview(action)
 
 
-def test_action_that_is_not_confirmed_does_nothing() -> None:
+def test_unconfirmed_action_changes_nothing() -> None:
     chosen = tasks("pending")
     action = choose(chosen, CANCEL, actor="ada")
     go_on(action)
@@ -144,7 +144,7 @@ def test_action_that_is_not_confirmed_does_nothing() -> None:
     assert progress(action) == (0, 0, False)
 
 
-def test_task_that_changed_meanwhile_is_left_alone() -> None:
+def test_task_that_changed_meanwhile_is_skipped() -> None:
     chosen = tasks("pending", "pending")
     action = confirmed(chosen)
     Task.objects.get(pk=chosen[0]).cancel(actor="eve", reason="first")
@@ -159,7 +159,7 @@ def test_task_that_changed_meanwhile_is_left_alone() -> None:
     )
 
 
-def test_step_takes_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_takes_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 2)
     chosen = tasks("pending", "completed", "pending", "pending", "failed")
     action = confirmed(chosen)
@@ -170,7 +170,7 @@ def test_step_takes_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert statuses(chosen) == ["cancelled", "completed", "cancelled", "cancelled", "failed"]
 
 
-def test_action_that_has_ended_takes_no_more_steps() -> None:
+def test_ended_action_takes_no_more_steps() -> None:
     chosen = tasks("failed")
     action = confirmed(chosen, REQUEUE)
     go_on(action)
@@ -182,7 +182,7 @@ def test_action_that_has_ended_takes_no_more_steps() -> None:
     assert action.ended_at == ended_at
 
 
-def test_steps_stop_when_it_is_time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_stop_at_the_time_limit_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
     monkeypatch.setattr(bulk, "SECONDS_PER_REQUEST", 0)
     action = confirmed(tasks("pending", "pending", "pending"))
@@ -193,7 +193,7 @@ def test_steps_stop_when_it_is_time_to_answer(monkeypatch: pytest.MonkeyPatch) -
     assert progress(action) == (3, 3, True)
 
 
-def test_stopped_action_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_action_skips_the_remaining_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
     chosen = tasks("pending", "pending", "pending")
     action = confirmed(chosen)
@@ -224,13 +224,13 @@ def test_stopped_action_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -
         ),
     ],
 )
-def test_report_says_what_was_done(given: list[str], verb: str, said: str) -> None:
+def test_report_counts_changed_and_skipped_tasks(given: list[str], verb: str, said: str) -> None:
     action = confirmed(tasks(*given), VERBS[verb])
     go_on(action)
     assert report(action) == said
 
 
-def test_report_of_the_way_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_of_an_unfinished_action_shows_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 2)
     action = confirmed(tasks("pending", "completed", "pending"))
     take_step(action.pk)
@@ -242,7 +242,7 @@ def test_report_of_the_way_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def refused_event() -> Iterator[list[uuid.UUID]]:
-    """Three tasks; the database refuses the event of the second."""
+    """Yield three tasks; the database refuses the event of the second."""
     chosen = tasks("pending", "pending", "pending")
     with connection.cursor() as cursor:
         cursor.execute(
@@ -254,7 +254,7 @@ def refused_event() -> Iterator[list[uuid.UUID]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_step_that_dies_leaves_all_as_it_was(refused_event: list[uuid.UUID]) -> None:
+def test_failed_step_changes_nothing_and_can_be_repeated(refused_event: list[uuid.UUID]) -> None:
     action = confirmed(refused_event)
     with pytest.raises(IntegrityError, match="refused"):
         go_on(action)
@@ -270,7 +270,7 @@ def test_step_that_dies_leaves_all_as_it_was(refused_event: list[uuid.UUID]) -> 
 
 @pytest.fixture
 def refused_progress() -> Iterator[None]:
-    """The database refuses to move any action on."""
+    """Have the database refuse to store the progress of actions."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE task_actions ADD CONSTRAINT refused CHECK (position = 0)")
     yield
@@ -280,7 +280,7 @@ def refused_progress() -> Iterator[None]:
 
 @pytest.mark.usefixtures("refused_progress")
 @pytest.mark.django_db(transaction=True)
-def test_tasks_are_not_changed_where_the_progress_cannot_be_stored() -> None:
+def test_tasks_are_not_changed_when_the_progress_cannot_be_stored() -> None:
     chosen = tasks("pending")
     action = confirmed(chosen)
     with pytest.raises(IntegrityError, match="refused"):
@@ -291,7 +291,7 @@ def test_tasks_are_not_changed_where_the_progress_cannot_be_stored() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_steps_before_the_one_that_dies_are_kept(
+def test_steps_before_a_failed_step_are_kept(
     refused_event: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
@@ -303,26 +303,29 @@ def test_steps_before_the_one_that_dies_are_kept(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_steps_at_the_same_time_do_each_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_steps_change_each_task_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 7)
     chosen = [task.pk for task in Task.objects.bulk_create(Task(goal="x") for _ in range(200))]
     action = confirmed(chosen)
     with ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(alone, lambda: go_on(Action.objects.get())) for _ in range(4)]
+        runs = [
+            pool.submit(call_and_disconnect, lambda: go_on(Action.objects.get())) for _ in range(4)
+        ]
         for run in runs:
             run.result(60)
     assert progress(action) == (200, 200, True)
     assert Event.objects.count() == Event.objects.values("task").distinct().count() == 200
 
 
-def test_a_step_takes_few_queries(django_assert_num_queries: Any) -> None:
+def test_step_takes_few_queries(django_assert_num_queries: Any) -> None:
     action = confirmed(tasks("pending", "pending"))
-    # Savepoint, the action, its next ids, the verb, the action again, and the savepoint's end.
+    # Open a savepoint, read the action, read its next ids, change the tasks, save the action,
+    # release the savepoint.
     with django_assert_num_queries(6):
         take_step(action.pk)
 
 
-def test_preview_is_counted_by_the_database() -> None:
+def test_preview_is_counted_in_the_database() -> None:
     tasks = [*TaskFactory.create_batch(3), *TaskFactory.create_batch(2, completed=True)]
     action = choose([task.pk for task in tasks], CANCEL, actor="ada")
     with CaptureQueriesContext(connection) as queries:

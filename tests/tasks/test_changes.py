@@ -1,4 +1,4 @@
-"""What a verb leaves in the timeline, and the verbs for many tasks at once."""
+"""Changes of one task or of many tasks at once, and the events that they write."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def count_of(status: Status) -> float:
     ],
 )
 @pytest.mark.django_db
-def test_verb_leaves_its_event(before: str, verb: Verb, after: str, by: dict[str, str]) -> None:
+def test_verb_writes_its_event(before: str, verb: Verb, after: str, by: dict[str, str]) -> None:
     task = TaskFactory(status=before)
     TaskFactory(status=before)
     verb(task)
@@ -78,7 +78,7 @@ def test_event_has_the_time_of_the_change() -> None:
 
 
 @pytest.mark.django_db
-def test_change_of_priority_leaves_its_event() -> None:
+def test_change_of_priority_writes_its_event() -> None:
     task = TaskFactory()
     task.change_priority(Priority.HIGH, **BY_ADA)
     stored = Task.objects.get(pk=task.pk)
@@ -91,13 +91,13 @@ def test_change_of_priority_leaves_its_event() -> None:
 @pytest.mark.parametrize(
     ("status", "wanted"),
     [
-        # It has that priority already.
+        # The task has this priority already.
         (Status.PENDING, Priority.MEDIUM),
         *((status, Priority.HIGH) for status in Status if status is not Status.PENDING),
     ],
 )
 @pytest.mark.django_db
-def test_priority_that_cannot_be_changed_leaves_no_event(status: Status, wanted: Priority) -> None:
+def test_refused_change_of_priority_writes_no_event(status: Status, wanted: Priority) -> None:
     task = TaskFactory(status=status)
     before = Task.objects.values().get()
     with pytest.raises(PriorityNotChanged) as caught:
@@ -116,7 +116,7 @@ def test_unknown_priority_is_refused_by_the_database() -> None:
 
 
 @pytest.mark.django_db
-def test_result_that_is_refused_leaves_no_event() -> None:
+def test_refused_result_writes_no_event() -> None:
     task = TaskFactory(processing=True)
     with pytest.raises(IntegrityError):
         task.complete(result_data=1, confidence=2)
@@ -124,7 +124,7 @@ def test_result_that_is_refused_leaves_no_event() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_transaction_that_is_rolled_back_leaves_neither_change_nor_event() -> None:
+def test_rollback_removes_the_change_and_its_event() -> None:
     task = TaskFactory()
     with transaction.atomic():
         task.cancel()
@@ -154,9 +154,7 @@ def refused_events(transactional_db: None) -> Iterator[None]:
         ("pending", lambda task: Task.objects.cancel([task.pk])),
     ],
 )
-def test_event_that_is_refused_takes_the_change_with_it(
-    status: str, verb: Verb, refused_events: None
-) -> None:
+def test_refused_event_rolls_back_the_change(status: str, verb: Verb, refused_events: None) -> None:
     task = TaskFactory(status=status)
     before = Task.objects.values().get()
     counts = {status: count_of(status) for status in Status}
@@ -176,11 +174,11 @@ def test_event_that_is_refused_takes_the_change_with_it(
     ],
 )
 @pytest.mark.django_db
-def test_bulk_changes_only_what_may_be_changed(
+def test_bulk_changes_only_tasks_in_legal_statuses(
     verb: BulkVerb, kind: str, legal: set[Status], after: str
 ) -> None:
     tasks = {status: TaskFactory(status=status) for status in Status}
-    # Nobody asked for these.
+    # The ids of these are not passed.
     for status in Status:
         TaskFactory(status=status)
     before = {row["id"]: row for row in Task.objects.values()}
@@ -202,7 +200,7 @@ def test_bulk_changes_only_what_may_be_changed(
 @pytest.mark.parametrize("verb", [Task.objects.cancel, Task.objects.requeue, raise_priority])
 @pytest.mark.parametrize("ids", [[], [uuid.UUID(int=1)]])
 @pytest.mark.django_db
-def test_bulk_of_nothing_changes_nothing(verb: BulkVerb, ids: list[uuid.UUID]) -> None:
+def test_bulk_without_known_ids_changes_nothing(verb: BulkVerb, ids: list[uuid.UUID]) -> None:
     TaskFactory()
     TaskFactory(failed=True)
     assert verb(ids) == set()
@@ -210,14 +208,14 @@ def test_bulk_of_nothing_changes_nothing(verb: BulkVerb, ids: list[uuid.UUID]) -
 
 
 @pytest.mark.django_db
-def test_bulk_leaves_out_tasks_that_have_the_priority() -> None:
+def test_bulk_skips_tasks_that_already_have_the_priority() -> None:
     task = TaskFactory()
     assert raise_priority([task.pk, TaskFactory(priority=Priority.HIGH).pk]) == {task.pk}
     assert Event.objects.count() == 1
 
 
 @pytest.mark.django_db
-def test_bulk_of_a_thousand_is_one_statement(django_assert_num_queries: Any) -> None:
+def test_bulk_change_of_a_thousand_tasks_is_one_statement(django_assert_num_queries: Any) -> None:
     ids = [task.pk for task in Task.objects.bulk_create(Task(goal="x") for _ in range(1_000))]
     with django_assert_num_queries(1):
         assert Task.objects.cancel(ids) == set(ids)
@@ -225,10 +223,10 @@ def test_bulk_of_a_thousand_is_one_statement(django_assert_num_queries: Any) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_bulk_is_counted() -> None:
+def test_bulk_changes_are_counted() -> None:
     ids = [TaskFactory().pk, TaskFactory().pk, TaskFactory(completed=True).pk]
     before = {status: count_of(status) for status in Status}
-    # Enters no status.
+    # A change of priority enters no status.
     raise_priority(ids)
     Task.objects.cancel(ids)
     assert {status: count_of(status) for status in Status} == before | {
@@ -236,8 +234,8 @@ def test_bulk_is_counted() -> None:
     }
 
 
-def alone(act: Callable[[], Any]) -> Any:
-    """Do `act` in a thread, whose connection is not needed afterwards."""
+def call_and_disconnect(act: Callable[[], Any]) -> Any:
+    """Call `act` in a thread, then close the database connection of this thread."""
     try:
         return act()
     finally:
@@ -245,26 +243,29 @@ def alone(act: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_bulk_holds_no_row_while_it_waits_for_one_before_it() -> None:
+def test_bulk_locks_rows_in_the_order_of_their_ids() -> None:
     ids = sorted(uuid.uuid4() for _ in range(20))
-    # The other way round, so that the order of the table is not that of the ids.
+    # Inserted in reverse, so that the rows of the table are not in the order of their ids.
     for task_id in reversed(ids):
         TaskFactory(id=task_id)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Task.objects.select_for_update().get(pk=ids[0])
-            bulk = pool.submit(alone, lambda: Task.objects.cancel(ids))
+            bulk = pool.submit(call_and_disconnect, lambda: Task.objects.cancel(ids))
             until_requests_wait(connection.connection)
             Task.objects.select_for_update(nowait=True).get(pk=ids[-1])
         assert bulk.result(30) == set(ids)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_bulks_that_overlap_share_the_tasks_between_them() -> None:
+def test_overlapping_bulks_change_each_task_once() -> None:
     ids = [task.pk for task in Task.objects.bulk_create(Task(goal="x") for _ in range(300))]
     with ThreadPoolExecutor(4) as pool:
         asked = [ids[:200], ids[:99:-1], ids[::-1], ids]
-        bulks = [pool.submit(alone, lambda some=some: Task.objects.cancel(some)) for some in asked]
+        bulks = [
+            pool.submit(call_and_disconnect, lambda some=some: Task.objects.cancel(some))
+            for some in asked
+        ]
         changed = [bulk.result(30) for bulk in bulks]
     assert sorted(task_id for some in changed for task_id in some) == sorted(ids)
     assert Event.objects.count() == Event.objects.values("task").distinct().count() == 300
@@ -278,12 +279,14 @@ def test_bulks_that_overlap_share_the_tasks_between_them() -> None:
     ],
 )
 @pytest.mark.django_db(transaction=True)
-def test_verb_that_waited_sees_what_the_other_did(late: Verb, error: type[Exception]) -> None:
+def test_verb_that_waited_for_a_lock_sees_the_other_change(
+    late: Verb, error: type[Exception]
+) -> None:
     task = TaskFactory()
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Task.objects.get().start()
-            waiting = pool.submit(alone, lambda: late(task))
+            waiting = pool.submit(call_and_disconnect, lambda: late(task))
             until_requests_wait(connection.connection)
         with pytest.raises(error):
             waiting.result(30)
@@ -292,14 +295,14 @@ def test_verb_that_waited_sees_what_the_other_did(late: Verb, error: type[Except
 
 
 @pytest.mark.django_db(transaction=True)
-def test_verb_that_waited_tells_of_what_it_found_and_when() -> None:
+def test_event_of_a_verb_that_waited_has_the_current_value_and_time() -> None:
     task = TaskFactory()
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Task.objects.get().change_priority(Priority.LOW)
-            waiting = pool.submit(alone, lambda: task.change_priority(Priority.HIGH))
+            waiting = pool.submit(call_and_disconnect, lambda: task.change_priority(Priority.HIGH))
             until_requests_wait(connection.connection)
-            # Later than the one that waits has begun.
+            # This change happens after the waiting call has started.
             Task.objects.get().change_priority(Priority.CRITICAL)
         waiting.result(30)
     assert [(row["data"]["from"], row["data"]["to"]) for row in events()] == [

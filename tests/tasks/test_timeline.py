@@ -1,4 +1,4 @@
-"""The timeline of a task, from its submission on."""
+"""The timeline of a task, which begins with its submission."""
 
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -60,7 +60,7 @@ def test_timeline_begins_with_submission_and_screening(
     assert receipt.policy_version
 
 
-def test_timeline_of_a_task_that_came_past_the_gate_has_no_screening() -> None:
+def test_timeline_of_an_unscreened_task_has_no_screening() -> None:
     task = TaskFactory()
     assert timeline(task) == [
         Entry(
@@ -72,7 +72,7 @@ def test_timeline_of_a_task_that_came_past_the_gate_has_no_screening() -> None:
     ]
 
 
-def test_timeline_tells_the_changes_in_their_order() -> None:
+def test_timeline_lists_the_changes_in_order() -> None:
     task = TaskFactory()
     TaskFactory().cancel()
     task.change_priority(Priority.HIGH, actor="ada", reason="urgent")
@@ -105,7 +105,7 @@ def test_entry_cannot_be_changed() -> None:
         entry.kind = "status"
 
 
-def test_event_names_what_its_actor_is() -> None:
+def test_event_stores_the_kind_of_its_actor() -> None:
     task = TaskFactory()
     task.start()
     task.cancel(actor="ada")
@@ -120,14 +120,14 @@ def test_event_names_what_its_actor_is() -> None:
 @pytest.mark.parametrize(
     ("actor", "acted"), [("", ActorKind.SERVICE), ("service", ActorKind.STAFF)]
 )
-def test_old_event_tells_by_the_name_what_its_actor_was(actor: str, acted: ActorKind) -> None:
+def test_old_event_without_actor_kind_gets_it_from_the_actor(actor: str, acted: ActorKind) -> None:
     task = TaskFactory()
     Event.objects.create(task=task, kind="status", actor=actor, data={"from": "a", "to": "b"})
     assert Event.objects.get().actor_kind is None
     assert timeline(task)[-1].acted is acted
 
 
-def test_event_of_a_client_is_one() -> None:
+def test_event_of_a_client_shows_the_client_as_actor() -> None:
     task = TaskFactory()
     Event.objects.create(task=task, kind="status", actor_kind="client")
     assert timeline(task)[-1].acted is ActorKind.CLIENT

@@ -1,4 +1,4 @@
-"""What the specification says of the columns of `tasks`."""
+"""The specified defaults of the columns of `tasks`."""
 
 from decimal import Decimal
 from typing import Any

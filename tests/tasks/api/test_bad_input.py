@@ -1,4 +1,4 @@
-"""Bodies of `POST /submit` that no client should send, against the running service."""
+"""Invalid bodies of `POST /submit`, against the running service."""
 
 import re
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ MAX_INTEGER = ["Ensure this value is less than or equal to 2147483647."]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _comes_to_no_harm(service: Service) -> Iterator[None]:
-    """Whatever is sent here, the service lives, and writes nothing but JSON to its log."""
+def _service_survives(service: Service) -> Iterator[None]:
+    """After all tests here, the service works and its log is JSON without unexpected errors."""
     seen = len(service.log_lines())
     yield
     assert service.get("/health").json() == {"status": "healthy"}
     messages = {line["message"] for line in service.log_lines()[seen:]}
-    # What we and gunicorn write when something was not foreseen.
+    # The service and gunicorn log these messages for unexpected exceptions.
     assert messages & {"Internal error", "Error handling request"} == set()
     assert "Request answered" in messages
 
@@ -56,7 +56,7 @@ def count(service_database: "psycopg.Connection[Any]") -> Iterator[Any]:
 
 
 def refused(response: requests.Response) -> Any:
-    """Return what a 400 says, and see to what every answer has."""
+    """Check that the answer is a 400 with the usual headers, and return its body."""
     assert response.status_code == 400, response.text
     assert response.headers["Content-Type"] == "application/json"
     assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-ID"])
@@ -64,7 +64,7 @@ def refused(response: requests.Response) -> Any:
 
 
 def nested(depth: int, kind: str = "{}") -> Any:
-    """Return a context of `depth` levels, the outermost object among them."""
+    """Return a context of `depth` levels, including the outermost object."""
     value: Any = "bottom"
     for _ in range(depth - 1):
         value = {"k": value} if kind == "{}" else [value]
@@ -105,7 +105,7 @@ BROKEN = {
     "no-goal": (b"{}", REQUIRED),
     "latin-1": (b'{"goal": "\xe9"}', NOT_UTF8),
     "overlong-utf-8": (b'{"goal": "\xc0\xaf"}', NOT_UTF8),
-    # A surrogate as the three bytes that other encoders make of it.
+    # A surrogate encoded in three bytes, which UTF-8 forbids.
     "cesu-8": (b'{"goal": "\xed\xa0\x80"}', NOT_UTF8),
     "utf-16": ('{"goal": "x"}'.encode("utf-16"), NOT_UTF8),
     "byte-order-mark": (
@@ -135,10 +135,10 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("body", "says"), BROKEN.values(), ids=BROKEN)
-def test_broken_body_is_refused(body: bytes, says: Any, service: Service, count: Any) -> None:
+@pytest.mark.parametrize(("body", "expected"), BROKEN.values(), ids=BROKEN)
+def test_broken_body_is_refused(body: bytes, expected: Any, service: Service, count: Any) -> None:
     before = count()
-    assert refused(service.submit(body)) == says
+    assert refused(service.submit(body)) == expected
     assert count() == before
 
 
@@ -147,11 +147,11 @@ INVALID: dict[str, tuple[dict[str, Any], Any]] = {
     "goal-true": ({"goal": True}, {"goal": NO_STRING}),
     "goal-null": ({"goal": None}, {"goal": NULL}),
     "goal-empty": ({"goal": ""}, {"goal": BLANK}),
-    # The last is what a Unicode reader takes for space too.
+    # The last character is the ideographic space.
     "goal-blank": ({"goal": " \t\n\u3000"}, {"goal": BLANK}),
     "goal-nul": ({"goal": "a\0b"}, {"goal": NUL}),
     "goal-surrogate": ({"goal": "a\ud800b"}, {"goal": SURROGATE}),
-    # Two halves in the wrong order are no pair.
+    # The halves of a surrogate pair in the wrong order.
     "goal-swapped-pair": ({"goal": "\ude00\ud83d"}, {"goal": SURROGATE}),
     **{
         f"{field}-{type(value).__name__}": (
@@ -162,9 +162,9 @@ INVALID: dict[str, tuple[dict[str, Any], Any]] = {
         for value in ("text", 1, True, {"0": "x"})
     },
     **{
-        f"{field}-{name}": ({field: value}, {field: says})
+        f"{field}-{name}": ({field: value}, {field: expected})
         for field in ("constraints", "acceptance_criteria")
-        for name, value, says in (
+        for name, value, expected in (
             ("null", None, NULL),
             ("item-number", ["x", 1], {"1": NO_STRING}),
             ("item-true", [True], {"0": NO_STRING}),
@@ -203,9 +203,9 @@ INVALID: dict[str, tuple[dict[str, Any], Any]] = {
         for value in (1, True, "text", [])
     },
     **{
-        f"{field}-{value!r}": ({"budget": {field: value}}, {"budget": {field: says}})
+        f"{field}-{value!r}": ({"budget": {field: value}}, {"budget": {field: expected}})
         for field in ("max_time_seconds", "max_tokens")
-        for value, says in (
+        for value, expected in (
             ("300", WHOLE),
             (True, WHOLE),
             (None, NULL),
@@ -224,8 +224,8 @@ INVALID: dict[str, tuple[dict[str, Any], Any]] = {
         {"budget": {"max_tokens": MAX_INTEGER}},
     ),
     **{
-        f"max_cost_usd-{value!r}": ({"budget": {"max_cost_usd": value}}, {"budget": says})
-        for value, says in (
+        f"max_cost_usd-{value!r}": ({"budget": {"max_cost_usd": value}}, {"budget": expected})
+        for value, expected in (
             ("0.5", {"max_cost_usd": NUMBER}),
             (True, {"max_cost_usd": NUMBER}),
             (None, {"max_cost_usd": NULL}),
@@ -248,7 +248,7 @@ INVALID: dict[str, tuple[dict[str, Any], Any]] = {
         )
     },
     "unknown-field": ({"priorty": "high"}, {"priorty": [KNOWN]}),
-    # Field names are case-sensitive, and nobody's internals are settable.
+    # Field names are case-sensitive, and clients cannot set internal fields.
     "unknown-case": ({"Goal": "x"}, {"Goal": [KNOWN]}),
     "unknown-column": ({"status": "completed"}, {"status": [KNOWN]}),
     "unknown-internal": (
@@ -270,22 +270,22 @@ INVALID: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize(("fields", "says"), INVALID.values(), ids=INVALID)
-def test_invalid_field_is_refused_by_name(
-    fields: dict[str, Any], says: Any, service: Service, count: Any
+@pytest.mark.parametrize(("fields", "expected"), INVALID.values(), ids=INVALID)
+def test_error_names_the_invalid_field(
+    fields: dict[str, Any], expected: Any, service: Service, count: Any
 ) -> None:
     before = count()
-    assert refused(service.submit(**fields)) == says
+    assert refused(service.submit(**fields)) == expected
     assert count() == before
 
 
 @pytest.mark.parametrize("where", ["body", "budget"])
-def test_of_many_unknown_fields_the_first_ten_are_named(where: str, service: Service) -> None:
+def test_error_names_only_the_first_ten_unknown_fields(where: str, service: Service) -> None:
     many = {f"k{number:06}": 1 for number in range(10_000)}
-    says = refused(service.submit(**(many if where == "body" else {"budget": many})))
-    named = says if where == "body" else says["budget"]
+    errors = refused(service.submit(**(many if where == "body" else {"budget": many})))
+    named = errors if where == "body" else errors["budget"]
     assert list(named) == sorted(many)[:10]
 
 
-def test_long_name_of_an_unknown_field_is_cut(service: Service) -> None:
+def test_long_name_of_an_unknown_field_is_shortened(service: Service) -> None:
     assert refused(service.submit(**{"k" * 100_000: 1})) == {"k" * 100: [KNOWN]}

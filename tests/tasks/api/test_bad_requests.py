@@ -1,4 +1,4 @@
-"""Requests that no client should send, byte by byte, against the running service."""
+"""Invalid requests, most of them as raw bytes, against the running service."""
 
 import http.client
 import io
@@ -16,7 +16,9 @@ from tests.service import ANSWER_SECONDS, Service
 GOOD = b'{"goal": "Analyze sentiment of user reviews"}'
 MAX_BODY_BYTES = 1_048_576
 NOT_FOUND = {"detail": "Not found. The API is described at /docs."}
-MEANT = "Not found. %s is meant, without a slash at its end. The API is described at /docs."
+TRAILING_SLASH = (
+    "Not found. %s is meant, without a slash at its end. The API is described at /docs."
+)
 OTHER_TYPE = {"detail": "Send the body as application/json, and say so in Content-Type."}
 TASK_NOT_FOUND = {"detail": "Task not found"}
 NOT_ACCEPTABLE = {"detail": "Could not satisfy the request Accept header."}
@@ -31,14 +33,14 @@ TOO_LARGE = {"detail": "The body is too large: at most 1048576 bytes are allowed
 
 
 class Answer:
-    """What came back: the last answer, should an interim one stand before it."""
+    """The final answer in the received data, after any `100 Continue`."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        # All that HTTPResponse asks of a socket.
+        # The only method of a socket that HTTPResponse calls.
         peer = SimpleNamespace(makefile=lambda _: io.BytesIO(data))
         response = http.client.HTTPResponse(cast(socket.socket, peer))
-        # Reads over `100 Continue`.
+        # Skips `100 Continue`.
         response.begin()
         self.status = response.status
         self.headers = response.headers
@@ -58,7 +60,7 @@ def exchange(service: Service, data: bytes) -> Answer:
 def head(
     request_line: str = "POST /submit", *headers: str, host: str | None = "localhost"
 ) -> bytes:
-    """Return a request without its body."""
+    """Return the request line and the headers of a request."""
     lines = [f"{request_line} HTTP/1.1", *headers]
     if host is not None:
         lines.append(f"Host: {host}")
@@ -66,7 +68,7 @@ def head(
 
 
 def post(service: Service, *headers: str, body: bytes = GOOD) -> Answer:
-    """Submit `body` with headers that may stand in for the usual ones."""
+    """Submit `body`. `headers` replace the usual ones, and `Name: -` leaves one out."""
     given = {header.split(":")[0] for header in headers}
     usual = {"Content-Type": "application/json", "Content-Length": str(len(body))}
     missing = [f"{name}: {value}" for name, value in usual.items() if name not in given]
@@ -75,18 +77,18 @@ def post(service: Service, *headers: str, body: bytes = GOOD) -> Answer:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _comes_to_no_harm(service: Service) -> Iterator[None]:
-    """Whatever is sent here, the service lives, and writes nothing but JSON to its log."""
+def _service_survives(service: Service) -> Iterator[None]:
+    """After all tests here, the service works and its log is JSON without unexpected errors."""
     seen = len(service.log_lines())
     yield
     assert service.get("/health").json() == {"status": "healthy"}
     messages = {line["message"] for line in service.log_lines()[seen:]}
-    # What we and gunicorn write when something was not foreseen.
+    # The service and gunicorn log these messages for unexpected exceptions.
     assert messages & {"Internal error", "Error handling request"} == set()
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "says"),
+    ("headers", "status", "expected"),
     [
         (
             ["Content-Type: -"],
@@ -103,7 +105,7 @@ def _comes_to_no_harm(service: Service) -> Iterator[None]:
             415,
             OTHER_TYPE,
         ),
-        # A browser's form; its parts are never read.
+        # A form in a browser sends this; the service never reads its parts.
         (
             ["Content-Type: multipart/form-data; boundary=x"],
             415,
@@ -117,7 +119,7 @@ def _comes_to_no_harm(service: Service) -> Iterator[None]:
         (["Content-Type: application/json; charset=latin-1"], 400, CHARSET),
         (["Content-Type: application/json; charset=utf-16"], 400, CHARSET),
         (["Content-Type: application/json; charset=no-such"], 400, CHARSET),
-        # Python has codecs that make bytes of bytes.
+        # This Python codec converts bytes to bytes, not to text.
         (["Content-Type: application/json; charset=hex"], 400, CHARSET),
         (["Content-Encoding: gzip"], 415, ENCODED),
         (["Content-Encoding: br"], 415, ENCODED),
@@ -127,24 +129,24 @@ def _comes_to_no_harm(service: Service) -> Iterator[None]:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-def test_header_that_cannot_be_served_is_refused(
-    headers: list[str], status: int, says: Any, service: Service
+def test_unsupported_header_is_refused(
+    headers: list[str], status: int, expected: Any, service: Service
 ) -> None:
-    assert post(service, *headers).pair == (status, says)
+    assert post(service, *headers).pair == (status, expected)
 
 
-# Django decodes the query string by the body's charset, with any codec that Python has.
+# Django decodes the query string with the charset of the body, which may name any Python codec.
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [
         ("/?a=%2F", "application/json; charset=hex"),
         ("/?a=%2F", "application/json; charset=idna"),
-        # It does so before it has anything that could turn an error into a 400.
+        # Django decodes it before the code runs that turns exceptions into a 400.
         ("/?" + "&" * 2000, "application/json; charset=utf-8"),
         ("/health", "application/json; charset*=no-such''%41"),
     ],
 )
-def test_odd_charset_gets_no_500(path: str, content_type: str, start_service: Any) -> None:
+def test_unusual_charset_gets_no_500(path: str, content_type: str, start_service: Any) -> None:
     service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
     assert service.get(path, headers={"Content-Type": content_type}).status_code < 500
 
@@ -163,7 +165,7 @@ def test_odd_charset_gets_no_500(path: str, content_type: str, start_service: An
     ],
     ids=lambda header: header[:50],
 )
-def test_header_that_is_fine_is_accepted(header: str, service: Service) -> None:
+def test_supported_header_is_accepted(header: str, service: Service) -> None:
     assert post(service, header).status == 200
 
 
@@ -182,8 +184,8 @@ def test_expect_100_continue_is_answered_before_the_body(service: Service) -> No
         assert peer.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-# A client that waits for its permission need not send what would be refused.
-def test_too_large_a_body_is_refused_before_it_is_sent(service: Service) -> None:
+# A client that waits for `100 Continue` does not send a body that would be refused.
+def test_body_that_is_too_large_is_refused_before_sending(service: Service) -> None:
     answer = post(
         service, "Expect: 100-continue", f"Content-Length: {MAX_BODY_BYTES + 1}", body=b""
     )
@@ -191,12 +193,14 @@ def test_too_large_a_body_is_refused_before_it_is_sent(service: Service) -> None
 
 
 @pytest.mark.parametrize("length", [str(MAX_BODY_BYTES + 1), "9" * 30])
-def test_too_large_a_length_is_refused(length: str, service: Service) -> None:
+def test_content_length_that_is_too_large_is_refused(length: str, service: Service) -> None:
     assert post(service, f"Content-Length: {length}").pair == (413, TOO_LARGE)
 
 
 @pytest.mark.parametrize("size_bytes", [MAX_BODY_BYTES + 1, 20_000_000])
-def test_too_large_a_body_is_refused_while_it_is_sent(size_bytes: int, service: Service) -> None:
+def test_body_that_is_too_large_is_refused_during_sending(
+    size_bytes: int, service: Service
+) -> None:
     response = service.submit(b'{"goal": "%b"}' % (b"x" * size_bytes))
     assert (response.status_code, response.json()) == (413, TOO_LARGE)
 
@@ -223,7 +227,7 @@ def test_body_shorter_than_its_length_is_refused(
     assert service_database.execute(count).fetchone() == before
 
 
-def test_body_without_a_length_is_none(service: Service) -> None:
+def test_body_without_a_length_counts_as_empty(service: Service) -> None:
     answer = post(service, "Content-Length: -")
     assert answer.pair == (400, {"detail": "The body is empty: send a JSON object."})
 
@@ -237,11 +241,9 @@ def test_body_without_a_length_is_none(service: Service) -> None:
         "Accept: image/png",
     ],
 )
-def test_body_of_a_refused_request_is_not_taken_for_a_request(
-    refused: str, service: Service
-) -> None:
+def test_body_of_a_refused_request_is_not_read_as_a_request(refused: str, service: Service) -> None:
     smuggled = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20
-    # Without the `Connection: close` of the others.
+    # Without `Connection: close`, so that the service could read a second request.
     request = head(
         "POST /submit",
         *["Content-Type: application/json"] * (not refused.startswith("Content-Type")),
@@ -254,12 +256,12 @@ def test_body_of_a_refused_request_is_not_taken_for_a_request(
 
 
 @pytest.mark.parametrize(
-    ("request_line", "status", "says"),
+    ("request_line", "status", "expected"),
     [
-        ("POST /submit/", 404, {"detail": MEANT % "/submit"}),
+        ("POST /submit/", 404, {"detail": TRAILING_SLASH % "/submit"}),
         ("GET /tasks", 404, NOT_FOUND),
         ("GET /tasks/", 404, NOT_FOUND),
-        ("GET /tasks/x/", 404, {"detail": MEANT % "/tasks/{task_id}"}),
+        ("GET /tasks/x/", 404, {"detail": TRAILING_SLASH % "/tasks/{task_id}"}),
         ("GET /tasks/a%2Fb", 404, NOT_FOUND),
         ("GET //", 404, NOT_FOUND),
         ("GET /../etc/passwd", 404, NOT_FOUND),
@@ -279,13 +281,13 @@ def test_body_of_a_refused_request_is_not_taken_for_a_request(
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else None,
 )
-def test_request_that_leads_nowhere_is_told_so(
-    request_line: str, status: int, says: Any, service: Service
+def test_unknown_url_gets_an_error_as_json(
+    request_line: str, status: int, expected: Any, service: Service
 ) -> None:
-    assert exchange(service, head(request_line)).pair == (status, says)
+    assert exchange(service, head(request_line)).pair == (status, expected)
 
 
-def test_method_that_is_none_of_https_is_refused(service: Service) -> None:
+def test_unknown_method_is_refused(service: Service) -> None:
     answer = exchange(service, head("BREW /submit"))
     assert answer.pair == (405, {"detail": "This method is none of HTTP's."})
 
@@ -301,7 +303,7 @@ def test_method_that_is_none_of_https_is_refused(service: Service) -> None:
         ("POST", "/", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_other_method_is_refused_with_those_that_are_allowed(
+def test_refused_method_gets_a_list_of_the_allowed_ones(
     method: str, path: str, allowed: str, service: Service
 ) -> None:
     answer = exchange(service, head(f"{method} {path}"))
@@ -319,7 +321,7 @@ def test_options_names_the_methods(service: Service) -> None:
     assert (answer.status_code, answer.headers["Allow"]) == (200, "POST, OPTIONS")
 
 
-# What is no HTTP, gunicorn answers itself, with a page.
+# Gunicorn itself answers invalid HTTP, with an HTML page.
 @pytest.mark.parametrize(
     "data",
     [
@@ -344,7 +346,7 @@ def test_options_names_the_methods(service: Service) -> None:
     ],
     ids=range(18),
 )
-def test_what_is_no_http_gets_an_error_of_the_client(data: bytes, service: Service) -> None:
+def test_invalid_http_gets_a_4xx(data: bytes, service: Service) -> None:
     assert 400 <= exchange(service, data).status < 500
 
 
@@ -361,7 +363,7 @@ def test_what_is_no_http_gets_an_error_of_the_client(data: bytes, service: Servi
         "\xff",
     ],
 )
-def test_other_host_is_refused_but_for_probes(host: str, service: Service) -> None:
+def test_unknown_host_is_refused_except_for_probes(host: str, service: Service) -> None:
     for path in ("/", "/tasks/x", "/admin/", "/docs", "/nowhere"):
         answer = exchange(service, head(f"GET {path}", host=host))
         assert answer.status == 400
@@ -371,7 +373,7 @@ def test_other_host_is_refused_but_for_probes(host: str, service: Service) -> No
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000"])
-def test_own_host_is_served(host: str, service: Service) -> None:
+def test_allowed_host_is_served(host: str, service: Service) -> None:
     assert exchange(service, head("GET /", host=host)).status == 200
 
 
@@ -382,13 +384,13 @@ def test_request_id_of_the_client_is_kept(given: str, service: Service) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a.b", "\xe9", '"><script>', "a,b", "a\tb"])
-def test_other_request_id_is_replaced(given: str, service: Service) -> None:
+def test_invalid_request_id_is_replaced(given: str, service: Service) -> None:
     answer = exchange(service, head("GET /health", f"X-Request-ID: {given}"))
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
 @pytest.mark.parametrize("path", ["/", "/submit", "/tasks/x", "/nowhere", "/health", "/metrics"])
-def test_every_answer_has_a_request_id(path: str, service: Service) -> None:
+def test_every_answer_has_its_own_request_id(path: str, service: Service) -> None:
     ids = [service.get(path).headers["X-Request-ID"] for _ in range(2)]
     assert ids[0] != ids[1]
 
@@ -402,9 +404,7 @@ def test_every_answer_has_a_request_id(path: str, service: Service) -> None:
         ("format=json&forma=json", ["forma"]),
     ],
 )
-def test_parameter_that_nobody_reads_is_refused(
-    query: str, unknown: list[str], service: Service
-) -> None:
+def test_unknown_parameter_is_refused(query: str, unknown: list[str], service: Service) -> None:
     response = service.request("POST", f"/submit?{query}", json={"goal": "Plan"})
     assert response.status_code == 400
     assert response.json() == {
@@ -412,7 +412,7 @@ def test_parameter_that_nobody_reads_is_refused(
     }
 
 
-def test_format_of_the_answer_is_a_parameter_that_is_read(service: Service) -> None:
+def test_format_parameter_is_accepted(service: Service) -> None:
     for accept in ("text/html, */*;q=0.8", "application/json"):
         response = service.request(
             "POST", "/submit?format=json", json={"goal": "Plan"}, headers={"Accept": accept}

@@ -1,4 +1,4 @@
-"""The fields by themselves; what they refuse is in test_bad_input.py, body by body."""
+"""Single fields of the serializers; test_bad_input.py tests them as parts of whole bodies."""
 
 import re
 from decimal import Decimal
@@ -29,12 +29,12 @@ PRIORITY = PriorityField(choices=Priority.choices)
 @pytest.mark.parametrize(
     ("field", "data", "value"),
     [
-        # By way of binary it would be 0.1000000000000000055511151231257827.
+        # A conversion of the binary value would give 0.1000000000000000055511151231257827.
         (COST, 0.1, Decimal("0.1")),
         (COST, 1, Decimal(1)),
         (COST, 1e-4, Decimal("0.0001")),
         (COST, 1e2, Decimal(100)),
-        # JSON knows one kind of number.
+        # JSON has only one type of number.
         (WHOLE, 300.0, 300),
         (WHOLE, -5, -5),
         (TEXT, " a ", " a "),
@@ -45,7 +45,7 @@ PRIORITY = PriorityField(choices=Priority.choices)
         (PRIORITY, "low", "low"),
     ],
 )
-def test_value_is_taken_as_it_came(field: Any, data: Any, value: Any) -> None:
+def test_valid_value_is_accepted(field: Any, data: Any, value: Any) -> None:
     taken = field.run_validation(data)
     assert (taken, type(taken)) == (value, type(value))
 
@@ -62,17 +62,17 @@ def test_value_is_taken_as_it_came(field: Any, data: Any, value: Any) -> None:
         (TEXT, "abcd"),
         (TEXT, 1),
         (TEXTS, ["a", "b", "c"]),
-        # A tuple or a set never comes out of JSON; a mapping and a string would iterate.
+        # A mapping and a string can be iterated like a list. JSON has no tuples and no sets.
         (TEXTS, {"a": "b"}),
         (TEXTS, "ab"),
         (OBJECT, {"a": [[]]}),
         (OBJECT, [["a", "b"]]),
-        # Not hashable, and so no key to look up.
+        # A list is not hashable, so it cannot be looked up in a dict.
         (PRIORITY, ["low"]),
         (PRIORITY, None),
     ],
 )
-def test_value_is_refused(field: Any, data: Any) -> None:
+def test_invalid_value_is_refused(field: Any, data: Any) -> None:
     with pytest.raises(ValidationError):
         field.run_validation(data)
 
@@ -91,12 +91,12 @@ def test_refusal_does_not_quote_the_value(field: Field[Any, Any, Any, Any], data
     assert "hunter2" not in str(caught.value.detail)
 
 
-def test_list_says_its_limits_to_the_schema() -> None:
+def test_list_shows_its_limits_to_the_schema() -> None:
     assert isinstance(TEXTS, ListField)
     assert (TEXTS.max_length, TEXTS.child.max_length) == (2, 3)
 
 
-def test_blank_is_what_python_calls_space() -> None:
+def test_not_blank_pattern_agrees_with_isspace() -> None:
     characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     not_blank = set(re.findall(NOT_BLANK, "".join(characters)))
     assert not_blank == {character for character in characters if not character.isspace()}

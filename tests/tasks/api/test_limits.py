@@ -1,4 +1,4 @@
-"""The limits of a submission, each at its border, against the running service."""
+"""Submissions at each limit and just above it, against the running service."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ MAX_BODY_BYTES = 1_048_576
 
 
 def nested(depth: int) -> Any:
-    """Return a context of `depth` objects, the outermost among them."""
+    """Return a context of `depth` nested objects, including the outermost one."""
     value: Any = "bottom"
     for _ in range(depth):
         value = {"k": value}
@@ -21,14 +21,14 @@ def nested(depth: int) -> Any:
 
 
 def lists(depth: int) -> Any:
-    """Return a context whose `depth` levels are lists but for the first."""
+    """Return a context of `depth` levels: the outermost is an object, the others are lists."""
     return {"k": json.loads("[" * (depth - 1) + "]" * (depth - 1))}
 
 
-# Of two, the last that is accepted and the first that is not.
+# An input at the limit, which is accepted, and one just above it, which is refused.
 LIMITS = {
     "goal": ({"goal": "x" * 10_000}, {"goal": "x" * 10_001}),
-    # Characters, not bytes.
+    # The limit counts characters, not bytes.
     "goal-emoji": ({"goal": "🐙" * 10_000}, {"goal": "🐙" * 10_001}),
     "constraints": ({"constraints": ["x"] * 100}, {"constraints": ["x"] * 101}),
     "constraint": ({"constraints": ["x" * 2_000]}, {"constraints": ["x" * 2_001]}),
@@ -50,29 +50,32 @@ LIMITS = {
     ),
     "digits": (
         {"context": {"n": int("1" * 4300)}},
-        # Written by hand: Python itself refuses to.
+        # Raw bytes, because Python refuses to write so many digits.
         b'{"goal": "x", "context": {"n": %b}}' % (b"1" * 4301),
     ),
 }
 
 
-@pytest.mark.parametrize(("last", "first"), LIMITS.values(), ids=LIMITS)
-def test_limit_is_where_it_is(last: Any, first: Any, unscreened: Service) -> None:
-    assert unscreened.submit(**last).status_code == 200
-    refused = unscreened.submit(first) if isinstance(first, bytes) else unscreened.submit(**first)
+@pytest.mark.parametrize(("at_limit", "above_limit"), LIMITS.values(), ids=LIMITS)
+def test_input_at_the_limit_is_accepted_and_above_it_refused(
+    at_limit: Any, above_limit: Any, unscreened: Service
+) -> None:
+    assert unscreened.submit(**at_limit).status_code == 200
+    is_raw = isinstance(above_limit, bytes)
+    refused = unscreened.submit(above_limit) if is_raw else unscreened.submit(**above_limit)
     assert refused.status_code == 400
 
 
 def texts(size_bytes: int, character: str) -> dict[str, Any]:
-    """Return fields whose texts, as they are screened, have `size_bytes` bytes."""
-    # Each list item ends in a line break, as does the goal.
+    """Return fields whose screened texts have `size_bytes` bytes together."""
+    # Screening adds a line break to the goal and to each list item.
     items = [character * 1_000] * ((size_bytes - 2) // (1_000 * len(character.encode()) + 1))
     used = sum(len(item.encode()) + 1 for item in items)
     return {"goal": "x" * (size_bytes - used - 1), "constraints": items}
 
 
 @pytest.mark.parametrize("character", ["x", "é", "€", "🐙"])
-def test_texts_together_may_have_so_many_bytes(character: str, unscreened: Service) -> None:
+def test_all_texts_together_have_a_limit_in_bytes(character: str, unscreened: Service) -> None:
     fields = texts(MAX_TEXT_BYTES, character)
     assert unscreened.submit(**fields).status_code == 200
     response = unscreened.submit(**fields | {"goal": fields["goal"] + "x"})
@@ -95,18 +98,20 @@ def test_texts_together_may_have_so_many_bytes(character: str, unscreened: Servi
         {"k": [1_000_000] * 15_000},
         {"k": ["x" * 10] * 15_000},
         {f"{number:010}": {} for number in range(15_000)},
-        # A float's digits count, not the few letters that it was sent as.
+        # A float counts with all its digits, however short its notation in the body.
         {"k": [1e300] * 400},
     ],
     ids=["key", "value", "numbers", "strings", "keys", "long-floats"],
 )
-def test_every_part_of_the_context_counts(context: Any, unscreened: Service) -> None:
+def test_every_part_of_the_context_counts_towards_the_limit(
+    context: Any, unscreened: Service
+) -> None:
     response = unscreened.submit(context=context)
     assert response.status_code == 400
     assert list(response.json()) == ["non_field_errors"]
 
 
-def test_body_may_have_so_many_bytes(unscreened: Service) -> None:
+def test_body_has_a_limit_in_bytes(unscreened: Service) -> None:
     body = json.dumps({"goal": "x"}).encode()
     assert unscreened.submit(body.ljust(MAX_BODY_BYTES)).status_code == 200
     response = unscreened.submit(body.ljust(MAX_BODY_BYTES + 1))
@@ -116,13 +121,13 @@ def test_body_may_have_so_many_bytes(unscreened: Service) -> None:
     )
 
 
-def test_limit_of_the_body_is_a_setting(start_service: Any) -> None:
+def test_limit_of_the_body_can_be_configured(start_service: Any) -> None:
     service = start_service(ENABLE_REFLEX_INTEGRATION=False, MAX_BODY_BYTES=20, WORKERS=1)
     assert service.submit(b'{"goal": "12345678"}').status_code == 200
     assert service.submit(b'{"goal": "123456789"}').status_code == 413
 
 
-def test_long_keys_above_many_items_take_no_more_memory_than_the_body(
+def test_long_keys_above_many_items_take_little_memory(
     start_service: StartService,
 ) -> None:
     service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
@@ -131,7 +136,7 @@ def test_long_keys_above_many_items_take_no_more_memory_than_the_body(
     before = worker.memory_info().rss
     body = {"goal": "a", "context": {"k" * 60_000: [""] * 19_000}}
     assert service.submit(body).status_code == 200
-    # More than one call can hold; a path written out for each item would take gigabytes.
+    # Too long for one call to the Reflex Layer. Writing a path for each item would take gigabytes.
     body = {"goal": "a", "context": {"k" * 90_000: ["x"] * 19_000}}
     assert service.submit(body).status_code == 400
     assert worker.memory_info().rss - before < 120 * 2**20

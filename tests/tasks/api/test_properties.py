@@ -1,4 +1,4 @@
-"""What holds for every body, however odd."""
+"""Properties of all submissions, tested with generated examples."""
 
 import json
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.django_db
 
 EXAMPLES = settings(
     max_examples=150,
-    # A slow machine is no fault.
+    # A slow machine must not fail the test.
     deadline=None,
-    # The same examples on each run: a test that fails now and then is no help.
+    # Each run uses the same examples; otherwise the tests would be flaky.
     derandomize=True,
-    # The database rolls back at the end of the test, not of each example.
+    # The database is rolled back after the test, not after each example.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-# Also NUL, lone surrogates and what is blank.
+# Includes NUL, lone surrogates and blank texts.
 texts = st.text(st.characters(exclude_categories=[]), max_size=20)
 numbers = st.integers() | st.floats() | st.sampled_from([2**31, 10**400, 5e-324, 1e308, -0.0])
 leaves = st.none() | st.booleans() | numbers | texts
@@ -46,7 +46,7 @@ budgets = st.dictionaries(
     st.sampled_from(["max_cost_usd", "max_time_seconds", "max_tokens"]), leaves, min_size=1
 )
 
-# What PostgreSQL and a JSON reader can hold, and so what has to come back.
+# PostgreSQL and JSON can hold these values, so the service must return them unchanged.
 good_characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 good_texts = st.text(good_characters, max_size=40)
 good_goals = good_texts.filter(str.strip)
@@ -57,13 +57,13 @@ good_values = st.recursive(
     max_leaves=15,
 )
 good_contexts = st.dictionaries(good_texts, good_values, max_size=5)
-# Its numbers with their defaults, which no client has chosen, and which are not screened.
+# The defaults of the budget. A number that equals its default is not screened.
 BUDGET = {"max_cost_usd": 1, "max_time_seconds": 600, "max_tokens": 10_000}
 
 
 @pytest.fixture(autouse=True)
-def _unscreened(settings: Any) -> Iterator[None]:
-    """Nothing but the service itself has a say."""
+def _screening_is_off(settings: Any) -> Iterator[None]:
+    """Turn screening off, so that only the service itself refuses submissions."""
     settings.ENABLE_REFLEX_INTEGRATION = False
     gate.cache_clear()
     yield
@@ -71,12 +71,12 @@ def _unscreened(settings: Any) -> Iterator[None]:
 
 
 def submit(client: Client, body: bytes) -> Any:
-    # The test client raises what a server would answer with a 500.
+    # The test client raises exceptions that a server would answer with a 500.
     return client.post("/submit", body, content_type="application/json")
 
 
-def seen_as_json(value: Any) -> Any:
-    """Return `value` as a reader sees it to whom every number is a double."""
+def with_doubles(value: Any) -> Any:
+    """Return `value` as parsed by a JSON reader that turns every number into a double."""
     return json.loads(json.dumps(value), parse_int=float)
 
 
@@ -116,7 +116,7 @@ def test_damaged_json_is_accepted_or_refused(client: Client, body: str, at: int,
 
 @EXAMPLES
 @given(budget=budgets)
-def test_any_budget_is_stored_as_sent_or_refused(client: Client, budget: dict[str, Any]) -> None:
+def test_any_budget_is_stored_unchanged_or_refused(client: Client, budget: dict[str, Any]) -> None:
     response = submit(client, json.dumps({"goal": "x", "budget": budget}).encode())
     assert response.status_code in (200, 400)
     if response.status_code == 200:
@@ -142,21 +142,21 @@ def test_good_submission_reads_back_equal(
         "metadata": ANY,
         "result": None,
     }
-    assert seen_as_json(read["metadata"]) == seen_as_json(context)
+    assert with_doubles(read["metadata"]) == with_doubles(context)
     task = Task.objects.get(pk=read["task_id"])
-    assert (task.goal, seen_as_json(task.context)) == (goal, seen_as_json(context))
+    assert (task.goal, with_doubles(task.context)) == (goal, with_doubles(context))
 
 
 def texts_stored(task_id: str, column: str) -> list[str]:
-    """Return the texts of a JSON column in any order, numbers with the digits they have there."""
+    """Return the texts and numbers of a JSON column in any order, with their stored digits."""
     with connection.cursor() as cursor:
-        # Names of our own columns, no input.
+        # `column` comes from the test, not from input.
         cursor.execute(f"SELECT {column}::text FROM tasks WHERE id = %s", [task_id])
         (stored,) = cursor.fetchone()
     return texts_of(json.loads(stored, parse_int=str, parse_float=str))
 
 
-# Large, small, and with more digits than a double has.
+# Large numbers, small numbers, and numbers with more digits than a double has.
 tricky_numbers = st.sampled_from(
     "6212345678901015000.0 4111111111111111.0 4.111111111111111e15 1e22 -0.0 0.1 1.50 1e-7 "
     "123456789012345678901234567890 5e-324 1e308 12345678.12345678 300.0 2e0".split()
@@ -166,7 +166,7 @@ any_numbers = tricky_numbers | good_numbers.map(json.dumps)
 
 @EXAMPLES
 @given(numbers=st.lists(any_numbers, max_size=6), context=good_contexts)
-def test_what_is_screened_is_what_is_stored(
+def test_screened_texts_are_the_stored_texts(
     client: Client, numbers: list[str], context: dict[str, Any]
 ) -> None:
     context_json = f'{{"n": [{", ".join(numbers)}], "rest": {json.dumps(context)}}}'
@@ -181,7 +181,7 @@ def test_what_is_screened_is_what_is_stored(
 
 @EXAMPLES
 @given(budget=st.dictionaries(st.sampled_from(list(BUDGET)), st.integers(0, 10**8 - 1), min_size=1))
-def test_the_budget_is_screened_as_it_is_stored(client: Client, budget: dict[str, int]) -> None:
+def test_screened_budget_is_the_stored_budget(client: Client, budget: dict[str, int]) -> None:
     chosen = {name: number for name, number in budget.items() if number != BUDGET[name]}
     body = json.dumps({"goal": "x", "budget": budget}).encode()
     document = parse_submission(parse_json(body)).document

@@ -1,4 +1,4 @@
-"""`POST /submit` from raw bytes, over a real socket: damaged bodies, and heads that lie of them."""
+"""`POST /submit` as raw bytes over a socket: damaged bodies, and headers that do not fit them."""
 
 import contextlib
 import http.client
@@ -16,13 +16,13 @@ from tests.service import ANSWER_SECONDS, Service
 
 EXAMPLES = settings(
     max_examples=500,
-    # A slow machine is no fault.
+    # A slow machine must not fail the test.
     deadline=None,
-    # The same examples on each run: a test that fails now and then is no help.
+    # Each run uses the same examples; otherwise the tests would be flaky.
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-OF_A_TASK = {"task_id", "goal", "status", "priority", "created_at", "metadata"}
+TASK_FIELDS = {"task_id", "goal", "status", "priority", "created_at", "metadata"}
 JSON = "application/json"
 
 GOOD_BODIES = [
@@ -41,7 +41,7 @@ good_bodies = st.builds(
     st.sampled_from(GOOD_BODIES),
     st.booleans(),
 )
-# What means something to a parser, and what may be in no text.
+# Tokens with a meaning for the parser, and bytes that no text may contain.
 pieces = (
     st.binary(max_size=4)
     | st.sampled_from(rb'" \ \u0000 \ud800 { } [ ] , : null NaN 1e400 - 0'.split())
@@ -51,29 +51,29 @@ pieces = (
 
 @st.composite
 def damaged_bodies(draw: st.DrawFn) -> bytes:
-    """A good body with some of its bytes flipped, cut out, doubled, or others put in."""
+    """Generate valid bodies with random damage: bytes changed, removed, doubled or inserted."""
     body = draw(good_bodies)
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(body)))
         end = draw(st.integers(start, len(body)))
-        match draw(st.sampled_from(["flip", "end", "cut out", "double", "put in"])):
+        match draw(st.sampled_from(["flip", "truncate", "remove", "double", "insert"])):
             case "flip":
                 flipped = bytes(byte ^ 1 << start % 8 for byte in body[start : start + 1])
                 body = body[:start] + flipped + body[start + 1 :]
-            case "end":
+            case "truncate":
                 body = body[:start]
-            case "cut out":
+            case "remove":
                 body = body[:start] + body[end:]
             case "double":
                 body = body[:end] + body[start:]
-            case "put in":
+            case "insert":
                 body = body[:start] + draw(pieces) + body[start:]
     return body
 
 
 @st.composite
 def bodies_with_doubled_keys(draw: st.DrawFn) -> bytes:
-    """Members one after the other, whose keys may be the same."""
+    """Generate objects that may have the same key more than once."""
     keys = st.sampled_from(["goal", "g\\u006fal", "context", "budget", "priority", "x"])
     values = st.sampled_from(['"x"', "{}", "null", '"high"', '{"a":1,"a":1}', '{"max_tokens":1}'])
     members = draw(st.lists(st.tuples(keys, values), max_size=6))
@@ -98,7 +98,7 @@ encoded_bodies = st.builds(
 )
 bodies = damaged_bodies() | bodies_with_doubled_keys() | nested_bodies | encoded_bodies
 
-# Visible characters, as HTTP allows in a header.
+# Visible ASCII characters, which HTTP allows in a header.
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
 content_types = (
     st.sampled_from(
@@ -114,20 +114,22 @@ content_types = (
     )
     | st.builds("{}; charset={}".format, st.just(JSON), words | st.just("utf-16"))
 )
-# By how much the length that is announced differs from what is sent; None for no such header.
-length_lies = st.none() | st.integers(-200, 200) | st.sampled_from([-(10**9), 2**20, 2**63, 10**40])
+# Content-Length minus the real length; None leaves the header out.
+length_differences = (
+    st.none() | st.integers(-200, 200) | st.sampled_from([-(10**9), 2**20, 2**63, 10**40])
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_unforeseen(unscreened: Service) -> Iterator[None]:
+def _no_unexpected_exceptions(unscreened: Service) -> Iterator[None]:
     yield
     messages = {line["message"] for line in unscreened.log_lines()}
-    # What we and gunicorn write when something was not foreseen.
+    # The service and gunicorn log these messages for unexpected exceptions.
     assert messages & {"Internal error", "Error handling request"} == set()
 
 
 def send(service: Service, body: bytes, headers: dict[str, Any]) -> tuple[int, Any]:
-    """Submit `body` under `headers`; return status and JSON of the answer."""
+    """Submit `body` with `headers`; return the status and the JSON of the answer."""
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
     head = "\r\n".join(["POST /submit HTTP/1.1", "Host: localhost", *lines, "Connection: close"])
     with socket.create_connection(("127.0.0.1", service.port), ANSWER_SECONDS) as peer:
@@ -141,18 +143,18 @@ def send(service: Service, body: bytes, headers: dict[str, Any]) -> tuple[int, A
         return response.status, json.loads(response.read())
 
 
-def assert_documented(status: int, says: Any, documented: set[int]) -> None:
-    """See to it that the answer has the shape that its status promises."""
-    assert status in documented, says
+def assert_documented(status: int, answer: Any, documented: set[int]) -> None:
+    """Check that the status is documented and that the answer has its documented shape."""
+    assert status in documented, answer
     if status == 200:
-        assert says.keys() == OF_A_TASK
-    elif status == 400 and says.keys() != {"detail"}:
-        # By field: faults, or for a list and for the budget faults by place or name.
-        assert says
-        assert all(isinstance(faults, list | dict) and faults for faults in says.values())
+        assert answer.keys() == TASK_FIELDS
+    elif status == 400 and answer.keys() != {"detail"}:
+        # Errors by field. List fields may have them by index, and the budget by name.
+        assert answer
+        assert all(isinstance(errors, list | dict) and errors for errors in answer.values())
     else:
-        assert says.keys() == {"detail"}
-        assert isinstance(says["detail"], str)
+        assert answer.keys() == {"detail"}
+        assert isinstance(answer["detail"], str)
 
 
 def count(database: "psycopg.Connection[Any]") -> tuple[int, int]:
@@ -169,10 +171,10 @@ def submit(
     headers: dict[str, Any],
     documented: set[int],
 ) -> int:
-    """Submit, and see to it that something is stored with a 200 and with nothing else."""
+    """Submit, check that exactly a 200 stores a task and its receipt, and return the status."""
     tasks, receipts = count(database)
-    status, says = send(service, body, headers)
-    assert_documented(status, says, documented)
+    status, answer = send(service, body, headers)
+    assert_documented(status, answer, documented)
     stored = int(status == 200)
     assert count(database) == (tasks + stored, receipts + stored)
     return status
@@ -190,7 +192,7 @@ def test_any_damaged_body_is_accepted_or_refused(
 ) -> None:
     headers = {"Content-Type": JSON, "Content-Length": len(body)}
     if submit(unscreened, service_database, body, headers, {200, 400}) == 200:
-        # What was accepted is strict JSON.
+        # An accepted body is strict JSON.
         assert json.loads(body.decode(), object_pairs_hook=unique)["goal"]
 
 
@@ -198,25 +200,25 @@ def test_any_damaged_body_is_accepted_or_refused(
 @given(
     body=good_bodies | bodies | st.binary(max_size=100),
     content_type=st.none() | content_types,
-    lie=length_lies,
+    difference=length_differences,
     extra=st.sampled_from(
         [{}, {}, {"Transfer-Encoding": "chunked"}, {"Content-Encoding": "gzip"}, {"Accept": "*/*"}]
     ),
 )
-def test_any_head_of_a_body_is_believed_or_refused(
+def test_any_headers_are_accepted_or_refused(
     unscreened: Service,
     service_database: Any,
     body: bytes,
     content_type: str | None,
-    lie: int | None,
+    difference: int | None,
     extra: dict[str, str],
 ) -> None:
     headers: dict[str, Any] = {"Content-Type": content_type, **extra}
-    # Both at once are no HTTP, and gunicorn's to refuse.
-    if lie is not None and "Transfer-Encoding" not in extra:
-        headers["Content-Length"] = max(0, len(body) + lie)
+    # HTTP forbids both headers at once; gunicorn refuses such a request.
+    if difference is not None and "Transfer-Encoding" not in extra:
+        headers["Content-Length"] = max(0, len(body) + difference)
     documented = {200, 400, 411, 413, 415}
     if headers.get("Content-Length", 0) > len(body):
-        # It did not come whole, however well what did come reads.
+        # The body is incomplete, even if the received part is valid JSON.
         documented.remove(200)
     submit(unscreened, service_database, body, headers, documented)

@@ -29,7 +29,7 @@ def test_task_is_answered_as_specified(client: Client) -> None:
     )
     response = client.get(f"/tasks/{task.pk}")
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
-    # In this order; jsonb keeps its keys in one of its own.
+    # The answer has this order of fields; jsonb sorts the keys of metadata.
     assert json.loads(response.content, object_pairs_hook=list) == [
         ("task_id", str(task.pk)),
         ("goal", "Analyze sentiment of user reviews"),
@@ -64,7 +64,7 @@ def test_result_is_the_newest_one(client: Client) -> None:
 
 
 @pytest.mark.parametrize("data", [0, False, "", [], {}, "text", 1.5, {"a": {"b": [None]}}])
-def test_result_data_may_be_any_json_value_but_null(data: Any, client: Client) -> None:
+def test_result_data_may_be_any_json_value_except_null(data: Any, client: Client) -> None:
     result = TaskResultFactory(result_data=data)
     body = client.get(f"/tasks/{result.task.pk}").json()
     assert body["result"]["result_data"] == data
@@ -84,9 +84,7 @@ def test_result_of_another_task_is_not_shown(client: Client) -> None:
     assert client.get(f"/tasks/{TaskFactory().pk}").json()["result"] is None
 
 
-def test_read_after_submission_gives_what_submission_answered(
-    client: Client, reflex_layer: Any
-) -> None:
+def test_read_after_submission_returns_the_same_task(client: Client, reflex_layer: Any) -> None:
     body = {"goal": " x ", "context": {"b": 1, "a": [1.5, True, None, "é"]}}
     answered = client.post("/submit", body, content_type="application/json").json()
     read = client.get(f"/tasks/{answered['task_id']}").json()
@@ -94,7 +92,7 @@ def test_read_after_submission_gives_what_submission_answered(
 
 
 @pytest.mark.parametrize("status", ["pending", "processing", "completed", "failed", "cancelled"])
-def test_status_is_the_one_stored(status: str, client: Client) -> None:
+def test_status_is_the_stored_one(status: str, client: Client) -> None:
     task = TaskFactory(status=status)
     assert client.get(f"/tasks/{task.pk}").json()["status"] == status
 
@@ -105,7 +103,7 @@ def test_read_takes_one_query(client: Client, django_assert_num_queries: Any) ->
         client.get(f"/tasks/{result.task.pk}")
 
 
-def test_id_that_is_no_uuid_asks_nothing_of_the_database(
+def test_id_that_is_not_a_uuid_takes_no_query(
     client: Client, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(0):
@@ -141,7 +139,7 @@ def test_unknown_task_is_not_found(task_id: str, client: Client) -> None:
 
 
 @pytest.mark.parametrize("spelling", [str, lambda pk: str(pk).upper(), lambda pk: pk.hex])
-def test_uuid_may_be_spelled_differently(spelling: Any, client: Client) -> None:
+def test_uuid_is_accepted_in_other_notations(spelling: Any, client: Client) -> None:
     task = TaskFactory()
     assert client.get(f"/tasks/{spelling(task.pk)}").json()["task_id"] == str(task.pk)
 
@@ -163,7 +161,7 @@ def test_browsable_page_escapes_the_goal(client: Client) -> None:
     assert b"</pre><b>" not in content
 
 
-def test_no_cache_may_keep_a_task_or_the_lack_of_one(client: Client) -> None:
+def test_found_and_missing_tasks_are_not_cached(client: Client) -> None:
     for task_id, status in ((TaskFactory().pk, 200), (uuid.uuid4(), 404)):
         response = client.get(f"/tasks/{task_id}")
         assert (response.status_code, response["Cache-Control"]) == (status, "no-store")

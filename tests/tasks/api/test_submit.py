@@ -1,4 +1,4 @@
-"""`POST /submit`: the answer, what is stored, and what the Reflex Layer gets to see."""
+"""`POST /submit`: the answer, the stored task, and the call to the Reflex Layer."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.tasks.api.specified import DEFAULTS
 
 pytestmark = pytest.mark.django_db
 
-# The specification's own.
+# The example in the specification.
 EXAMPLE = {
     "goal": "Analyze sentiment of user reviews",
     "constraints": ["No PII in output", "Complete within 5 minutes"],
@@ -35,7 +35,7 @@ NO_VERDICT = (
 
 @pytest.fixture(autouse=True)
 def _reflex_layer(reflex_layer: ScriptedReflexLayer) -> None:
-    """Every submission here needs one."""
+    """Every test here needs a Reflex Layer."""
 
 
 def submit(client: Client, body: Any, **headers: str) -> Any:
@@ -43,7 +43,7 @@ def submit(client: Client, body: Any, **headers: str) -> Any:
 
 
 def stored(body: dict[str, Any], client: Client) -> dict[str, Any]:
-    """Submit `body` and return the row that it became."""
+    """Submit `body` and return the stored row."""
     assert submit(client, body).status_code == 200
     return Task.objects.values().get()
 
@@ -128,15 +128,15 @@ def test_goal_alone_gets_the_specified_defaults(client: Client) -> None:
         ({"max_time_seconds": 1}, "1.0", 1, 10_000),
         ({"max_tokens": 1}, "1.0", 600, 1),
         ({"max_cost_usd": 0, "max_time_seconds": 0, "max_tokens": 0}, "0", 0, 0),
-        # 0.1 has no exact double; the column has.
+        # A double cannot hold 0.1 exactly, but the column can.
         ({"max_cost_usd": 0.1}, "0.1", 600, 10_000),
         ({"max_cost_usd": 99999999.9999}, "99999999.9999", 600, 10_000),
         ({"max_time_seconds": 2**31 - 1, "max_tokens": 2**31 - 1}, "1.0", 2**31 - 1, 2**31 - 1),
-        # JSON knows one kind of number: some clients write every one as a float.
+        # JSON has only one type of number, and some clients write every number as a float.
         ({"max_time_seconds": 300.0}, "1.0", 300, 10_000),
     ],
 )
-def test_what_the_budget_leaves_out_takes_its_default(
+def test_missing_budget_values_take_their_defaults(
     budget: Any, cost: str, seconds: int, tokens: int, client: Client
 ) -> None:
     row = stored({"goal": "x", "budget": budget}, client)
@@ -158,7 +158,7 @@ def test_priority_is_stored(priority: str, client: Client) -> None:
         "  spaces around \n",
         "tabs\tand\r\nlines",
         "👩‍👩‍👧 emoji",
-        # Composed and decomposed, which no one may unify.
+        # Composed and decomposed: Unicode normalization would make these equal.
         "é é",
         "<script>alert(1)</script> & 'quotes' \"",
         "{{ 7 * 7 }} %s %(goal)s \\u0041",
@@ -166,7 +166,7 @@ def test_priority_is_stored(priority: str, client: Client) -> None:
         "\ufeffbyte order mark",
     ],
 )
-def test_goal_is_kept_as_it_came(goal: str, client: Client) -> None:
+def test_goal_is_stored_unchanged(goal: str, client: Client) -> None:
     assert submit(client, {"goal": goal}).json()["goal"] == goal
     assert Task.objects.get().goal == goal
 
@@ -189,7 +189,7 @@ def test_metadata_is_a_copy_of_the_context(client: Client) -> None:
         (says(injection("Critical", status="Blocked")), "injection detected in input"),
         (says(injection() | PII_FIELDS), "PII and injection detected in input"),
         (says(answer(status="Blocked")), "blocked by the Reflex Layer"),
-        # Below what the policy blocks by itself: the Reflex Layer is believed all the same.
+        # The policy does not block this severity, but the status from the Reflex Layer does.
         (says(injection("Low", status="Blocked")), "injection detected in input"),
         # Flags and findings that contradict each other.
         (says(answer(pii_detected=True)), "PII detected in input"),
@@ -208,7 +208,7 @@ def test_metadata_is_a_copy_of_the_context(client: Client) -> None:
         "pii-without-flag",
     ],
 )
-def test_unsafe_submission_is_refused_and_leaves_no_trace(
+def test_unsafe_submission_is_refused_and_its_text_is_not_stored(
     behaviour: Behaviour, detail: str, client: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     reflex_layer.behaviour = behaviour
@@ -219,7 +219,7 @@ def test_unsafe_submission_is_refused_and_leaves_no_trace(
 
 
 def tables_with(*texts: str) -> list[str]:
-    """Return the tables of the database in which one of `texts` stands anywhere."""
+    """Return the tables of the database that contain one of `texts` anywhere."""
     with connection.cursor() as cursor:
         return [
             table
@@ -234,13 +234,13 @@ def _rows(cursor: Any, table: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def test_search_for_traces_finds_what_is_stored(client: Client) -> None:
+def test_search_for_stored_text_finds_it(client: Client) -> None:
     submit(client, REFUSED)
     assert tables_with("hunter2") == ["tasks"]
 
 
 @pytest.mark.parametrize("severity", ["Low", "Medium"])
-def test_lesser_injection_is_accepted_and_flagged(
+def test_injection_of_lower_severity_is_accepted_and_flagged(
     severity: str, client: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     reflex_layer.behaviour = says(injection(severity))
@@ -306,17 +306,17 @@ def test_one_call_screens_all_texts(client: Client, reflex_layer: ScriptedReflex
         "nested: deep: deeper: bottom",
         "item",
         "number: 42",
-        # Truth and null hold no text.
+        # Booleans and null have no text.
         "yes: nothing: ",
     ]
 
 
 @pytest.mark.parametrize(
     "number",
-    # A whole number, and the ways in which a float is written.
+    # A whole number, and the notations of a float.
     [b"4111111111111111", b"4111111111111111.0", b"4.111111111111111e15", b"4111111111111111e0"],
 )
-def test_card_number_sent_as_a_number_is_screened_as_its_digits(
+def test_card_number_sent_as_a_json_number_is_screened_as_digits(
     number: bytes, client: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     submit(client, b'{"goal": "x", "context": {"card": %b}}' % number)
@@ -338,7 +338,7 @@ def test_screening_asks_for_both_checks_and_names_no_user(
     }
 
 
-def test_request_id_is_passed_on_and_answered(
+def test_request_id_is_passed_on_and_returned(
     client: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     response = submit(client, EXAMPLE, **{"X-Request-ID": "trace_me-1"})
@@ -365,7 +365,7 @@ def test_task_and_receipt_are_stored_by_one_statement(
     ]
 
 
-def test_refused_submission_leaves_its_receipt_and_nothing_else(
+def test_refused_submission_stores_only_its_receipt(
     client: Client, reflex_layer: ScriptedReflexLayer, django_assert_num_queries: Any
 ) -> None:
     reflex_layer.behaviour = says(pii())

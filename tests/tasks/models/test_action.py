@@ -1,4 +1,4 @@
-"""Actions as they are stored: confirmed once, ended once, for a reason."""
+"""Stored actions: one confirmation, one end, and always a reason."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,18 +12,18 @@ from django.utils import timezone
 from tasks.bulk import choose, go_on
 from tasks.models import Action, Event
 from tasks.models.action import CANCEL
-from tests.tasks.chosen import alone, confirmed, tasks
+from tests.tasks.actions import call_and_disconnect, confirmed, tasks
 
 pytestmark = pytest.mark.django_db
 
 
-def test_action_that_was_never_confirmed_cannot_be_stopped() -> None:
+def test_unconfirmed_action_cannot_be_stopped() -> None:
     action = choose(tasks("pending"), CANCEL, actor="ada")
     action.stop()
     assert not action.is_ended
 
 
-def test_action_that_is_done_cannot_be_stopped() -> None:
+def test_finished_action_cannot_be_stopped() -> None:
     action = confirmed(tasks("pending"))
     go_on(action)
     ended_at = action.ended_at
@@ -39,11 +39,13 @@ def test_second_confirmation_changes_nothing() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_confirmations_at_the_same_time_leave_one_reason() -> None:
+def test_concurrent_confirmations_keep_one_reason() -> None:
     choose(tasks("pending"), CANCEL, actor="ada")
     with ThreadPoolExecutor(4) as pool:
         runs = [
-            pool.submit(alone, lambda number=number: Action.objects.get().confirm(f"{number}"))
+            pool.submit(
+                call_and_disconnect, lambda number=number: Action.objects.get().confirm(f"{number}")
+            )
             for number in range(4)
         ]
         for run in runs:
@@ -74,7 +76,7 @@ def test_confirmations_at_the_same_time_leave_one_reason() -> None:
         ),
     ],
 )
-def test_database_refuses_what_cannot_be(fields: dict[str, Any], constraint: str) -> None:
+def test_database_refuses_an_inconsistent_action(fields: dict[str, Any], constraint: str) -> None:
     confirmed(tasks("pending", "pending"))
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         Action.objects.update(**fields)
@@ -87,7 +89,7 @@ def test_ids_are_loaded_in_slices_only() -> None:
     assert action.ids(1, 5) == action.task_ids[1:]
 
 
-def test_what_nobody_confirmed_is_forgotten_after_a_day() -> None:
+def test_unconfirmed_actions_are_deleted_after_a_day() -> None:
     chosen = tasks("pending")
     for _ in range(3):
         choose(chosen, CANCEL, actor="ada")

@@ -1,4 +1,4 @@
-"""The events' table: what PostgreSQL takes, and what it refuses."""
+"""The table of events: its defaults, its constraints, and its protection against changes."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def event(db: None) -> Event:
     return Event.objects.get()
 
 
-def change_an_object(event: Event) -> None:
+def save_a_changed_object(event: Event) -> None:
     event.reason = "another one"
     event.save()
 
@@ -37,10 +37,10 @@ def change_an_object(event: Event) -> None:
 @pytest.mark.parametrize(
     ("operation", "change"),
     [
-        ("UPDATE", change_an_object),
+        ("UPDATE", save_a_changed_object),
         ("UPDATE", lambda _: Event.objects.update(actor="bob")),
         ("UPDATE", lambda _: sql("UPDATE task_events SET reason = ''")),
-        # What finds no row is refused all the same.
+        # An UPDATE is refused even if it matches no row.
         ("UPDATE", lambda _: sql("UPDATE task_events SET reason = '' WHERE false")),
         (
             "UPDATE",
@@ -79,13 +79,13 @@ def test_database_refuses_to_empty_the_table(
 ) -> None:
     with (
         pytest.raises(psycopg.IntegrityError, match=REFUSED.format("TRUNCATE")),
-        # Whatever becomes of it, other tests find their rows again.
+        # If the statement succeeds by mistake, other tests must still find their rows.
         service_database.transaction(force_rollback=True),
     ):
         service_database.execute(statement)
 
 
-def test_operator_who_must_can_delete_events_as_documented(
+def test_operator_can_delete_events_as_documented(
     service_database: "psycopg.Connection[Any]",
 ) -> None:
     text = (ROOT / "docs/operations.md").read_text()
@@ -103,7 +103,7 @@ def test_operator_who_must_can_delete_events_as_documented(
         service_database.execute("DELETE FROM task_events")
 
 
-def test_task_with_events_cannot_be_deleted_past_them(event: Event) -> None:
+def test_task_with_events_cannot_be_deleted(event: Event) -> None:
     # The check is deferred to the end of the transaction.
     sql("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
@@ -111,23 +111,23 @@ def test_task_with_events_cannot_be_deleted_past_them(event: Event) -> None:
 
 
 @pytest.mark.django_db
-def test_database_refuses_an_event_of_another_kind() -> None:
+def test_database_refuses_an_unknown_kind_of_event() -> None:
     task = TaskFactory()
     with pytest.raises(IntegrityError, match="task_events_kind_known"):
         Event.objects.create(task=task, kind="goal")
 
 
 @pytest.mark.django_db
-def test_database_refuses_an_actor_of_another_kind() -> None:
+def test_database_refuses_an_unknown_kind_of_actor() -> None:
     task = TaskFactory()
     with pytest.raises(IntegrityError, match="task_events_actor_kind_known"):
         Event.objects.create(task=task, kind="status", actor_kind="gate")
 
 
-def test_events_may_be_many_when_they_get_the_kind_of_their_actor(
+def test_migration_that_adds_the_kind_of_actor_reads_no_rows(
     service_database_url: str,
 ) -> None:
-    """The migration looks at no row: it rewrites and validates nothing."""
+    """The migration only adds a nullable column and a constraint that is not validated."""
     statements = subprocess.run(
         [sys.executable, "manage.py", "sqlmigrate", "tasks", "0008"],
         cwd=ROOT,
@@ -161,5 +161,5 @@ def test_index_serves_the_timeline_of_a_task() -> None:
         )
 
 
-def test_event_says_what_it_tells_of(event: Event) -> None:
+def test_event_as_text_describes_the_change(event: Event) -> None:
     assert str(event) == "entered a status: pending → cancelled"

@@ -1,4 +1,4 @@
-"""The tables as PostgreSQL has them, and the queries on them."""
+"""The tables of tasks and results in PostgreSQL, and the queries on them."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from tests.tasks.api.specified import DEFAULTS
 
 pytestmark = pytest.mark.django_db
 
-# Name, type and whether NULL is allowed. `assigned_arm` is the only column that may be empty.
+# Name, type and whether NULL is allowed. Of these, only `assigned_arm` is nullable.
 TASK_COLUMNS = [
     ("id", "uuid", "NO"),
     ("goal", "text", "NO"),
@@ -44,7 +44,7 @@ RESULT_COLUMNS = [
 
 
 def sql(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """Run plain SQL, past every rule that only Python holds."""
+    """Run plain SQL, which bypasses all checks in Python."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
@@ -72,14 +72,14 @@ def test_table_task_results_has_the_column(column: tuple[str, str, str]) -> None
     assert column in columns_of("task_results")
 
 
-def test_no_other_column_may_be_empty() -> None:
+def test_no_other_column_is_nullable() -> None:
     nullable = {
         (table, name)
         for table in ("tasks", "task_results")
         for name, _, is_nullable in columns_of(table)
         if is_nullable == "YES"
     }
-    # Django lets the words be empty, but they are made of a goal that is not.
+    # Django makes generated columns nullable. These words come from a goal, so they are not NULL.
     assert nullable == {("tasks", "assigned_arm"), ("tasks", "goal_words")}
 
 
@@ -117,7 +117,7 @@ def test_task_id_of_a_result_is_a_foreign_key() -> None:
         ("idx_task_results_task_id", "task_results USING btree (task_id)"),
     ],
 )
-def test_index_is_on_its_column(name: str, columns: str) -> None:
+def test_index_has_its_columns(name: str, columns: str) -> None:
     assert sql("SELECT indexdef FROM pg_indexes WHERE indexname = %s", name) == [
         (f"CREATE INDEX {name} ON public.{columns}",)
     ]
@@ -129,7 +129,7 @@ def test_plain_insert_of_a_goal_gets_every_default() -> None:
     [row] = Task.objects.values()
     assert isinstance(row.pop("id"), uuid.UUID)
     created_at, updated_at = row.pop("created_at"), row.pop("updated_at")
-    # Generous: the clocks are the same machine's.
+    # The test and PostgreSQL use the clock of the same machine, so a minute is generous.
     assert before - timedelta(minutes=1) < created_at < before + timedelta(minutes=1)
     assert updated_at == created_at
     assert row == DEFAULTS | {
@@ -147,7 +147,7 @@ def test_a_column_has_its_default_in_the_database(column: str) -> None:
     assert Task.objects.values_list(column, flat=True).get() == DEFAULTS[column]
 
 
-def test_plain_inserts_get_ids_of_their_own() -> None:
+def test_plain_inserts_get_different_ids() -> None:
     sql("INSERT INTO tasks (goal) VALUES ('x'), ('y')")
     assert len(set(Task.objects.values_list("id", flat=True))) == 2
 
@@ -174,7 +174,7 @@ def test_plain_insert_of_a_result_gets_id_and_time() -> None:
         # A blocked submission is never a task.
         ("verdict", "'blocked'"),
         ("max_cost_usd", "-0.0001"),
-        # PostgreSQL's numeric can hold it, and sorts it above all numbers.
+        # PostgreSQL's numeric type accepts NaN, and sorts it above all numbers.
         ("max_cost_usd", "'NaN'"),
         ("max_cost_usd", "'Infinity'"),
         ("max_cost_usd", "100000000"),
@@ -184,7 +184,7 @@ def test_plain_insert_of_a_result_gets_id_and_time() -> None:
         ("max_tokens", "2147483648"),
     ],
 )
-def test_database_refuses_the_value_in_tasks(column: str, value: str) -> None:
+def test_database_refuses_an_invalid_value_in_tasks(column: str, value: str) -> None:
     with pytest.raises(DatabaseError), transaction.atomic():
         sql(f"INSERT INTO tasks (goal, {column}) VALUES ('x', {value})")
 
@@ -197,7 +197,7 @@ def test_database_refuses_null_in_tasks(column: str) -> None:
 
 
 @pytest.mark.parametrize("confidence", ["-0.0001", "1.0001", "'NaN'", "2", "10", "NULL"])
-def test_database_refuses_the_confidence(confidence: str) -> None:
+def test_database_refuses_an_invalid_confidence(confidence: str) -> None:
     task = TaskFactory()
     with pytest.raises(DatabaseError), transaction.atomic():
         sql(
@@ -208,13 +208,13 @@ def test_database_refuses_the_confidence(confidence: str) -> None:
 
 
 @pytest.mark.parametrize("confidence", ["0", "1", "0.1234"])
-def test_database_takes_the_confidence(confidence: str) -> None:
+def test_database_accepts_a_valid_confidence(confidence: str) -> None:
     result = TaskResultFactory(confidence=Decimal(confidence))
     result.refresh_from_db()
     assert result.confidence == Decimal(confidence)
 
 
-def test_database_keeps_results_to_tasks() -> None:
+def test_database_refuses_a_result_without_its_task() -> None:
     TaskResultFactory()
     # The check is deferred to the end of the transaction.
     sql("DELETE FROM tasks")
@@ -223,7 +223,7 @@ def test_database_keeps_results_to_tasks() -> None:
     transaction.set_rollback(True)
 
 
-def test_enums_are_the_specifications() -> None:
+def test_enums_have_the_specified_values() -> None:
     assert Status.values == ["pending", "processing", "completed", "failed", "cancelled"]
     assert Priority.values == ["low", "medium", "high", "critical"]
     assert TaskVerdict.values == ["safe", "flagged", "unscreened"]
@@ -253,7 +253,7 @@ def test_count_by_status_estimates_beyond_the_limit(monkeypatch: pytest.MonkeyPa
     TaskFactory.create_batch(20, completed=True)
     TaskFactory.create_batch(2, failed=True)
     sql("ANALYZE tasks")
-    # So few rows are all in the planner's sample; rounding may take one away.
+    # With so few rows, ANALYZE samples all of them; rounding may change a count by one.
     assert Task.objects.count_by_status() == {
         Status.PENDING: pytest.approx(60, abs=1),
         Status.PROCESSING: 0,
@@ -263,7 +263,7 @@ def test_count_by_status_estimates_beyond_the_limit(monkeypatch: pytest.MonkeyPa
     }
 
 
-def test_count_by_status_without_statistics_says_more_than_the_limit(
+def test_count_by_status_without_statistics_is_one_above_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(task_module, "EXACT_COUNT_LIMIT", 3)
@@ -277,7 +277,7 @@ def test_tasks_are_listed_newest_first() -> None:
     assert list(Task.objects.all()) == [new, old]
 
 
-def test_task_and_result_are_named_by_their_ids() -> None:
+def test_task_and_result_as_text_are_their_ids() -> None:
     result = TaskResultFactory()
     assert (str(result), str(result.task)) == (str(result.pk), str(result.task.pk))
 

@@ -1,4 +1,4 @@
-"""What may happen to a task: the verbs of `tasks.models.Task`."""
+"""The verbs of `tasks.models.Task`, which change the status of a task."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tasks.states import TRANSITIONS, Status
 from tests.factories import TaskFactory
 
 RACERS = 8
-# A verb is the only way into its status.
+# For each verb: the status that it enters, and a call of it. No other verb enters this status.
 VERBS: dict[str, tuple[Status, Callable[[Task], Any]]] = {
     "start": (Status.PROCESSING, Task.start),
     "complete": (Status.COMPLETED, lambda task: task.complete(result_data=1, confidence=0.5)),
@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[Status, Callable[[Task], Any]]] = {
     "cancel": (Status.CANCELLED, Task.cancel),
     "requeue": (Status.PENDING, Task.requeue),
 }
-# As the design says it, not as the code does.
+# Copied from the design, to check the code against it.
 ALLOWED = {
     (Status.PENDING, "start"),
     (Status.PENDING, "cancel"),
@@ -36,7 +36,7 @@ FORBIDDEN = {(status, verb) for status in Status for verb in VERBS} - ALLOWED
 
 
 def entries(status: Status) -> float:
-    """How often a task entered `status`, as /metrics tells it."""
+    """Return how often tasks entered `status`, according to /metrics."""
     value = REGISTRY.get_sample_value("octollm_orchestrator_tasks_total", {"status": status.value})
     assert value is not None
     return value
@@ -78,7 +78,7 @@ def test_forbidden_verb_changes_nothing(status: Status, verb: str) -> None:
 
 
 @pytest.mark.django_db
-def test_verb_looks_at_the_database_and_not_at_a_stale_object() -> None:
+def test_verb_checks_the_status_in_the_database_not_in_the_object() -> None:
     task = TaskFactory()
     stale = Task.objects.get(pk=task.pk)
     task.cancel()
@@ -88,7 +88,7 @@ def test_verb_looks_at_the_database_and_not_at_a_stale_object() -> None:
 
 
 @pytest.mark.django_db
-def test_verb_on_a_task_that_is_not_there_is_refused() -> None:
+def test_verb_on_a_task_that_is_not_stored_is_refused() -> None:
     with pytest.raises(InvalidTransition):
         Task(goal="x").start()
     assert not Task.objects.exists()
@@ -99,7 +99,7 @@ def test_completed_and_cancelled_are_final() -> None:
     assert final == {Status.COMPLETED, Status.CANCELLED}
 
 
-def test_every_status_has_its_line_in_the_table() -> None:
+def test_every_status_is_in_the_table_of_transitions() -> None:
     assert TRANSITIONS.keys() == set(Status)
 
 
@@ -121,7 +121,7 @@ def test_complete_stores_the_result() -> None:
         {"result_data": 1, "confidence": 1.5},
         {"result_data": 1, "confidence": -0.1},
         {"result_data": None, "confidence": 1},
-        # PostgreSQL's text cannot hold it.
+        # PostgreSQL cannot store NUL in jsonb.
         {"result_data": "\0", "confidence": 1},
     ],
 )
@@ -138,8 +138,8 @@ def test_result_that_cannot_be_stored_leaves_the_task_processing(result: Any) ->
 
 @pytest.fixture
 def race(transactional_db: None) -> Callable[..., tuple[int, int]]:
-    """Run verbs at the same moment, each on a connection of its own, and return how many
-    won and how many were refused."""
+    """Run verbs at the same moment, each on its own connection; return how many succeeded and
+    how many were refused."""
 
     def run(task: Task, *verbs: str) -> tuple[int, int]:
         barrier = threading.Barrier(len(verbs))
@@ -182,7 +182,7 @@ def test_exactly_one_of_racing_completions_stores_its_result(
     assert TaskResult.objects.filter(task=task).count() == 1
 
 
-def test_exactly_one_of_racing_ends_wins(race: Callable[..., tuple[int, int]]) -> None:
+def test_exactly_one_of_different_racing_verbs_wins(race: Callable[..., tuple[int, int]]) -> None:
     task = TaskFactory(processing=True)
     assert race(task, *["complete", "fail", "cancel"] * 2) == (1, 5)
     is_completed = stored(task)["status"] == "completed"
@@ -191,7 +191,7 @@ def test_exactly_one_of_racing_ends_wins(race: Callable[..., tuple[int, int]]) -
 
 @pytest.mark.parametrize(("status", "verb"), sorted(ALLOWED))
 @pytest.mark.django_db(transaction=True)
-def test_entry_is_counted_once(status: Status, verb: str) -> None:
+def test_change_of_status_is_counted_once(status: Status, verb: str) -> None:
     task = TaskFactory(status=status)
     wanted, enter = VERBS[verb]
     before = {status: entries(status) for status in Status}
@@ -200,7 +200,7 @@ def test_entry_is_counted_once(status: Status, verb: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_entry_is_counted_only_after_the_commit() -> None:
+def test_change_of_status_is_counted_only_after_the_commit() -> None:
     task = TaskFactory()
     before = entries(Status.PROCESSING)
     with transaction.atomic():
@@ -210,7 +210,7 @@ def test_entry_is_counted_only_after_the_commit() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_entry_that_is_rolled_back_is_not_counted() -> None:
+def test_rolled_back_change_is_not_counted() -> None:
     task = TaskFactory(processing=True)
     before = entries(Status.COMPLETED)
     with pytest.raises(DatabaseError):
@@ -219,7 +219,7 @@ def test_entry_that_is_rolled_back_is_not_counted() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_refused_entry_is_not_counted() -> None:
+def test_refused_change_is_not_counted() -> None:
     task = TaskFactory(cancelled=True)
     before = entries(Status.PROCESSING)
     with pytest.raises(InvalidTransition):

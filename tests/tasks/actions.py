@@ -1,4 +1,4 @@
-"""Tasks that staff chose, and actions on them."""
+"""Helpers that make tasks and bulk actions on them."""
 
 import uuid
 from collections.abc import Callable
@@ -27,8 +27,8 @@ def progress(action: Action) -> tuple[int, int, bool]:
     return action.position, action.changed, action.is_ended
 
 
-def alone(act: Callable[[], Any]) -> Any:
-    """Do `act` in a thread, whose connection is not needed afterwards."""
+def call_and_disconnect(act: Callable[[], Any]) -> Any:
+    """Call `act` in a thread, then close the database connection of this thread."""
     try:
         return act()
     finally:
