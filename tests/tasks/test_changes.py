@@ -14,6 +14,7 @@ from tasks.models import Event, Task
 from tasks.states import Priority, Status
 from tests.factories import TaskFactory
 from tests.postgresql import until_requests_wait
+from tests.tasks.actions import call_and_disconnect
 
 BY_ADA = {"actor": "ada", "reason": "the client asked for it"}
 BY_THE_SERVICE = {"actor": "", "reason": ""}
@@ -232,14 +233,6 @@ def test_bulk_changes_are_counted() -> None:
     assert {status: count_of(status) for status in Status} == before | {
         Status.CANCELLED: before[Status.CANCELLED] + 2
     }
-
-
-def call_and_disconnect(act: Callable[[], Any]) -> Any:
-    """Call `act` in a thread, then close the database connection of this thread."""
-    try:
-        return act()
-    finally:
-        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)
