@@ -52,7 +52,7 @@ UNNAMED = "SELECT count(*) FROM receipts WHERE subject_id IS NULL"
 IS_INDEX_VALID = """
 SELECT indisvalid FROM pg_index WHERE indexrelid = 'receipts_one_submission_each'::regclass
 """
-AT_ONCE = "SET lock_timeout = 1"
+AT_ONCE = "SET lock_timeout = 100"
 # What waits, as if the machine that migrates had died.
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
 Database = psycopg.Connection[Any]
