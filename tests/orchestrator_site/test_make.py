@@ -242,7 +242,7 @@ def test_run_and_demo_leave_the_database_of_the_environment_alone(
         running = make("run", PORT=free_port(), WORKERS=1, **variables)
         assert "the data stay in .data/." in read_until(running, "Ctrl-C")
         said, _ = make("demo", "ARGS=--tasks 20", **variables).communicate(timeout=60)
-        assert "20 of 20 tasks" in said
+        assert "20 tasks are stored." in said
         running.terminate()
         running.communicate(timeout=30)
     assert counted(production) == (0, 0)

@@ -1,11 +1,8 @@
 """A month of believable work for an empty console: `make demo`.
 
-texts, words  what tasks are about
-arrivals      when they come: by day and by night, on weekdays and weekends
-screenings    what the gate makes of them, and of those that it refuses
-lives         what happens to each of them until now
-submissions   all of that together, and the one story in it
-rows          the same as rows of the tables
-storing       into the database with them
-progress      how far that has come
+texts        what tasks are about
+receipts     what the gate finds in them, and in submissions that it refuses
+lives        what happens to each task until now
+submissions  when they come, and all of the above together
+storing      the database
 """

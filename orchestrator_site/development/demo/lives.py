@@ -1,4 +1,4 @@
-"""How a demonstration task lives, from its submission up to now."""
+"""What happens to a demonstration task, from its submission until now."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -6,69 +6,32 @@ from decimal import Decimal
 from math import log
 from random import Random
 from typing import Final, NamedTuple
-from uuid import uuid4
 
-from orchestrator_site.development.demo import screenings
-from orchestrator_site.development.demo.arrivals import RUSH
-from orchestrator_site.development.demo.rows import EventRow, ResultRow, Rows, TaskRow
-from orchestrator_site.development.demo.texts import (
-    CANCELLED,
-    CHOICES,
-    CONSTRAINTS,
-    CONTEXT,
-    CRITERIA,
-    REPRIORITISED,
-    REQUEUED,
-    STAFF,
-    Work,
-)
-from orchestrator_site.development.demo.words import Words
+from django.db.models import Model
+
+from orchestrator_site.development.demo import receipts, texts
 from tasks.changes import EventKind, kind_of_actor
+from tasks.models import Event, Task, TaskResult
 from tasks.states import Priority, Status
 
-PRIORITY_SHARES: Final = {
-    Priority.LOW: 20,
-    Priority.MEDIUM: 52,
-    Priority.HIGH: 22,
-    Priority.CRITICAL: 6,
-}
-# Dollars, seconds and tokens; most clients leave them to the defaults, which come first.
-BUDGETS: Final = (
-    (Decimal("1.0"), 600, 10_000),
-    (Decimal("1.0"), 600, 10_000),
-    (Decimal("0.25"), 120, 2_000),
-    (Decimal("7.5"), 3_600, 60_000),
-    (Decimal("40.0"), 21_600, 400_000),
-)
-
+BUDGETS_USD: Final = (Decimal("0.25"), Decimal("1.0"), Decimal("1.0"), Decimal("7.5"))
 # How often something happens to a task, each time that it may.
-REPRIORITISES: Final = 0.28
-CANCELLED_WAITING: Final = 0.02
-CANCELLED_IN_WORK: Final = 0.015
-FAILS: Final = 0.26
-GIVEN_UP: Final = 0.1
-GIVES_ANOTHER_RESULT: Final = 0.22
-
+CHANGES_PRIORITY: Final = 0.12
+IS_CANCELLED: Final = 0.018
+FAILS: Final = 0.12
+IS_GIVEN_UP: Final = 0.25
+EARLIER_RESULTS: Final = (0, 0, 0, 0, 0, 1)
 # Medians.
-WAITS_SECONDS: Final = {
-    Priority.LOW: 7_200,
-    Priority.MEDIUM: 150,
-    Priority.HIGH: 30,
-    Priority.CRITICAL: 5,
-}
+WAITS_SECONDS: Final = dict(zip(Priority, (7_200, 150, 30, 5), strict=True))
 STAFF_SECONDS: Final = 2_400
-
-# In the rush everything takes so many times as long.
-RUSH_WAIT: Final = 60
-RUSH_WORK: Final = 12
+# In the last hours, whatever the time of day, more tasks come than the arms can carry out. They
+# wait and take so many times as long: so some tasks are pending and some are processing.
+RUSH: Final = timedelta(hours=12)
+RUSH_FACTORS: Final = (60, 12)
 
 
 class Step(NamedTuple):
-    """One thing that happens to a task, so many seconds after the last one.
-
-    Attributes:
-        actor, reason: as in `tasks.models.event.Event`.
-    """
+    """One change of a task, so many seconds after the one before."""
 
     after_seconds: float
     to: Status | Priority
@@ -77,120 +40,95 @@ class Step(NamedTuple):
 
 
 class Life:
-    """A task that was submitted at some time, and what happens to it until `now`.
+    """A task from its submission on, and the `rows` that it leaves in the database."""
 
-    Attributes:
-        words: that all its texts have in common.
-    """
-
-    def __init__(self, work: Work, at: datetime, now: datetime, random: Random) -> None:
+    def __init__(self, work: texts.Work, priority: Priority, at: datetime, random: Random) -> None:
         self._work = work
-        self._at = at
-        self._now = now
         self._random = random
-        self._id = uuid4()
-        self.words = Words(random, CHOICES)
-
-    def by_chance(self) -> Rows:
-        goal = self._random.choice(self._work.goals)
-        priority = self._random.choices([*PRIORITY_SHARES], [*PRIORITY_SHARES.values()])[0]
-        return self.told(goal, priority, self._steps(priority))
-
-    def told(self, goal: str, priority: Priority, steps: Iterable[Step]) -> Rows:
-        """Return the rows of a task with this template of a goal, to which this happens."""
-        events, status, priority = self._happened(priority, steps)
-        goal = self.words.fill(goal)
-        receipt = screenings.accepted(self._random, self._id, self._at, goal)
-        context = self.words.fill(self._work.context | CONTEXT)
-        cost, seconds, tokens = self._random.choice(BUDGETS)
-        is_started = any(event.data["to"] == Status.PROCESSING for event in events)
-        results = self._results(events) if status is Status.COMPLETED else []
-        task = TaskRow(
-            id=self._id,
-            goal=goal,
-            status=status.value,
-            priority=priority.value,
-            constraints=self._some(CONSTRAINTS),
+        self._fill = texts.Words(random).fill
+        context = self._fill(work.context)
+        self._task = Task(
+            goal=self._fill(random.choice(work.goals)),
+            priority=priority,
+            constraints=self._fill(random.sample(texts.CONSTRAINTS, random.randrange(3))),
             context=context,
-            acceptance_criteria=self._some(CRITERIA),
+            acceptance_criteria=self._fill(random.sample(texts.CRITERIA, random.randrange(3))),
             task_metadata=context,
-            assigned_arm=self._work.arm if is_started else None,
-            max_cost_usd=cost,
-            max_time_seconds=seconds,
-            max_tokens=tokens,
-            verdict=receipt.verdict,
-            has_result=bool(results),
-            created_at=self._at,
-            updated_at=events[-1].created_at if events else self._at,
+            max_cost_usd=random.choice(BUDGETS_USD),
+            created_at=at,
+            updated_at=at,
         )
-        return Rows([task], [receipt], events, results)
+        receipt = receipts.of_task(self._task, random)
+        self._task.verdict = receipt.verdict
+        self.rows: list[Model] = [self._task, receipt]
 
-    def _steps(self, priority: Priority) -> Iterator[Step]:
-        """Yield what happens to a task sooner or later."""
-        chance = self._random.random
-        is_in_rush = self._now - self._at <= RUSH
-        wait, work = (RUSH_WAIT, RUSH_WORK) if is_in_rush else (1, 1)
-        while chance() < REPRIORITISES:
-            priority = self._random.choice([other for other in Priority if other != priority])
-            yield self._by_staff(priority, REPRIORITISED)
-        if chance() < CANCELLED_WAITING:
-            yield self._by_staff(Status.CANCELLED, CANCELLED)
-            return
-        while True:
-            yield Step(self._around(WAITS_SECONDS[priority] * wait), Status.PROCESSING)
-            if chance() < CANCELLED_IN_WORK:
-                yield self._by_staff(Status.CANCELLED, CANCELLED)
-                return
-            seconds = self._around(self._work.minutes * 60 * work)
-            if chance() >= FAILS:
+    def by_chance(self, now: datetime) -> Iterator[Step]:
+        """Yield what happens to the task sooner or later; a step may depend on those before."""
+        task, chance = self._task, self._random.random
+        longer_wait, longer_work = RUSH_FACTORS if now - task.created_at <= RUSH else (1, 1)
+        while chance() < CHANGES_PRIORITY:
+            others = [other for other in Priority if other != task.priority]
+            yield self._by_staff(self._random.choice(others), texts.REPRIORITISED)
+        while chance() >= IS_CANCELLED:
+            seconds = self._around(WAITS_SECONDS[Priority(task.priority)] * longer_wait)
+            yield Step(seconds, Status.PROCESSING)
+            if chance() < IS_CANCELLED:
+                break
+            seconds = self._around(self._work.minutes * 60 * longer_work)
+            # The only critical task that fails is that of the story.
+            if chance() >= FAILS or task.priority == Priority.CRITICAL:
                 yield Step(seconds, Status.COMPLETED)
                 return
-            reason = self.words.fill(self._random.choice(self._work.failures))
+            reason = self._fill(self._random.choice(self._work.failures))
             yield Step(seconds, Status.FAILED, reason=reason)
-            if chance() < GIVEN_UP:
+            if chance() < IS_GIVEN_UP:
                 return
-            yield self._by_staff(Status.PENDING, REQUEUED)
+            yield self._by_staff(Status.PENDING, texts.REQUEUED)
+        yield self._by_staff(Status.CANCELLED, texts.CANCELLED)
+
+    def pass_through(self, steps: Iterable[Step], now: datetime) -> None:
+        """Let those steps happen that come before `now`."""
+        for seconds, to, actor, reason in steps:
+            before_at, at = self._task.updated_at, self._task.updated_at + timedelta(0, seconds)
+            if at > now:
+                return
+            # Its value is the name of the column that changes.
+            kind = EventKind.STATUS if isinstance(to, Status) else EventKind.PRIORITY
+            self.rows.append(
+                Event(
+                    task=self._task,
+                    kind=kind,
+                    actor=actor,
+                    actor_kind=kind_of_actor(actor),
+                    reason=reason,
+                    data={"from": getattr(self._task, kind), "to": to},
+                    created_at=at,
+                )
+            )
+            setattr(self._task, kind, to)
+            self._task.updated_at = at
+            if to is Status.PROCESSING:
+                self._task.assigned_arm = self._work.arm
+            if to is Status.COMPLETED:
+                self._add_results(before_at, at)
+
+    def _add_results(self, started_at: datetime, completed_at: datetime) -> None:
+        """Add the result, and sometimes what was known after a share of the work."""
+        earlier = self._random.choice(EARLIER_RESULTS)
+        for share in (1.0, *(self._random.uniform(0.3, 0.95) for _ in range(earlier))):
+            result = TaskResult(
+                task=self._task,
+                result_data=self._fill(self._work.result),
+                confidence=round(share * self._random.betavariate(14, 2), 4),
+                created_at=started_at + share * (completed_at - started_at),
+            )
+            self.rows.append(result)
+        # Else a trigger sets it, in a statement for each task.
+        self._task.has_result = True
 
     def _by_staff(self, to: Status | Priority, reasons: Sequence[str]) -> Step:
-        reason = self.words.fill(self._random.choice(reasons))
-        return Step(self._around(STAFF_SECONDS), to, self._random.choice(STAFF), reason)
+        reason = self._fill(self._random.choice(reasons))
+        return Step(self._around(STAFF_SECONDS), to, self._random.choice(texts.STAFF), reason)
 
     def _around(self, median: float) -> float:
         return self._random.lognormvariate(log(median), 0.9)
-
-    def _some(self, templates: Sequence[str]) -> list[str]:
-        some = self._random.sample(templates, self._random.choice((0, 1, 1, 2, 3)))
-        return [self.words.fill(template) for template in some]
-
-    def _happened(
-        self, priority: Priority, steps: Iterable[Step]
-    ) -> tuple[list[EventRow], Status, Priority]:
-        """Return the events up to now, and what status and priority they lead to."""
-        events: list[EventRow] = []
-        status, at = Status.PENDING, self._at
-        for step in steps:
-            at += timedelta(seconds=step.after_seconds)
-            if at > self._now:
-                break
-            before: Status | Priority
-            if isinstance(step.to, Status):
-                kind, before, status = EventKind.STATUS, status, step.to
-            else:
-                kind, before, priority = EventKind.PRIORITY, priority, step.to
-            data = {"from": before.value, "to": step.to.value}
-            acted = kind_of_actor(step.actor).value
-            events.append(EventRow(self._id, kind.value, step.actor, acted, step.reason, data, at))
-        return events, status, priority
-
-    def _results(self, events: Sequence[EventRow]) -> list[ResultRow]:
-        """Return the result of a completed task, at times after others on the way to it."""
-        started_at, completed_at = (event.created_at for event in events[-2:])
-        results = [self._result(completed_at, 1)]
-        while self._random.random() < GIVES_ANOTHER_RESULT:
-            share = self._random.uniform(0.3, 0.95)
-            results.append(self._result(started_at + share * (completed_at - started_at), share))
-        return results
-
-    def _result(self, at: datetime, share: float) -> ResultRow:
-        confidence = round(share * self._random.betavariate(14, 2), 4)
-        return ResultRow(uuid4(), self._id, self.words.fill(self._work.result), confidence, at)

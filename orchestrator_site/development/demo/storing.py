@@ -1,89 +1,59 @@
-"""Rows into the database, as fast as it takes them."""
+"""Demonstration tasks in the database."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from django.db import connection, models, transaction
+from django.db import connection, transaction
+from django.db.models import Exists, Model, OuterRef
 
-from orchestrator_site.development.demo.rows import EventRow, ReceiptRow, ResultRow, Rows, TaskRow
-from orchestrator_site.development.demo.screenings import DOCUMENTATION_ADDRESSES
-from safety.models import Receipt
+from orchestrator_site.development.demo.receipts import DOCUMENTATION_ADDRESS
+from safety.models import Occasion, Receipt
 from tasks.models import Event, Task, TaskResult
 
-# In one transaction: enough that committing costs little, few enough to watch them come.
+TABLES: Final[tuple[type[Model], ...]] = (Task, Receipt, Event, TaskResult)
+# Submissions in one transaction: enough that a commit costs little, few enough to see progress.
 BATCH: Final = 1_000
-_DO_RECEIPTS_NAME_TASKS: Final = """
-    SELECT EXISTS (
-        SELECT FROM pg_attribute
-        WHERE attrelid = to_regclass('receipts') AND attname = 'subject_id' AND NOT attisdropped
-    )
-"""
-_NAMED: Final = "subject_id = tasks.id AND occasion = 'submission'"
-_OF_SAME_ID: Final = "receipts.id = tasks.id"
 
 
-def store(submissions: Iterable[Rows]) -> Iterator[int]:
-    """Store `submissions`, and yield how many tasks there are after each batch.
+def store(submissions: Iterable[list[Model]]) -> Iterator[int]:
+    """Store `submissions`, and yield the number of tasks in each batch.
 
-    Whoever stops it leaves whole tasks only.
+    An interruption leaves whole tasks only.
     """
-    remaining, stored = iter(submissions), 0
+    remaining = iter(submissions)
     while batch := [*islice(remaining, BATCH)]:
-        rows = Rows()
-        rows.extend(batch)
-        # In the order in which they would have been written.
-        rows.events.sort(key=attrgetter("created_at"))
+        # Ids of events have the order of their times.
+        rows = sorted((row for rows in batch for row in rows), key=attrgetter("created_at"))
         with transaction.atomic():
-            _copy(Task, TaskRow, rows.tasks)
-            _copy(Receipt, ReceiptRow, rows.receipts)
-            _copy(Event, EventRow, rows.events)
-            _copy(TaskResult, ResultRow, rows.results)
-        stored += len(rows.tasks)
-        yield stored
+            for table in TABLES:
+                some = [row for row in rows if isinstance(row, table)]
+                # Else the database would send each row back. Ids are random: none conflicts.
+                table._default_manager.bulk_create(some, ignore_conflicts=True)
+        yield sum(isinstance(row, Task) for row in rows)
+
+
+def is_in_use() -> bool:
+    """Return whether the database has the table of tasks, in this version or an older one."""
+    return Task._meta.db_table in connection.introspection.table_names()
 
 
 def holds_other_tasks() -> bool:
-    """Return whether the database holds a task that did not come from here.
+    """Return whether the database holds a task that `demo` has not made.
 
-    No client has an address of the ranges that are for documents; a task that came by plain SQL
-    has no receipt. It need not be migrated yet: before a receipt named its task, it had its id.
+    A task that was inserted by SQL has no receipt.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('tasks')")
-        if cursor.fetchone() == (None,):
-            return False
-        cursor.execute(_DO_RECEIPTS_NAME_TASKS)
-        is_named = cursor.fetchone() == (True,)
-        cursor.execute(
-            f"""
-            SELECT EXISTS (
-                SELECT FROM tasks LEFT JOIN receipts ON {_NAMED if is_named else _OF_SAME_ID}
-                WHERE client_address LIKE ANY (%s) IS NOT TRUE
-            )
-            """,  # noqa: S608 - no input
-            [[f"{start}%" for start in DOCUMENTATION_ADDRESSES]],
-        )
-        return bool(cursor.fetchone()[0])
+    own = Receipt.objects.filter(
+        subject_id=OuterRef("pk"),
+        occasion=Occasion.SUBMISSION,
+        client_address__regex=DOCUMENTATION_ADDRESS,
+    )
+    return Task.objects.filter(~Exists(own)).exists()
 
 
 def tidy_up() -> None:
     """Let PostgreSQL learn what is in the tables, and read indexes without their rows."""
-    tables = ", ".join(table._meta.db_table for table in (Task, Receipt, Event, TaskResult))
+    tables = ", ".join(table._meta.db_table for table in TABLES)
     with connection.cursor() as cursor:
         cursor.execute(f"VACUUM (ANALYZE) {tables}")
-
-
-def _copy(table: type[models.Model], row: type[NamedTuple], rows: Sequence[NamedTuple]) -> None:
-    columns = ", ".join(row._fields)
-    # Names of our own models, no input.
-    statement = f"COPY {table._meta.db_table} ({columns}) FROM STDIN"
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for values in rows:
-            copy.write_row([_json(value) for value in values])
-
-
-def _json(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value

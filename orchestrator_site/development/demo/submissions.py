@@ -1,51 +1,56 @@
-"""What came in over the last month, and what became of it."""
+"""The submissions of the last 30 days, and what became of them."""
 
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from random import Random
 from typing import Final
 
-from orchestrator_site.development.demo import screenings
-from orchestrator_site.development.demo.arrivals import arrivals
-from orchestrator_site.development.demo.lives import Life, Step
-from orchestrator_site.development.demo.rows import Rows, TaskRow
-from orchestrator_site.development.demo.texts import STORY, STORY_FAILURE, STORY_WORDS, WORKS
+from django.db.models import Model
+
+from orchestrator_site.development.demo import receipts
+from orchestrator_site.development.demo.lives import RUSH, Life, Step
+from orchestrator_site.development.demo.texts import STORY, WORKS
 from tasks.states import Priority, Status
 
-# To each task that was accepted, so many submissions were refused.
+DAYS: Final = 30
+HOUR: Final = timedelta(hours=1)
+# How busy each hour of a day is (UTC), from midnight on.
+BY_HOUR: Final = [*map(int, "1 1 1 1 2 3 6 10 15 18 18 16 13 16 18 17 14 10 7 5 4 3 2 1".split())]
+BY_WEEKDAY: Final = (1, 1, 1, 1, 1, 0.3, 0.3)
+# What comes on top in each hour of the rush.
+IN_RUSH: Final = 10
+# For each task that was accepted, so many submissions were refused.
 REFUSED: Final = 0.07
+# Of `Priority`, in its order.
+PRIORITY_SHARES: Final = (20, 52, 22, 6)
 
 
-def submissions(tasks: int, now: datetime, random: Random) -> Iterator[Rows]:
-    """Yield so many tasks, each with all that is its own, and refusals beside some.
+def submissions(tasks: int, now: datetime, random: Random) -> Iterator[list[Model]]:
+    """Yield so many tasks, each with all the rows that belong to it, and receipts of refusals.
 
-    First the one of the story, then the others in the order in which they came.
+    The task of the story comes first, then the others in the order of their submission.
     """
-    yield story(now, random)
-    shares = [work.share for work in WORKS]
+    yesterday = datetime.combine(now.date() - timedelta(days=1), time(9, 12), now.tzinfo)
+    story = Life(STORY, Priority.CRITICAL, yesterday, random)
+    failure = Step(97.5, Status.FAILED, reason=STORY.failures[0])
+    story.pass_through((Step(4.2, Status.PROCESSING), failure), now)
+    yield story.rows
     for at in arrivals(tasks - 1, now, random):
-        work = random.choices(WORKS, shares)[0]
-        rows = Life(work, at, now, random).by_chance()
-        while _rivals_the_story(rows.tasks[0], now):
-            rows = Life(work, at, now, random).by_chance()
+        [work] = random.choices(WORKS, [work.share for work in WORKS])
+        [priority] = random.choices([*Priority], PRIORITY_SHARES)
+        life = Life(work, priority, at, random)
+        life.pass_through(life.by_chance(now), now)
+        yield life.rows
         if random.random() < REFUSED:
-            rows.receipts.append(screenings.refused(random, at))
-        yield rows
+            yield [receipts.of_refusal(at, random)]
 
 
-def story(now: datetime, random: Random) -> Rows:
-    """Return the only critical task that has failed since yesterday, for staff to find out why."""
-    work = next(work for work in WORKS if STORY_FAILURE.startswith(work.arm))
-    life = Life(work, _yesterday(now) + timedelta(hours=9, minutes=12), now, random)
-    life.words.update(STORY_WORDS)
-    steps = (Step(4.2, Status.PROCESSING), Step(97.5, Status.FAILED, reason=STORY_FAILURE))
-    return life.told(STORY, Priority.CRITICAL, steps)
-
-
-def _rivals_the_story(task: TaskRow, now: datetime) -> bool:
-    has_failed = task.status == Status.FAILED and task.updated_at >= _yesterday(now)
-    return has_failed and task.priority == Priority.CRITICAL
-
-
-def _yesterday(now: datetime) -> datetime:
-    return datetime.combine(now.date() - timedelta(days=1), time.min, now.tzinfo)
+def arrivals(count: int, now: datetime, random: Random) -> list[datetime]:
+    """Return `count` moments of the last `DAYS` days in order, none after `now`."""
+    hours = [now - HOUR * number for number in range(DAYS * 24, 0, -1)]
+    weights = [
+        BY_HOUR[hour.hour] * BY_WEEKDAY[hour.weekday()] + IN_RUSH * (now - hour <= RUSH)
+        for hour in hours
+    ]
+    chosen = random.choices(hours, weights, k=count)
+    return sorted(hour + HOUR * random.random() for hour in chosen)

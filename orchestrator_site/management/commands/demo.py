@@ -6,12 +6,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
+from django.db import connection
 from django.utils import timezone
 
 from orchestrator_site.development.database_choice import DevelopmentCommand
-from orchestrator_site.development.demo.progress import Progress
-from orchestrator_site.development.demo.storing import holds_other_tasks, store, tidy_up
+from orchestrator_site.development.demo.storing import holds_other_tasks, is_in_use, store, tidy_up
 from orchestrator_site.development.demo.submissions import submissions
+from orchestrator_site.readiness import missing_migrations
 from tasks.models import Task
 
 
@@ -35,19 +36,38 @@ class Command(DevelopmentCommand):
         if tasks < 1:
             raise CommandError("--tasks must be at least 1.")
         place = self.name_database(**options)
-        # Tasks cannot be deleted: where clients have some, demonstration tasks would stay for good.
-        if options["database_from_environment"] and holds_other_tasks():
-            raise CommandError(f"{place} holds tasks that `demo` has not made. Nothing was stored.")
+        if options["database_from_environment"] and is_in_use():
+            _check(place)
         call_command("migrate", verbosity=0, interactive=False)
-        # Whoever runs it once more wants more tasks, and not the same ones again.
-        random = Random(f"{seed} after {Task.objects.count()}")  # noqa: S311 - no secrets
-        progress = Progress(tasks, "tasks", is_terminal=self.stdout.isatty())
-        stored = 0
+        self._fill(tasks, seed)
+
+    def _fill(self, tasks: int, seed: int) -> None:
+        # Production does without this package.
+        from tqdm import tqdm  # noqa: PLC0415
+
+        before = Task.objects.count()
+        # A second run adds tasks, and not the same ones again.
+        random = Random(f"{seed} after {before}")  # noqa: S311 - no secrets
         # manage.py turns the signals to stop into KeyboardInterrupt.
         try:
-            for stored in store(submissions(tasks, timezone.now(), random)):
-                self.stdout.write(progress.after(stored), ending="")
-                self.stdout.flush()
+            # On a terminal only.
+            with tqdm(total=tasks, unit=" tasks", disable=None) as bar:
+                for count in store(submissions(tasks, timezone.now(), random)):
+                    bar.update(count)
             tidy_up()
         except KeyboardInterrupt:
-            self.stdout.write(f"\nStopped: {stored:,} tasks are stored.")
+            # Asked for, since the last transaction may have been committed unseen; on another
+            # connection, since this one may be in the middle of a statement.
+            connection.close()
+            stored = Task.objects.count() - before
+            self.stdout.write(f"Stopped: {stored:,} tasks are stored.")
+        else:
+            self.stdout.write(f"{tasks:,} tasks are stored.")
+
+
+def _check(place: str) -> None:
+    """Refuse a database of others: demonstration tasks could never be deleted from it."""
+    if missing_migrations():
+        raise CommandError(f"{place} is not up to date: run `make migrate` first.")
+    if holds_other_tasks():
+        raise CommandError(f"{place} holds tasks that `demo` has not made. Nothing was stored.")
