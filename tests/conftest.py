@@ -4,13 +4,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test import override_settings
 
 from safety.gate import gate
@@ -18,9 +21,21 @@ from tests.environment import ROOT
 from tests.postgresql import as_service, new_database
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import Service
+from tests.turns import turn
 from tests.waiting import wait_for_probes
 
 StartService = Callable[..., Service]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test marked `alone` while the other processes of the run wait."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    # pytest-xdist makes a folder for each process, side by side.
+    folder = Path(item.config.getoption("basetemp")).parent
+    with turn(folder, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,10 +50,24 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Let Django empty its tests' own database.
 
     After a test that commits, it does so by TRUNCATE of all tables, which the events refuse. The
-    database of the services keeps the trigger, and there it is tested.
+    database of the services keeps the trigger, and there it is tested. The roles come back, since
+    other tests may follow.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate")
+        roles = {
+            role.name: list(role.permissions.values_list("codename", flat=True))
+            for role in Group.objects.all()
+        }
+
+    def bring_back_roles(**_: object) -> None:
+        for name, codenames in roles.items():
+            role, _made = Group.objects.get_or_create(name=name)
+            role.permissions.set(Permission.objects.filter(codename__in=codenames))
+
+    # Sent at the end of a flush; the last application comes when all permissions are there again.
+    *_, last = apps.get_app_configs()
+    post_migrate.connect(bring_back_roles, sender=last, weak=False)
 
 
 @pytest.fixture

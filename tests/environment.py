@@ -32,9 +32,16 @@ def use_defaults() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
-    """Prepare the environment before pytest-django has the settings read."""
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Prepare the environment before pytest-django has the settings read.
+
+    Each process that runs tests has a server of its own, since tests make roles and databases, and
+    look at all locks of a server.
+    """
     use_defaults()
+    if only_hands_out_tests(early_config):
+        os.environ["ORCHESTRATOR_DATABASE_URL"] = "postgresql://nowhere/none"
+        return
     # A shell starts what it runs in the background with Ctrl-C ignored, and all that tests start
     # would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -43,3 +50,10 @@ def pytest_load_initial_conftests() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
     os.environ["ORCHESTRATOR_DATABASE_URL"] = development.database_url(folder)
+
+
+def only_hands_out_tests(config: pytest.Config) -> bool:
+    """Return whether other processes run the tests for this one (`pytest -n 2`)."""
+    distributes = bool(getattr(config.known_args_namespace, "numprocesses", None))
+    # Those processes are given the same options.
+    return distributes and "PYTEST_XDIST_WORKER" not in os.environ

@@ -106,6 +106,7 @@ def test_a_hanging_database_holds_a_request_no_longer_than_the_timeout(
     assert faulty.submit().status_code == 200
 
 
+@pytest.mark.alone
 def test_probes_in_a_crowd_leave_health_its_answer(faulty: Service, migrated: Postgresql) -> None:
     assert faulty.get("/ready").status_code == 200
     migrated.pause()

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from tests.environment import ROOT
+from tests.ports import free_port
 from tests.postgresql import new_database
 
 Make = Callable[..., "subprocess.Popen[str]"]
@@ -42,11 +43,6 @@ def checkout() -> Iterator[Path]:
         (ROOT / ".venv" / stamp).touch()
     yield folder
     shutil.rmtree(folder)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def environment(**variables: Any) -> dict[str, str]:
@@ -307,9 +303,9 @@ def test_serve_listens_on_host_and_port_and_writes_json_lines_only(
 
 
 def test_serve_on_a_busy_port_says_so_in_one_json_line(
-    make: Make, service_database_url: str
+    make: Make, service_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("orchestrator-metrics-*"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = make(
             "serve",
@@ -324,7 +320,7 @@ def test_serve_on_a_busy_port_says_so_in_one_json_line(
     errors = [line for line in lines if line["level"] == "ERROR"]
     assert [line["reason"] for line in errors] == ["Address already in use"]
     assert "ORCHESTRATOR_PORT" in errors[0]["message"]
-    assert set(Path(tempfile.gettempdir()).glob("orchestrator-metrics-*")) == before
+    assert list(tmp_path.glob("orchestrator-metrics-*")) == []
 
 
 def test_the_operators_own_folder_of_metrics_is_left_alone(

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from safety.document import Document, Path, Piece
 from tests.safety.reflex_client.json_values import JSON, texts_of
@@ -154,6 +154,7 @@ def test_no_pieces_are_an_empty_text() -> None:
 
 
 @given(JSON)
+@settings(deadline=None)
 def test_each_piece_is_found_in_the_text_at_its_place(value: Any) -> None:
     document = Document({"context": value})
 
@@ -165,5 +166,6 @@ def test_each_piece_is_found_in_the_text_at_its_place(value: Any) -> None:
 
 
 @given(JSON)
+@settings(deadline=None)
 def test_every_key_string_and_number_is_in_a_piece(value: Any) -> None:
     assert [piece.text for piece in Document({"context": value}).pieces] == texts_of(value)

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.document import Document, Place
@@ -19,6 +19,7 @@ def characters(document: Document, place: Place) -> str:
 
 
 @given(FIELDS, st.data())
+@settings(deadline=None)
 def test_places_lead_back_to_any_slice_of_any_piece(fields: Any, data: Any) -> None:
     document = Document(fields)
     number = data.draw(st.integers(0, len(document.pieces) - 1))
@@ -34,6 +35,7 @@ def test_places_lead_back_to_any_slice_of_any_piece(fields: Any, data: Any) -> N
 
 
 @given(FIELDS, st.integers(-5, 300), st.integers(-5, 300))
+@settings(deadline=None)
 def test_any_two_offsets_mean_every_character_they_touch_and_no_other(
     fields: Any, start: int, end: int
 ) -> None:
@@ -113,6 +115,7 @@ def test_more_places_than_asked_for_are_none() -> None:
 
 
 @given(TEXT.filter(bool))
+@settings(deadline=None)
 def test_the_same_text_is_found_in_the_right_one_of_two_fields(text: str) -> None:
     document = Document({"goal": text, "constraints": [text]})
     size = len(text.encode())

@@ -207,6 +207,7 @@ def probes() -> dict[str, float | None]:
     }
 
 
+@pytest.mark.alone
 def test_an_open_circuit_refuses_at_once_and_asks_nobody(
     reflex_layer: ScriptedReflexLayer, settings: Any
 ) -> None:

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.document import Place
@@ -220,6 +220,7 @@ FINDINGS = st.lists(
 
 
 @given(FINDINGS, st.randoms())
+@settings(deadline=None)
 def test_the_order_of_findings_does_not_matter(findings: list[Finding], random: Any) -> None:
     shuffled = random.sample(findings, len(findings))
     one, other = judge(*findings, pii=REDACT), judge(*shuffled, pii=REDACT)

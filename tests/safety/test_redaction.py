@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.document import Document, Place
@@ -110,6 +110,7 @@ def test_no_json_value_is_a_fault_of_the_caller() -> None:
 
 
 @given(FIELDS)
+@settings(deadline=None)
 def test_without_places_nothing_changes(fields: Any) -> None:
     after = dict(Document(fields).with_texts({}).fields)
 
@@ -243,6 +244,7 @@ def shape(value: Any) -> Any:
 
 
 @given(FIELDS, st.data())
+@settings(deadline=None)
 def test_only_what_was_found_is_gone_whatever_was_found(fields: Any, data: Any) -> None:
     document = Document(fields)
     slots = [n for n, p in enumerate(document.pieces) if not p.is_key and p.text]

@@ -6,7 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_site.console.json_html import (
@@ -28,6 +28,7 @@ def copied(html: str) -> Any:
 
 
 @given(JSON)
+@settings(deadline=None)
 def test_what_is_copied_is_the_value(value: Any) -> None:
     assert copied(json_html(value)) == value
 

@@ -34,6 +34,7 @@ def slow_reflex_layer() -> "tuple[ScriptedReflexLayer, threading.Event]":
         release.set()
 
 
+@pytest.mark.alone
 def test_what_comes_on_top_is_refused_at_once_while_probes_are_answered(
     start_service: StartService,
     slow_reflex_layer: "tuple[ScriptedReflexLayer, threading.Event]",

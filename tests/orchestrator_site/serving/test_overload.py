@@ -78,6 +78,7 @@ def seconds_of(service: Service, path: str) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.alone
 def test_flood_is_refused_early_and_counted_while_probes_are_answered(
     start_service: StartService, busy_reflex_layer: ScriptedReflexLayer
 ) -> None:

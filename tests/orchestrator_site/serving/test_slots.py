@@ -55,6 +55,7 @@ def test_who_gives_a_place_back_does_not_get_it_before_those_who_wait(
     assert third.result() is True
 
 
+@pytest.mark.alone
 def test_once_nothing_has_moved_for_a_while_nobody_waits_until_something_does(
     clients: ThreadPoolExecutor,
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_connection_without_a_request_does_not_hold_up_the_end(
     assert alone.process.wait(10) == 0
 
 
+@pytest.mark.alone
 def test_clients_that_close_late_hold_up_nobody(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:

@@ -394,6 +394,7 @@ def test_a_probe_says_whether_it_screens(
     assert client.client.probe(deadline_seconds=0.3) is works
 
 
+@pytest.mark.alone
 def test_a_probe_has_one_deadline_for_both(peer: ScriptedReflexLayer, client: Caller) -> None:
     def late(connection: socket.socket) -> bool:
         threading.Event().wait(0.2)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.findings import INJECTION_TYPES, PII_TYPES, Answer, Kind, Match, Severity
@@ -370,18 +370,21 @@ ANSWERS = st.fixed_dictionaries(
 
 
 @given(JSON | st.dictionaries(st.sampled_from(list(answer())), JSON))
+@settings(deadline=None)
 def test_any_json_is_an_answer_or_no_verdict(data: Any) -> None:
     with contextlib.suppress(CallFailed):
         assert isinstance(parse(data), Answer)
 
 
 @given(st.binary())
+@settings(deadline=None)
 def test_any_bytes_are_no_verdict(body: bytes) -> None:
     with pytest.raises(CallFailed):
         parse_answer(body, "a text")
 
 
 @given(ANSWERS)
+@settings(deadline=None)
 def test_any_matches_are_findings_with_values_in_their_ranges(data: dict[str, Any]) -> None:
     findings = parse(data).matches
 

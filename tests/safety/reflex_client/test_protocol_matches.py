@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.findings import Answer, Kind, Match, Severity
@@ -31,6 +31,7 @@ def is_certain(text: str, **fields: Any) -> bool:
 
 
 @given(TEXT, st.data())
+@settings(deadline=None)
 def test_a_match_is_certain_where_its_text_stands(text: str, data: Any) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
@@ -42,6 +43,7 @@ def test_a_match_is_certain_where_its_text_stands(text: str, data: Any) -> None:
 
 
 @given(TEXT, st.integers(-1, 50), st.integers(-1, 50), TEXT)
+@settings(deadline=None)
 def test_a_match_is_certain_nowhere_else(text: str, start: int, end: int, quoted: str) -> None:
     stands = start >= 0 <= end and text.encode()[start:end] == quoted.encode()
 

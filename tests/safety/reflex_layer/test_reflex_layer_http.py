@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.environment import ROOT
+from tests.ports import free_port
 from tests.safety.reflex_layer.server import COMMAND, TIMEOUT_SECONDS, post, samples, serving
 
 LARGEST_TEXT_BYTES = 100_000
@@ -340,8 +341,7 @@ def test_impossible_address_is_one_plain_line(arguments: list[str], reason: str)
 
 
 def test_port_of_the_command_line_is_served() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [*COMMAND, "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:

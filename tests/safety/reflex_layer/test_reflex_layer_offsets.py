@@ -38,6 +38,7 @@ def test_every_byte_slice_is_its_matched_text(text: str) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_folding_keeps_the_origin_of_each_character(text: str) -> None:
     folded = fold(text)
     pieces = [fold(character).cased for character in text]

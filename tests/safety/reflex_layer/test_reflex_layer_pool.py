@@ -107,6 +107,7 @@ def test_probes_do_not_wait_for_long_texts_that_stand_still(server: Server, path
     assert response.status_code == 200
 
 
+@pytest.mark.alone
 def test_short_texts_are_fast_while_hostile_ones_come_without_pause(server: Server) -> None:
     with hostile_connections(server) as long_seconds:
         connection = http.client.HTTPConnection(*address(server), timeout=TIMEOUT_SECONDS)

@@ -84,6 +84,7 @@ def test_a_pattern_that_cannot_be_read_stops_the_start(source: str) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_the_shadow_has_the_byte_of_each_character(text: str) -> None:
     folded = fold(text).cased
 

@@ -142,6 +142,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY)
+@pytest.mark.alone
 def test_any_megabyte_takes_little_cpu_time(body: bytes) -> None:
     def seconds() -> float:
         started = time.thread_time()
