@@ -8,7 +8,14 @@ DRIVEN_BY_WRK = ("throughput", "scale", "memory")
 # Measured unless others are asked for.
 USUAL = (*DRIVEN_BY_WRK, "screening")
 PARTS = (*USUAL, "console")
-QUICK = {"connections": [1, 8], "rounds": 1, "seconds": 1, "rows": 20_000, "minutes": 0.2}
+QUICK = {
+    "connections": [1, 8],
+    "rounds": 1,
+    "seconds": 1,
+    "rows": 20_000,
+    "minutes": 0.2,
+    "sizes": [1_000, 10_000],
+}
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,7 @@ class Options:
     seconds: int
     rows: int
     minutes: float
+    sizes: list[int]
     workers: int
     threads: int
     write: bool
@@ -57,6 +65,14 @@ def parse(arguments: list[str]) -> Options:
     add("--rows", "tasks in the full table", 1_000_000)
     parser.add_argument(
         "--minutes", type=float, default=10, metavar="N", help="how long memory is watched"
+    )
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        type=positive,
+        default=[1_000, 10_000, 100_000],
+        metavar="N",
+        help="bytes of the texts that are screened, one row of the table each",
     )
     # The service's own defaults are in its environment by now.
     add("--workers", "processes of the service", int(os.environ["ORCHESTRATOR_WORKERS"]))

@@ -11,7 +11,6 @@ from tests.load.progress import tell
 from tests.load.tables import machine, table
 from tests.safety.reflex_layer.texts import FOUND, PROSE, costly, filled, shuffled
 
-SIZES = (1_000, 10_000, 100_000)
 TIMES_EACH = 5
 TAKEN_AGAIN = 10
 
@@ -23,7 +22,7 @@ def measure(_parts: Parts, options: Options) -> str:
     rows = []
     times = TIMES_EACH * options.rounds
     hostile_texts = sum(1 for _ in costly(1_000))
-    for size in SIZES:
+    for size in options.sizes:
         tell(f"Screening of {size:,} bytes")
         prose = median_ms(filled(PROSE, size), times)
         found = median_ms(shuffled([f"{text} " for text in FOUND], size), times)

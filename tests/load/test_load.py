@@ -120,12 +120,12 @@ def test_the_console_is_measured_page_by_page_and_nothing_is_left(
 
 
 def test_the_screening_of_texts_is_measured_by_size(start: Start, folder: Path) -> None:
-    process = start(*"--only screening --rounds 1".split())
+    process = start(*"--quick --only screening".split())
     output, told = process.communicate(timeout=120)
     assert process.returncode == 0, told
     lines = [line.strip("| ").split(" | ") for line in output.splitlines() if " | " in line]
     assert lines[0][:4] == ["bytes", "prose ms", "every pattern ms", "costliest ms"]
-    assert [line[0] for line in lines[2:]] == ["1,000", "10,000", "100,000"]
+    assert [line[0] for line in lines[2:]] == ["1,000", "10,000"]
     for line in lines[2:]:
         prose, found, costliest = map(float, line[1:4])
         # One round says little about two texts that cost about the same.
