@@ -52,15 +52,19 @@ def migrated(server: Postgresql) -> Iterator[Postgresql]:
     server.start()
 
 
-@pytest.fixture
-def faulty(migrated: Postgresql, start_service: StartService, bundled_reflex_layer: str) -> Service:
-    """A service on the database that the test maltreats."""
-    return start_service(
-        DATABASE_URL=as_service(migrated.url),
+@pytest.fixture(scope="module")
+def faulty(
+    tmp_path_factory: pytest.TempPathFactory, server: Postgresql, bundled_reflex_layer: str
+) -> Iterator[Service]:
+    """A service on the database that the tests maltreat; it recovers after each of them."""
+    with Service(
+        tmp_path_factory.mktemp("service"),
+        DATABASE_URL=as_service(server.url),
         REFLEX_URL=bundled_reflex_layer,
         DATABASE_TIMEOUT_SECONDS=TIMEOUT_SECONDS,
         WORKERS=1,
-    )
+    ) as service:
+        yield service
 
 
 def assert_unavailable(response: requests.Response) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from socket import socket
 
 import pytest
@@ -23,10 +24,21 @@ def trickle(connection: socket) -> bool:
     return False
 
 
-@pytest.fixture
-def reflex_layer_behind(start_service: StartService) -> "tuple[Service, ScriptedReflexLayer]":
-    with ScriptedReflexLayer() as scripted:
-        yield start_service(REFLEX_URL=scripted.url, WORKERS=1), scripted
+@pytest.fixture(scope="module")
+def reflex_layer_behind(
+    tmp_path_factory: pytest.TempPathFactory, service_database_url: str
+) -> "Iterator[tuple[Service, ScriptedReflexLayer]]":
+    """A Reflex Layer that each test leaves ready, and the service in front of it."""
+    with (
+        ScriptedReflexLayer() as scripted,
+        Service(
+            tmp_path_factory.mktemp("service"),
+            DATABASE_URL=service_database_url,
+            REFLEX_URL=scripted.url,
+            WORKERS=1,
+        ) as service,
+    ):
+        yield service, scripted
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,7 @@ def test_readiness_asks_the_reflex_layers_own_readiness(
     reflex_layer_behind: "tuple[Service, ScriptedReflexLayer]",
 ) -> None:
     service, reflex_layer = reflex_layer_behind
+    reflex_layer.requests.clear()
     service.get("/ready")
     service.get("/ready")
     assert [path for _, path, _, _ in reflex_layer.requests] == ["/ready", "/ready"]

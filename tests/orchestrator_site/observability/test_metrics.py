@@ -145,16 +145,16 @@ def test_counts_survive_a_worker_killed_under_load(
     assert answered <= scrapes.pop() <= count() - before
 
 
-def test_random_paths_ids_and_methods_add_no_series(fresh: Service) -> None:
-    fresh.request("BREW", "/submit")
-    before = set(fresh.metrics())
+def test_random_paths_ids_and_methods_add_no_series(service: Service) -> None:
+    service.request("BREW", "/submit")
+    before = set(service.metrics())
     for _ in range(50):
-        fresh.get(f"/{uuid.uuid4()}")
-        fresh.get(f"/tasks/{uuid.uuid4()}")
-        fresh.get(f"/tasks/{uuid.uuid4().hex[:9]}")
+        service.get(f"/{uuid.uuid4()}")
+        service.get(f"/tasks/{uuid.uuid4()}")
+        service.get(f"/tasks/{uuid.uuid4().hex[:9]}")
         method = "".join(chr(ord("A") + int(digit)) for digit in str(uuid.uuid4().int)[:12])
-        fresh.request(method, "/submit")
-    added = set(fresh.metrics()) - before
+        service.request(method, "/submit")
+    added = set(service.metrics()) - before
     # Workers that were still starting show their circuit by now.
     assert {name for name in added if "circuit_state" not in name} == set()
 

@@ -146,8 +146,7 @@ def test_unsupported_header_is_refused(
         ("/health", "application/json; charset*=no-such''%41"),
     ],
 )
-def test_unusual_charset_gets_no_500(path: str, content_type: str, start_service: Any) -> None:
-    service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
+def test_unusual_charset_gets_no_500(path: str, content_type: str, service: Service) -> None:
     assert service.get(path, headers={"Content-Type": content_type}).status_code < 500
 
 
