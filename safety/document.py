@@ -1,8 +1,8 @@
-"""All texts of a submission as the one text that is screened, and the way back.
+"""Join all texts of a submission into one text for screening, and map findings back to fields.
 
-Each piece stands on a line of its own. A value of an object stands on one line with its key,
-so that a detector sees `password: hunter2` whole. Byte offsets into the text lead back to the
-field and the characters that they mean.
+Each piece has its own line. The value of an object shares a line with its key, so that a
+detector sees `password: hunter2` whole. Byte offsets into the joined text are mapped back to
+the fields and their characters.
 """
 
 import re
@@ -15,25 +15,26 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final
 
-# A key that looks like an ordinary name may stand in a receipt; any other may be a secret
-# itself, and is a text of the client in any case.
+# Receipts show a key only if it looks like an ordinary name: any other key is free text of the
+# client, and may itself be a secret.
 _PLAIN_NAME = re.compile(r"[A-Za-z]+(_[A-Za-z]+)*")
 _LONGEST_NAME = 32
 HIDDEN_NAME = "*"
-# The Reflex Layer takes no more in one call.
+# The Reflex Layer accepts no more in one call.
 MAX_TEXT_BYTES: Final = 100_000
-# Of all findings together: thousands of them that each span thousands of pieces would fill
-# the memory.
+# For all findings together: thousands of findings that each span thousands of pieces would
+# exhaust the memory.
 MAX_PLACES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The way to a piece: the name of a field, then indexes of lists and keys of objects.
+    """The path to a piece: a field name, followed by list indexes and object keys.
 
     Attributes:
-        step: a name or key, or the index in a list.
-        key: for a key, the number of the piece that holds it; else None.
+        step: the last part of the path: a field name, a list index or an object key.
+        parent: the path without its last part; None for a field.
+        key: the number of the piece that holds the object key; None for other steps.
     """
 
     step: str | int
@@ -41,9 +42,9 @@ class Path:
     key: int | None = None
 
     def name(self, hidden: Collection[int] = ()) -> str:
-        """Return it as `context.user.note` or `constraints[1]`.
+        """Return the path in the form `context.user.note` or `constraints[1]`.
 
-        A key that is no plain name, or whose piece is among `hidden`, is shown as `*`.
+        A key is shown as `*` if it is not a plain name, or if its piece is in `hidden`.
         """
         if self.parent is None:
             return str(self.step)
@@ -59,10 +60,10 @@ class Piece:
     """A text of the submission.
 
     Attributes:
-        is_key: whether it is the last name of its path itself.
+        is_key: whether the text is an object key, the last step of its own path.
         is_number: whether the client sent it as a number.
-        is_fixed: whether it belongs to a field that takes no other value.
-        separator: what follows it in the screened text.
+        is_fixed: whether it belongs to a field whose value cannot be replaced.
+        separator: the characters after it in the screened text.
     """
 
     path: Path
@@ -74,13 +75,13 @@ class Piece:
 
     @property
     def is_replaceable(self) -> bool:
-        """Whether a label may stand in its place."""
+        """Whether a label may replace parts of the text."""
         return not (self.is_key or self.is_fixed)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a finding lies: characters `start` to `end`, exclusive, of one piece."""
+    """The part of one piece that a finding covers: characters `start` to `end`, exclusive."""
 
     piece: int
     start: int
@@ -88,16 +89,15 @@ class Place:
 
 
 class TextTooLong(ValueError):
-    """The texts do not fit into one call."""
+    """The texts are too long for one call."""
 
 
 class Document:
     """The fields of a submission, joined for one call.
 
     Args:
-        fields: JSON values by the name of their field; how deep they may be is the
-            caller's to bound.
-        fixed: the same, of fields in which nothing can be replaced.
+        fields: JSON values by field name. The caller limits their depth.
+        fixed: JSON values by field name, for fields in which nothing can be replaced.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class Document:
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
-        """All texts of the fields, in order, those of the fixed fields last.
+        """All texts in order, with those of the fixed fields last.
 
         Raises:
-            TextTooLong: they come to more than `MAX_TEXT_BYTES` bytes. Each piece takes at
-                least one, so that no input makes more pieces than that.
+            TextTooLong: the texts take more than `MAX_TEXT_BYTES` bytes. Each piece takes at
+                least one byte, so this also limits the number of pieces.
         """
         pieces = _Pieces()
         for name, value in self.fields.items():
@@ -122,7 +122,7 @@ class Document:
         return tuple(pieces)
 
     def with_texts(self, texts: Mapping[int, str]) -> "Document":
-        """Return it with other texts in some pieces, by their numbers."""
+        """Return a copy in which `texts` replaces the pieces with these numbers."""
         numbers = iter(range(len(self.pieces)))
         fields = {name: _rebuild(value, numbers, texts) for name, value in self.fields.items()}
         return Document(fields, fixed=self._fixed)
@@ -139,11 +139,11 @@ class Document:
     def places(
         self, start: int | None, end: int | None, *, most: int = MAX_PLACES
     ) -> tuple[Place, ...]:
-        """Return the places that bytes `start` to `end` of the text mean, one for each piece.
+        """Return the places that bytes `start` to `end` of the text cover, one for each piece.
 
-        Nothing if they mean none: outside of the text, reversed, between two pieces, or over
-        more than `most` of them. An offset in the middle of a character takes that whole
-        character in.
+        Return nothing if the offsets are missing, reversed or outside the text, if they cover
+        only a separator, or if they touch more than `most` pieces. An offset in the middle of
+        a character includes the whole character.
         """
         if start is None or end is None or not 0 <= start < end <= self.size_bytes:
             return ()
@@ -156,26 +156,26 @@ class Document:
         return tuple(place for place in places if place.start < place.end)
 
     def _clipped(self, number: int, first: int, last: int) -> Place:
-        """Return what characters `first` to `last` of the text are in one piece."""
+        """Return the part of one piece within characters `first` to `last` of the text."""
         start, length = self._starts[number], len(self.pieces[number].text)
         return Place(number, max(first - start, 0), min(last - start, length))
 
     @cached_property
     def _starts(self) -> list[int]:
-        """Where each piece begins in the text, in characters."""
+        """The character offset of each piece in the text."""
         sizes = [len(piece.text) + len(piece.separator) for piece in self.pieces]
         return list(accumulate(sizes[:-1], initial=0))
 
     @cached_property
     def _byte_offsets(self) -> Sequence[int]:
-        """Where each character of the text begins, and at last where the text ends."""
+        """The byte offset of each character of the text, and of the end of the text."""
         if self.text.isascii():
             return range(len(self.text) + 1)
         return list(accumulate([len(character.encode()) for character in self.text], initial=0))
 
 
 class _Pieces(list[Piece]):
-    """A list that does not grow beyond what one call can hold."""
+    """A list of pieces that does not grow beyond the limit of one call."""
 
     _size_bytes = 0
 
@@ -187,14 +187,14 @@ class _Pieces(list[Piece]):
 
 
 def _collect(pieces: _Pieces, path: Path, value: Any, *, is_fixed: bool = False) -> None:
-    """Append the keys, strings and numbers of `value`; booleans and null hold no text."""
+    """Append the keys, strings and numbers of `value`; skip booleans and null."""
     match value:
         case str():
             pieces.append(Piece(path, value, is_fixed=is_fixed))
         case bool() | None:
             pass
         case int() | float() | Decimal():
-            pieces.append(Piece(path, _stored(value), is_number=True, is_fixed=is_fixed))
+            pieces.append(Piece(path, _stored_digits(value), is_number=True, is_fixed=is_fixed))
         case list():
             for index, item in enumerate(value):
                 _collect(pieces, Path(index, path), item, is_fixed=is_fixed)
@@ -206,7 +206,7 @@ def _collect(pieces: _Pieces, path: Path, value: Any, *, is_fixed: bool = False)
 
 
 def _rebuild(value: Any, numbers: Iterator[int], texts: Mapping[int, str]) -> Any:
-    """Return `value` with the texts of its pieces replaced, walking as `_collect` does."""
+    """Return `value` with replaced texts, visiting its parts in the same order as `_collect`."""
     match value:
         case bool() | None:
             return value
@@ -220,9 +220,9 @@ def _rebuild(value: Any, numbers: Iterator[int], texts: Mapping[int, str]) -> An
                 next(numbers)
                 rebuilt[key] = _rebuild(item, numbers, texts)
             return rebuilt
-    raise TypeError(f"no JSON value: {type(value).__name__}")
+    raise TypeError(f"not a JSON value: {type(value).__name__}")
 
 
-def _stored(number: float | Decimal) -> str:
-    """Return the digits that PostgreSQL stores: of the shortest decimal, without an exponent."""
+def _stored_digits(number: float | Decimal) -> str:
+    """Return the digits that PostgreSQL stores: the shortest decimal, without an exponent."""
     return str(number) if isinstance(number, int) else f"{Decimal(str(number)):f}"

@@ -1,8 +1,8 @@
-"""Why there is no verdict.
+"""Reasons for a missing verdict.
 
 NoVerdict              the submission can be neither accepted nor refused
-├── NotAsked           the circuit is open: the Reflex Layer was not asked
-└── TooManyFindings    the Reflex Layer found more than we read: the gate refuses the text
+├── NotAsked           the circuit is open, so the Reflex Layer was not called
+└── TooManyFindings    the answer exceeds our limits, so the gate refuses the text
 """
 
 from typing import Final
@@ -14,9 +14,9 @@ class NoVerdict(Exception):
     """There is no verdict on a text.
 
     Attributes:
-        reason: a few constant words, never text of the Reflex Layer or of a client.
-        retry_after_seconds: when another try makes sense, from 1 to an hour.
-        duration_seconds: how long it took to learn that; set by the gate.
+        reason: a short constant phrase, never text from the Reflex Layer or a client.
+        retry_after_seconds: how long to wait before a retry, from 1 second to an hour.
+        duration_seconds: how long the failed screening took; set by the gate.
     """
 
     duration_seconds = 0.0
@@ -30,8 +30,8 @@ class NoVerdict(Exception):
 
 
 class NotAsked(NoVerdict):
-    """The circuit is open: the Reflex Layer was not asked."""
+    """The circuit is open, so the Reflex Layer was not called."""
 
 
 class TooManyFindings(NoVerdict):
-    """The answer names more findings than we read."""
+    """The answer has more findings than we read."""

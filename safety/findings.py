@@ -1,4 +1,4 @@
-"""What a screening can find, without ever holding the text it was found in."""
+"""The findings of a screening. They never hold any of the screened text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Kind(StrEnum):
 
 
 class Severity(IntEnum):
-    """How bad an injection is; ordered, so that a policy can say "from high up"."""
+    """The severity of an injection; ordered, so that a policy can set a minimum."""
 
     LOW = 1
     MEDIUM = 2
@@ -33,22 +33,22 @@ INJECTION_TYPES = frozenset(
     DelimiterInjection NestedPrompt EncodedInstruction CommandInjection TemplateInjection
     DataExfiltration MemoryStateAccess""".split()
 )
-# Stands for every type the protocol does not list. The name a peer gives to one is
-# its own text and goes nowhere.
+# Replaces every type that the protocol does not list. The peer's own name for such a type may
+# contain any text, so it is dropped.
 CUSTOM_TYPE = "Custom"
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One thing the Reflex Layer found, as it says it.
+    """One finding as the Reflex Layer reports it.
 
     Attributes:
-        type: a name of the protocol's list, or `Custom`.
+        type: a name from the protocol's list, or `Custom`.
         severity: None for PII.
-        confidence: 0 to 1, None where the peer gave none.
-        start, end: byte offsets into the UTF-8 of the screened text, end exclusive, as the
-            peer sent them; None where it sent none that can be right.
-        is_certain: whether the text that the peer says it matched stands there.
+        confidence: 0 to 1; None if the peer sent no number.
+        start, end: the peer's byte offsets into the UTF-8 of the screened text, end exclusive;
+            None if they are missing or outside any possible text.
+        is_certain: whether the text that the peer quotes is really at these offsets.
     """
 
     kind: Kind
@@ -62,11 +62,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the Reflex Layer said about one text.
+    """The Reflex Layer's answer to one text.
 
     Attributes:
-        blocked: its own opinion; PII alone never makes it true.
-        reflex_request_id: the id under which its logs know this call; empty if it gave none.
+        blocked: whether the Reflex Layer itself blocks the text; PII alone never causes it.
+        reflex_request_id: the id of this call in the Reflex Layer's logs; empty if it sent none.
     """
 
     blocked: bool
@@ -76,11 +76,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A match in the submission itself.
+    """A match, located in the pieces of the submission.
 
     Attributes:
-        places: one for each field that it lies in; empty where the peer's offsets mean none.
-        is_replaceable: whether it lies, with certainty, in texts that may be replaced.
+        places: one for each piece that it covers; empty if the peer's offsets are unusable.
+        is_replaceable: whether its places are certain and all of them may be replaced.
     """
 
     kind: Kind
@@ -91,7 +91,7 @@ class Finding:
     is_replaceable: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what it is as JSON values, without where."""
+        """Return the finding as JSON values, without its places."""
         return {
             "kind": self.kind.value,
             "type": self.type,
@@ -101,9 +101,9 @@ class Finding:
 
 
 def locate(matches: Iterable[Match], document: Document) -> tuple[Finding, ...]:
-    """Return what was found with the fields it lies in; it keeps no text.
+    """Return the matches as findings with their places in the document.
 
-    What lies in more of them than `MAX_PLACES` leaves over lies nowhere.
+    A finding gets no places if it would take the total over `MAX_PLACES`.
     """
     found, most = [], MAX_PLACES
     for match in matches:

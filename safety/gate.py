@@ -1,4 +1,4 @@
-"""The gate: screening plus policy, as the rest of the service sees it."""
+"""The gate: screening plus policy, behind one interface for the rest of the service."""
 
 import functools
 import time
@@ -19,11 +19,11 @@ from safety.screening import Screening, screen
 
 
 class Gate(Protocol):
-    """What stands between a submission and the database."""
+    """Screens a submission before it is stored."""
 
     @property
     def policy_version(self) -> str:
-        """The version of the policy in force; empty if there is none."""
+        """The version of the current policy; empty if there is no policy."""
 
     def screen(self, document: Document, *, request_id: str) -> Screening:
         """Return the screening of `document`.
@@ -33,17 +33,17 @@ class Gate(Protocol):
         """
 
     def blocks(self, finding: Finding) -> bool:
-        """Return whether the policy in force refuses every text with such a finding."""
+        """Return whether the current policy refuses every text with such a finding."""
 
     def is_ready(self, *, deadline_seconds: float) -> bool | None:
-        """Return whether a screening would get an answer; None if none is asked for."""
+        """Return whether a screening would get an answer; None if screening is switched off."""
 
 
 class ReflexGate:
-    """Asks the Reflex Layer and applies the policy.
+    """Calls the Reflex Layer and applies the policy.
 
     Args:
-        deadline_seconds: for a whole screening, with all its calls and their retries.
+        deadline_seconds: for a whole screening, including all its calls and retries.
     """
 
     def __init__(self, *, client: GuardedClient, policy: Policy, deadline_seconds: float) -> None:
@@ -82,7 +82,7 @@ class ReflexGate:
 
 
 class SwitchedOffGate:
-    """Lets everything pass, visibly unscreened."""
+    """Accepts everything and marks it as unscreened."""
 
     policy_version = ""
 
@@ -99,7 +99,7 @@ class SwitchedOffGate:
 
 @functools.cache
 def gate() -> Gate:
-    """Return the gate of this process, made from the settings at its first use."""
+    """Return the gate of this process, built from the settings on first use."""
     if not settings.ENABLE_REFLEX_INTEGRATION:
         return SwitchedOffGate()
     return ReflexGate(

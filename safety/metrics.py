@@ -1,4 +1,4 @@
-"""What the gate counts."""
+"""The metrics of the gate."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -11,30 +11,30 @@ REFLEX_CALLS = Counter(
 )
 SCREENING_SECONDS = Histogram(
     "octollm_orchestrator_screening_duration_seconds",
-    "Time of a screening, from the call to the answer or its absence",
+    "Duration of a screening, with or without an answer",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 CIRCUIT_STATE = Gauge(
     "octollm_orchestrator_circuit_state",
-    "1 for the state that the circuit of this process is in, else 0",
+    "1 for the current state of this process's circuit, else 0",
     ["state"],
-    # Each process has a circuit of its own; a dead one's state is nobody's.
+    # Each process has its own circuit; the state of a dead process must disappear.
     multiprocess_mode="liveall",
 )
 PROBES = Counter(
     "octollm_orchestrator_reflex_probes_total",
-    "Probes of the Reflex Layer by the circuits, by whether it worked",
+    "Probes of the Reflex Layer, by result",
     ["result"],
 )
 LAST_SEEN = Gauge(
     "octollm_orchestrator_reflex_last_seen_timestamp_seconds",
-    "When this process last had this result of a call to the Reflex Layer, as Unix time",
+    "Unix time of this process's last call to the Reflex Layer with this result",
     ["result"],
     multiprocess_mode="liveall",
 )
 FINDINGS = Counter(
     "octollm_orchestrator_findings_total",
-    "What the Reflex Layer found, by kind and type",
+    "Findings of the Reflex Layer, by kind and type",
     ["kind", "type"],
 )
 UNSCREENED = Counter(

@@ -9,7 +9,7 @@ class Origin:
     """Where a request comes from.
 
     Attributes:
-        request_id: the id under which our logs know it.
+        request_id: the id of the request in our logs.
         client_address: the client's, as our outermost proxy saw it.
     """
 
@@ -18,6 +18,6 @@ class Origin:
 
 
 def origin_of(request: Any) -> Origin:
-    """Return the origin that a middleware has set on a request of Django or of DRF."""
+    """Return the origin that the middleware set on a Django or DRF request."""
     origin: Origin = request.origin
     return origin

@@ -1,4 +1,4 @@
-"""Our rules that turn what was found into a verdict."""
+"""The rules that turn findings into a verdict."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ class Verdict(StrEnum):
     SAFE = "safe"
     FLAGGED = "flagged"
     BLOCKED = "blocked"
-    # Nobody was asked: the integration is switched off.
+    # The integration is switched off, so the Reflex Layer was not called.
     UNSCREENED = "unscreened"
 
 
@@ -25,12 +25,12 @@ class PiiAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and what it rests on.
+    """A verdict with its reasons and consequences.
 
     Attributes:
-        blocked_for: the kinds of finding that block; empty where nothing does, or where the
-            Reflex Layer blocks and names no finding.
-        to_redact: what has to be replaced before the task may be stored.
+        blocked_for: the kinds of finding that block; empty if nothing blocks, or if the Reflex
+            Layer blocks without naming a finding.
+        to_redact: the findings to replace before the task may be stored.
     """
 
     verdict: Verdict
@@ -40,15 +40,15 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Policy:
-    """What findings do.
+    """The action for each kind of finding.
 
     Attributes:
-        pii: what personal data does: block, be replaced, or pass.
-        pii_by_type: the same for single types, by their names in the protocol.
-        injection_blocks_from: the severity from which an injection blocks.
-        injection_flags_from: the severity from which one that does not block is shown to
-            staff.
-        ignored_types: types of either kind that count for nothing.
+        pii: the action for personal data.
+        pii_by_type: the actions for single types of PII, by their names in the protocol.
+        injection_blocks_from: the lowest severity at which an injection blocks.
+        injection_flags_from: the lowest severity at which an injection that does not block is
+            flagged for staff.
+        ignored_types: the types of either kind that are ignored.
     """
 
     pii: PiiAction = PiiAction.BLOCK
@@ -65,7 +65,7 @@ class Policy:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def judge(self, findings: tuple[Finding, ...], *, reflex_layer_blocks: bool) -> Judgement:
-        """Return the verdict; a Reflex Layer that blocks is believed."""
+        """Return the judgement. If the Reflex Layer itself blocks, the verdict is `BLOCKED`."""
         counted = [f for f in findings if f.type not in self.ignored_types]
         blocking = frozenset(f.kind for f in counted if self.blocks(f))
         if reflex_layer_blocks:
@@ -78,7 +78,7 @@ class Policy:
         )
 
     def blocks(self, finding: Finding) -> bool:
-        """Return whether `finding` by itself blocks a text."""
+        """Return whether `finding` alone blocks a text."""
         if finding.type in self.ignored_types:
             return False
         if finding.severity is not None:
@@ -87,7 +87,7 @@ class Policy:
             case PiiAction.BLOCK:
                 return True
             case PiiAction.REDACT:
-                # What cannot be replaced with certainty is not let through.
+                # A finding that cannot be replaced with certainty must not pass.
                 return not finding.is_replaceable
         return False
 

@@ -1,7 +1,7 @@
-"""The redaction of a document: labels in place of findings, and the way back to the original.
+"""Replace findings in a document by labels, and map places back to the original.
 
-All positions are those of the original, however often the document is redacted anew: what is
-found in a redacted text leads back to the characters that the client sent.
+Cuts always refer to the original document, even after several rounds of redaction. A finding
+in a redacted text is mapped back to the characters that the client sent.
 """
 
 import re
@@ -17,9 +17,9 @@ from typing import Final
 from safety.document import Document, Place
 
 MAX_WIDENING_CHARACTERS: Final = 100
-# Letters of scripts that put no blanks between words: a finding beside them is no part of theirs.
-# Thai to Tibetan, Myanmar, Khmer, Tai, Balinese, Han with its punctuation and Kana, Yi, Javanese,
-# and the wide and narrow forms.
+# Letters of scripts without blanks between words. A finding beside such letters is not part of
+# a longer word. These are Thai to Tibetan, Myanmar, Khmer, Tai, Balinese, Han with its
+# punctuation and Kana, Yi, Javanese, and the wide and narrow forms.
 _WITHOUT_BLANKS: Final = (
     "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f"
     "\u2e80-\u312f\u3190-\u4dbf\u4e00-\ua4cf\ua980-\ua9df\uaa60-\uaadf\uf900-\ufaff"
@@ -34,7 +34,7 @@ _REST_OF_TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Characters `start` to `end`, exclusive, of a piece, and the label in their place."""
+    """Characters `start` to `end`, exclusive, of a piece, and the label that replaces them."""
 
     start: int
     end: int
@@ -46,7 +46,7 @@ class Redaction:
 
     Args:
         original: the document as the client sent it.
-        cuts: by the number of their piece, in order and apart from each other.
+        cuts: the cuts of each piece by its number, in order and without overlap.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Redaction:
         self._cuts = cuts
 
     def extended(self, replacements: Iterable[tuple[Place, str]]) -> "Redaction":
-        """Return it with more places of the original replaced, each by its label.
+        """Return a redaction that also replaces these places of the original by their labels.
 
-        Places that overlap become one, under the label of the first. A number becomes the
-        label whole. Places in keys are the caller's to refuse.
+        Overlapping places become one, with the label of the first. A number is replaced as a
+        whole. The caller must not pass places in keys.
         """
         added: dict[int, list[Cut]] = defaultdict(list)
         for place, label in replacements:
@@ -75,7 +75,7 @@ class Redaction:
 
     @cached_property
     def document(self) -> Document:
-        """The document with the labels in it."""
+        """The redacted document."""
         if not self._cuts:
             return self._original
         pieces = self._original.pieces
@@ -84,10 +84,10 @@ class Redaction:
         )
 
     def original_place(self, place: Place) -> Place | None:
-        """Return which characters of the original a place of the redacted document means.
+        """Map a place in the redacted document to its place in the original.
 
-        One that begins or ends inside a label means all that the label replaces; one that
-        lies inside a label means nothing.
+        A place that begins or ends inside a label includes everything that the label replaces.
+        Return None for a place inside a single label.
         """
         cuts = self._cuts.get(place.piece)
         if not cuts:
@@ -101,7 +101,7 @@ class Redaction:
         return Place(place.piece, start, end)
 
     def _label_at(self, piece: int, position: int) -> int | None:
-        """Return the number of the cut whose label has this position of the redacted text."""
+        """Return the number of the cut whose label covers this position of the redacted text."""
         starts = self._label_starts[piece]
         number = bisect_right(starts, position) - 1
         if number < 0 or position >= starts[number] + len(self._cuts[piece][number].label):
@@ -109,7 +109,7 @@ class Redaction:
         return number
 
     def _back(self, piece: int, position: int) -> int:
-        """Return the original position of a character that is in no label."""
+        """Return the original position of a character outside all labels."""
         starts = self._label_starts[piece]
         number = bisect_right(starts, position) - 1
         if number < 0:
@@ -119,12 +119,12 @@ class Redaction:
 
     @cached_property
     def _label_starts(self) -> dict[int, list[int]]:
-        """Where each label begins in the redacted text of its piece."""
+        """The position of each label in the redacted text of its piece."""
         return {number: _label_starts(cuts) for number, cuts in self._cuts.items()}
 
 
 def widened(place: Place, document: Document) -> Place:
-    """Return `place` with the rest of the token it lies in, so that no part of it stays.
+    """Extend `place` to the whole token around it, so that no part of the token remains.
 
     A token ends at a blank, and at letters of scripts that are written without blanks.
     """

@@ -1,4 +1,4 @@
-"""A screening: the findings of the Reflex Layer in one submission, and the policy's verdict."""
+"""Screen one submission: get the findings of the Reflex Layer and apply the policy."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +11,8 @@ from safety.metrics import FINDINGS, LAST_SEEN, REFLEX_CALLS
 from safety.policy import Policy, Verdict
 from safety.redaction import Redaction, widened
 
-# A label can make its neighbour look like another finding, but not again and again.
+# A label can make the text beside it look like another finding. If each redaction leads to new
+# findings, the submission is refused in the end.
 MAX_REDACTIONS: Final = 3
 
 
@@ -21,13 +22,14 @@ class Screening:
 
     Attributes:
         document: as the client sent it.
-        blocked_for: the kinds of finding that block; empty where nothing does, or where
-            the Reflex Layer blocks and names no finding.
-        reason: why it is blocked, in a few constant words, where no finding says so.
+        blocked_for: the kinds of finding that block; empty if nothing blocks, or if the Reflex
+            Layer blocks without naming a finding.
+        reason: a short constant phrase that says why the document is blocked, if no finding
+            explains it; else empty.
         findings: with their places in the document.
-        redaction: what has to be replaced before anything is stored; None for nothing.
-        redacted_types: the types of what is replaced, each once, in alphabetical order.
-        reflex_request_id: the id under which the Reflex Layer knows the last call.
+        redaction: the redacted form to store; None if nothing is replaced.
+        redacted_types: the types of the replaced findings, each once, in alphabetical order.
+        reflex_request_id: the id of the last call in the Reflex Layer's logs.
     """
 
     document: Document
@@ -42,16 +44,16 @@ class Screening:
 
 
 def screen(document: Document, *, ask: Callable[[str], Answer], policy: Policy) -> Screening:
-    """Return the screening of `document`, its duration left out.
+    """Return the screening of `document`, without its duration.
 
-    A text in which something is replaced is screened again, until nothing is left to replace:
-    a secret may stand beside another that hides it.
+    A redacted text is screened again until nothing is left to replace, because one secret may
+    hide another beside it.
 
     Args:
-        ask: has a text screened.
+        ask: sends a text to the Reflex Layer and returns its answer.
 
     Raises:
-        NoVerdict: `ask` gets no answer.
+        NoVerdict: `ask` got no answer.
     """
     redaction, redacted_types = Redaction(document), set[str]()
     findings: list[Finding] = []
@@ -60,12 +62,12 @@ def screen(document: Document, *, ask: Callable[[str], Answer], policy: Policy) 
         try:
             answer = ask(redaction.document.text)
         except TextTooLong:
-            return _refused(document, findings, "labels make the text too long", Kind.PII)
+            return _refused(document, findings, "text too long after redaction", Kind.PII)
         except TooManyFindings as error:
             _count(Verdict.BLOCKED)
             return _refused(document, findings, error.reason)
         found = tuple(_traced(locate(answer.matches, redaction.document), redaction))
-        # A finding that is not replaced is found again each time.
+        # A finding that is not replaced is found again in each round.
         known = set(findings)
         findings += [finding for finding in found if finding not in known]
         judgement = policy.judge(found, reflex_layer_blocks=answer.blocked)
@@ -89,13 +91,13 @@ def screen(document: Document, *, ask: Callable[[str], Answer], policy: Policy) 
             for place in finding.places
         )
         redacted_types |= {finding.type for finding in judgement.to_redact}
-    return _refused(document, findings, "redaction leaves findings", Kind.PII)
+    return _refused(document, findings, "findings remain after redaction", Kind.PII)
 
 
 def _traced(findings: Iterable[Finding], redaction: Redaction) -> Iterator[Finding]:
-    """Yield what was found in the redacted document with its places in the original.
+    """Yield the findings in the redacted document, with their places in the original.
 
-    A finding that lies inside our own labels does not count.
+    A finding that is certainly inside one of our own labels is dropped.
     """
     for finding in findings:
         traced = [redaction.original_place(place) for place in finding.places]
@@ -107,7 +109,7 @@ def _traced(findings: Iterable[Finding], redaction: Redaction) -> Iterator[Findi
 def _refused(
     document: Document, findings: Iterable[Finding], reason: str, *kinds: Kind
 ) -> Screening:
-    """Return the refusal of a document for a reason that no finding says."""
+    """Return the screening of a document that is blocked for a reason other than a finding."""
     return Screening(
         document,
         Verdict.BLOCKED,
@@ -122,7 +124,7 @@ def _label(finding: Finding) -> str:
 
 
 def _count(verdict: Verdict, found: Iterable[Finding] = ()) -> None:
-    """Count one call to the Reflex Layer by what the policy makes of its answer."""
+    """Count one call to the Reflex Layer by its verdict, and its findings by kind and type."""
     REFLEX_CALLS.labels(verdict).inc()
     LAST_SEEN.labels(verdict).set_to_current_time()
     for finding in found:

@@ -1,6 +1,6 @@
-"""What the tests' own servers show over TLS."""
+"""The TLS certificate of the tests' own servers."""
 
-# For the address 127.0.0.1 and no name, signed by itself, valid from 2020 to 9999.
+# Self-signed, for the address 127.0.0.1 without a host name, valid from 2020 to 9999.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgZXSD6YG3xYUE2kX0

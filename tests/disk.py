@@ -1,4 +1,4 @@
-"""A small disk of the tests' own, to be filled."""
+"""A small disk that tests can fill."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ BLOCK = bytes(65_536)
 
 
 class Disk:
-    """A small disk, and a balloon on it that takes all the room there is."""
+    """A small disk, and a file on it (the balloon) that can take up all free space."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Disk:
         self._balloon.unlink(missing_ok=True)
 
     def remount(self, option: str) -> None:
-        """Make it `ro`, which holds for root too, or `rw`."""
+        """Remount the disk as `ro`, which applies to root too, or as `rw`."""
         subprocess.run(["mount", "-o", f"remount,{option}", self.folder], check=True)
 
 
@@ -50,9 +50,9 @@ def _write(descriptor: int, block: bytes) -> None:
 
 @contextlib.contextmanager
 def mounted_disk(size: str) -> Iterator[Disk]:
-    """Mount a disk of `size`, in the words of `mount`; skip the test where that is not allowed."""
+    """Mount a disk of `size`, as `mount` takes it; skip the test if mounting is not allowed."""
     if os.geteuid() != 0:
-        pytest.skip("a small disk takes root to mount")
+        pytest.skip("mounting a small disk needs root")
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", folder],
@@ -61,7 +61,7 @@ def mounted_disk(size: str) -> Iterator[Disk]:
     )
     if mounted.returncode:
         folder.rmdir()
-        pytest.skip(f"this machine lets nobody mount a disk: {mounted.stderr.strip()}")
+        pytest.skip(f"this machine does not allow mounting a disk: {mounted.stderr.strip()}")
     yield Disk(folder)
     subprocess.run(["umount", "--lazy", folder], check=True)
     folder.rmdir()

@@ -1,4 +1,4 @@
-"""How many files this process may have open."""
+"""The limit on the open files of this process."""
 
 import contextlib
 import resource
@@ -9,7 +9,7 @@ FILES = 4096
 
 @contextlib.contextmanager
 def many_files() -> Iterator[None]:
-    """Let this process have the connections of many clients."""
+    """Allow this process the connections of many clients."""
     soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FILES)), hard))
     yield

@@ -1,4 +1,4 @@
-"""nginx in front of a service, with the file that we ship."""
+"""nginx in front of a service, with the configuration that we ship."""
 
 import os
 import shutil
@@ -17,18 +17,18 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/s
 SHIPPED = (ROOT / "docs" / "nginx.conf").read_text()
 STOP_SECONDS = 30
 ANSWER_SECONDS = 30
-# Where nginx keeps what it receives; by default in folders of the system.
+# Folders for nginx's temporary files, which by default are folders of the system.
 TEMPORARY = "".join(
     f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 )
 
 
 class Proxy:
-    """A running nginx; of the shipped file, only addresses and folders are others.
+    """A running nginx with the shipped configuration, except for addresses and folders.
 
     Args:
-        folder: for its files.
-        ports: of the services on this machine that it stands in front of.
+        folder: where nginx keeps its files.
+        ports: the local ports of the services behind it.
     """
 
     def __init__(self, folder: Path, *ports: int) -> None:
@@ -42,11 +42,11 @@ class Proxy:
         command = [str(NGINX), "-p", str(folder), "-c", "nginx.conf", "-e", str(self.log)]
         directives = f"daemon off; pid {folder}/nginx.pid;"
         if os.geteuid() == 0:
-            # Another user could not enter pytest's folders.
+            # Another user has no access to pytest's folders.
             directives += " user root;"
-        # nginx takes the socket over as from an earlier nginx; it listens before the process
-        # exists, and nothing here has to wait for a start. nginx relies on it not to block: else
-        # a worker that comes second to a connection waits for the next one, and for nothing else.
+        # nginx takes over the socket as if from an earlier nginx. The socket listens before nginx
+        # starts, so no test has to wait for the start. It must not block: otherwise, a worker that
+        # loses a connection to another worker hangs until the next connection.
         listener.setblocking(False)
         with listener:
             self.process = subprocess.Popen(
@@ -91,7 +91,7 @@ class Proxy:
         return self.request("GET", path, **options)
 
     def connect(self, source: str = "127.0.0.1") -> ssl.SSLSocket:
-        """Open a connection from the address `source` of this machine."""
+        """Open a TLS connection from the local address `source`."""
         peer = socket.create_connection(
             ("127.0.0.1", self.port), timeout=ANSWER_SECONDS, source_address=(source, 0)
         )

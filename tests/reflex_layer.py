@@ -1,4 +1,4 @@
-"""A Reflex Layer that does as it is told, on a real socket."""
+"""A scripted Reflex Layer on a real socket."""
 
 import contextlib
 import itertools
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-# Sends whatever it likes; returns whether the connection may be used again.
+# Answers one request with any bytes; returns whether the connection may be used again.
 Behaviour = Callable[[socket.socket], bool]
 BACKLOG = 128
 
@@ -34,7 +34,7 @@ def pii(pii_type: Any = "Email", **fields: Any) -> dict[str, Any]:
 
 
 def found(text: str, quoted: str, name: Any = "Email", **fields: Any) -> dict[str, Any]:
-    """Return a match of PII where `quoted` first stands in `text`."""
+    """Return a match of PII at the first occurrence of `quoted` in `text`."""
     start = len(text[: text.index(quoted)].encode())
     end = start + len(quoted.encode())
     where = {"start": start, "end": end, "matched_text": quoted}
@@ -67,7 +67,7 @@ def says(body: Any, *, status: str = "200 OK", headers: str = "") -> Behaviour:
 
 
 def sends(*parts: bytes) -> Behaviour:
-    """Send what may be no whole answer, and close the connection."""
+    """Send `parts`, which may be an incomplete answer, and close the connection."""
 
     def behave(connection: socket.socket) -> bool:
         for part in parts:
@@ -101,13 +101,13 @@ def trickles(start: bytes, again: bytes, *, pause_seconds: float = 0.02) -> Beha
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """Behave differently to each request, and to those after them as to the last."""
+    """Use the next behaviour for each request, and the last one for all further requests."""
     turns = itertools.chain(behaviours, itertools.repeat(behaviours[-1]))
     return lambda connection: next(turns)(connection)
 
 
 def resets(connection: socket.socket) -> bool:
-    """Break the connection off, so that the other side gets an error and no end."""
+    """Reset the connection, so that the other side gets an error instead of its end."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 
@@ -116,8 +116,8 @@ class ScriptedReflexLayer:
     """Serves each connection in a thread; `behaviour` may be changed at any time.
 
     Attributes:
-        welcome: is given each connection before anything is read from it, and returns the
-            one to read from.
+        welcome: called with each new connection before anything is read; returns the connection
+            to read from.
         requests: method, path, headers and body of each request, in order of arrival.
         connections: how many were accepted.
     """
@@ -140,10 +140,10 @@ class ScriptedReflexLayer:
         self.cut_connections()
 
     def go_down(self) -> None:
-        """Refuse connections, and break off those there are."""
+        """Refuse new connections, and cut the existing ones."""
         address = self.listener.getsockname()
         self._stop_listening()
-        # Bound without listening, so that nobody else gets the port meanwhile.
+        # Bound without listening, so that no other process gets the port meanwhile.
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(address)
@@ -160,7 +160,7 @@ class ScriptedReflexLayer:
 
     @property
     def texts(self) -> list[str]:
-        """What was to be screened."""
+        """The texts that were sent for screening."""
         return [
             json.loads(body)["text"] for _, path, _, body in self.requests if path == "/process"
         ]

@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Waiting for another thread or process."""
 
 import threading
 import time
@@ -11,10 +11,10 @@ _PAUSE_SECONDS = 0.005
 
 
 def wait_until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    """Return as soon as `condition` holds; fail if it does not in time."""
+    """Return as soon as `condition` is true; fail if it is not in time."""
     give_up_at = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < give_up_at, "the condition did not come true in time"
+        assert time.monotonic() < give_up_at, "the condition did not become true in time"
         threading.Event().wait(_PAUSE_SECONDS)
 
 

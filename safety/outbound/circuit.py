@@ -1,7 +1,7 @@
-"""The circuit around another service, one per process.
+"""A circuit breaker for calls to another service, one per process.
 
-A probe of our own decides whether the service works. No client's request is ever the probe, so
-that no client can open the circuit or keep it open.
+Our own probe decides whether the service works. A client's request is never used as a probe, so
+no client can open the circuit or keep it open.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 class Change(NamedTuple):
-    """A circuit went from one state into another.
+    """A change of a circuit's state.
 
     Attributes:
-        failures: in a row until then.
+        failures: the number of failures in a row before the change.
     """
 
     before: str
@@ -39,20 +39,21 @@ class Change(NamedTuple):
 
 
 class Circuit(pybreaker.CircuitBreaker):
-    """A breaker whose calls run side by side, and which a probe opens and closes.
+    """A circuit breaker with concurrent calls, opened and closed by a probe.
 
-    After so many failures in a row a thread runs the probe. If the probe fails too, the circuit
-    opens, and the thread goes on probing until a probe succeeds, which closes the circuit. While
-    the circuit is open nobody else is asked, and so it is never half-open.
+    After a number of failures in a row, a thread runs the probe. If the probe fails too, the
+    circuit opens. The thread repeats the probe until it succeeds, and then closes the circuit.
+    While the circuit is open, only the probe calls the service, so the circuit is never
+    half-open.
 
-    pybreaker's own `call` holds its lock during the call, which would queue every caller behind
-    the slowest. Here the lock guards only the changes of state, and the result of a call that
-    began before a change is ignored.
+    pybreaker's own `call` holds its lock during the call, so all callers would wait for the
+    slowest one. Here the lock protects only changes of state. The result of a call that began
+    before a change is ignored.
 
     Args:
-        failures: in a row, until the probe is asked.
+        failures: the number of failures in a row that starts the probe.
         reset_seconds: from the start of one probe to the start of the next.
-        probe: returns whether the service works, within a time of its own.
+        probe: returns whether the service works; it needs a timeout of its own.
         on_change: called after each change of state.
     """
 
@@ -80,7 +81,7 @@ class Circuit(pybreaker.CircuitBreaker):
         return bool(self.current_state == OPEN)
 
     def call(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Call `func` and learn from how it ends.
+        """Call `func` and record whether it succeeds.
 
         Raises:
             CircuitOpen: `func` was not called.
@@ -89,16 +90,16 @@ class Circuit(pybreaker.CircuitBreaker):
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            self._learn(state, error)
+            self._record(state, error)
             raise
-        self._learn(state, None)
+        self._record(state, None)
         return result
 
     def open(self) -> bool:
-        """Let the probe decide; pybreaker calls this when there were too many failures."""
+        """Start the probe; pybreaker calls this after too many failures."""
         with self._lock:
             if not self._is_probing:
-                # A daemon, since nobody should wait for a probe at the end of the process.
+                # A daemon thread, so that the process can exit without waiting for a probe.
                 threading.Thread(
                     target=self._probe_until_it_works, name=PROBE_THREAD, daemon=True
                 ).start()
@@ -112,16 +113,16 @@ class Circuit(pybreaker.CircuitBreaker):
                 raise CircuitOpen("circuit open", retry_after_seconds=retry_after_seconds)
             return self.state
 
-    def _learn(self, state: pybreaker.CircuitBreakerState, error: BaseException | None) -> None:
+    def _record(self, state: pybreaker.CircuitBreakerState, error: BaseException | None) -> None:
         with self._lock:
-            # Every change makes a new state object: another one means that this
-            # call began before the change.
+            # Each change creates a new state object. If it is not the one that the call began
+            # with, the state has changed during the call.
             if self.state is not state:
                 return
             if error is None:
                 state._handle_success()
                 return
-            # The failure that trips the circuit is raised a second time.
+            # If the failure trips the circuit, pybreaker raises it again.
             with contextlib.suppress(type(error)):
                 state._handle_error(error, reraise=False)
 
@@ -142,7 +143,7 @@ class Circuit(pybreaker.CircuitBreaker):
         try:
             return self._probe()
         except Exception:
-            # Without this the thread would end, and the circuit would stay as it is for ever.
+            # Otherwise the thread would end, and the circuit would never change again.
             logger.exception("The probe of a circuit failed unexpectedly")
             return False
 
@@ -150,7 +151,7 @@ class Circuit(pybreaker.CircuitBreaker):
         if self.is_open:
             self.close()
         else:
-            # The service works for us: only failures from now on count.
+            # The service works, so earlier failures no longer count.
             self._state_storage.reset_counter()
 
 
@@ -169,5 +170,5 @@ class _Listener(pybreaker.CircuitBreakerListener):
 
 
 def _is_no_failure(error: BaseException) -> bool:
-    """Return whether the error comes from a service that works."""
+    """Return whether the service works despite the error."""
     return isinstance(error, CallFailed) and not isinstance(error, ServiceFault)

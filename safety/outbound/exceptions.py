@@ -1,15 +1,15 @@
-"""Why a call to another service has no usable answer.
+"""Reasons why a call to another service has no usable answer.
 
 CallFailed
-├── CircuitOpen        the service was not called
-├── RateLimited        the service works, but answers later
-├── Rejected           the service works, and finds fault with our request
-├── AnswerTooLong      the answer holds more than we read
-└── ServiceFault       speaks against the service's health: counts for its circuit
-    ├── Unreachable        no connection, or it broke
+├── CircuitOpen        the circuit is open, so the service was not called
+├── RateLimited        the service works, but limits our rate
+├── Rejected           the service works, but rejects our request
+├── AnswerTooLong      the answer exceeds our limits
+└── ServiceFault       the service does not work: counts as a failure for its circuit
+    ├── Unreachable        the connection failed or broke
     ├── DeadlineExceeded   connection or answer took too long
-    ├── ServerFault        the service itself says that it failed
-    └── UnusableAnswer     the answer is not in the protocol
+    ├── ServerFault        the service reports an error of its own
+    └── UnusableAnswer     the answer does not follow the protocol
 """
 
 from typing import Final
@@ -22,8 +22,8 @@ class CallFailed(Exception):
     """There is no usable answer.
 
     Attributes:
-        reason: a few constant words, never text of the service or of a client.
-        retry_after_seconds: when another call makes sense, from 1 to an hour.
+        reason: a short constant phrase, never text from the service or a client.
+        retry_after_seconds: how long to wait before another call, from 1 second to an hour.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class CallFailed(Exception):
 
 
 class CircuitOpen(CallFailed):
-    """The circuit is open: the service was not called."""
+    """The circuit is open, so the service was not called."""
 
 
 class RateLimited(CallFailed):
-    """The service limits its rate, by a 429 or in its own words."""
+    """The service limits our rate, with a 429 or with a status in its answer."""
 
 
 class Rejected(CallFailed):
@@ -47,9 +47,9 @@ class Rejected(CallFailed):
 
 
 class AnswerTooLong(CallFailed):
-    """The answer holds more than we read.
+    """The answer exceeds our limits.
 
-    A client can cause it by its request, and must not be able to open the circuit with it.
+    A client's request can cause it, so it does not count as a failure for the circuit.
     """
 
 
@@ -58,16 +58,16 @@ class ServiceFault(CallFailed):
 
 
 class Unreachable(ServiceFault):
-    """No connection could be made, or it broke before the answer was whole."""
+    """The connection failed, or broke before the answer was complete."""
 
 
 class DeadlineExceeded(ServiceFault):
-    """The answer was not whole by the deadline."""
+    """The answer was not complete by the deadline."""
 
 
 class ServerFault(ServiceFault):
-    """The service answered with a 5xx, or says in its own words that it failed."""
+    """The service answered with a 5xx, or reports an error in its answer."""
 
 
 class UnusableAnswer(ServiceFault):
-    """The answer is not what the protocol says."""
+    """The answer does not follow the protocol."""

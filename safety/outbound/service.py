@@ -1,8 +1,8 @@
-"""One HTTP call to another service: within a deadline, with an answer of bounded size.
+"""HTTP calls to another service, with a deadline and a limit on the size of the answer.
 
 Contract: callers see `Service`, `Deadline` and `safety.outbound.exceptions`, and nothing of
-requests or urllib3. A call holds no longer than its deadline whatever the peer sends, and is never
-redirected.
+requests or urllib3. A call ends by its deadline, whatever the peer sends. Redirects are never
+followed.
 """
 
 import http.client
@@ -33,7 +33,7 @@ _TRANSPORT_ERRORS = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
-    # http.client reads numbers and names from the peer's headers.
+    # http.client parses numbers and names in the peer's headers, which may be malformed.
     ValueError,
 )
 
@@ -50,10 +50,10 @@ class Service:
     """Another service and the connections to it; safe to share between threads.
 
     Args:
-        url: its base address.
-        connections: how many of them are kept open.
-        max_answer_bytes: of the body of an answer.
-        rate_limit_seconds: when to call again after a rate limit that names no time.
+        url: the base address of the service.
+        connections: the number of connections that are kept open.
+        max_answer_bytes: the size limit for the body of an answer.
+        rate_limit_seconds: how long to wait after a rate limit that names no time.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Service:
 
     def endpoint(self, method: str, path: str) -> Endpoint:
         """Return the endpoint at `path` below the base address."""
-        # requests prepares it once. To send each call by way of its Session or adapter would
-        # take as long again as the call itself, for cookies and redirects.
+        # requests prepares the endpoint once. Sending each call through its Session or adapter
+        # would take twice the time, because of cookies and redirects.
         prepared = _prepared(method, f"{self._url}{path}")
         return Endpoint(method, prepared.path_url, dict(prepared.headers))
 
@@ -80,12 +80,12 @@ class Service:
         body: bytes | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> bytes:
-        """Return the body of the answer, which has the status 200.
+        """Return the body of a 200 answer.
 
-        The deadline holds for connection, retry and answer together.
+        The deadline covers connection, retry and answer together.
 
         Raises:
-            CallFailed: there is no such answer.
+            CallFailed: there is no 200 answer that can be used.
         """
         try:
             response = self._pool.urlopen(
@@ -102,7 +102,7 @@ class Service:
                 self._check_status(response)
                 return self._read(response)
             finally:
-                if not _is_read_to_its_end(response):
+                if not _is_fully_read(response):
                     response.close()
         except CallFailed:
             raise
@@ -112,7 +112,7 @@ class Service:
             raise Unreachable("connection failed") from error
 
     def _check_status(self, response: BaseHTTPResponse) -> None:
-        """Raise an error for the status, before a byte of the body is read."""
+        """Raise an error for a bad status or a compressed answer, before reading the body."""
         status = response.status
         if status == http.client.TOO_MANY_REQUESTS:
             raise RateLimited("rate limited", retry_after_seconds=self._retry_after(response))
@@ -132,16 +132,16 @@ class Service:
             if len(body) > self._max_answer_bytes:
                 if _is_json(response):
                     raise AnswerTooLong("answer is too long")
-                # No answer of the service itself, but one of something that stands before it.
+                # The answer is not from the service, but from something such as a proxy before it.
                 raise UnusableAnswer("answer is too long")
         return bytes(body)
 
     def _retry_after(self, response: BaseHTTPResponse) -> int:
         value = response.headers.get("Retry-After", "")
-        # Dates are not worth a parser.
+        # Dates are not supported.
         if value.isascii() and value.isdigit():
-            # Nine digits are decades, and int() takes no numbers of thousands; the exception
-            # caps both.
+            # int() refuses numbers with thousands of digits. Nine digits are enough, because
+            # the exception limits the value to an hour.
             return int(value[:9])
         return self._rate_limit_seconds
 
@@ -149,7 +149,7 @@ class Service:
 def _prepared(method: str, url: str) -> requests.PreparedRequest:
     headers = {
         "Content-Type": "application/json",
-        # A compressed answer could unfold to any size.
+        # A compressed answer could expand to any size.
         "Accept-Encoding": "identity",
     }
     return requests.Request(method, url, headers=headers).prepare()
@@ -160,6 +160,6 @@ def _is_json(response: BaseHTTPResponse) -> bool:
     return media_type.strip().lower() == "application/json"
 
 
-def _is_read_to_its_end(response: BaseHTTPResponse) -> bool:
-    """Return whether the connection is clean for the next call, and back in its pool."""
+def _is_fully_read(response: BaseHTTPResponse) -> bool:
+    """Return whether the connection is back in its pool, ready for the next call."""
     return response.connection is None

@@ -1,12 +1,12 @@
-"""HTTP whose timeout is a deadline.
+"""HTTP with a deadline instead of a timeout.
 
-A timeout of requests holds for each wait on the socket, so a peer that sends a byte a
-second passes every one of them. Here one moment bounds everything: each address that
-is tried, the TLS handshake, the retry, and every single byte of the request and the
-answer. The bytes of an answer are bounded too, whatever they claim to be.
+The timeout of requests applies to each wait on the socket, so a peer that sends one byte a
+second never exceeds it. Here one deadline covers everything: each address that is tried, the TLS
+handshake, the retry, and every byte of the request and the answer. The size of an answer is
+limited too, whatever its headers say.
 
-`DeadlineAdapter` is a transport adapter for requests; its pools take a `Deadline` as timeout.
-Looking up a host name is the resolver's to bound.
+`DeadlineAdapter` is a transport adapter for requests; its pools accept a `Deadline` as timeout.
+The deadline does not cover DNS lookups. Only the resolver can limit those.
 """
 
 import math
@@ -22,19 +22,19 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-# urllib3 takes no zero for a timeout; what is left after the deadline fails at once.
-_NO_TIME_SECONDS = 0.001
-# Status lines, headers, chunk sizes and the body together. http.client bounds a line, but
-# not how many of them come, and takes a chunk of size -1 for all that the peer ever sends.
+# urllib3 refuses a timeout of zero. With this one, every step after the deadline fails at once.
+_SHORTEST_TIMEOUT_SECONDS = 0.001
+# For status lines, headers, chunk sizes and the body together. http.client limits the length of
+# a line, but not the number of lines, and reads a chunk of size -1 until the peer stops sending.
 _MAX_RECEIVED_BYTES = 2_097_152
 
 
 def _seconds_until(moment: float) -> float:
-    return max(moment - time.monotonic(), _NO_TIME_SECONDS)
+    return max(moment - time.monotonic(), _SHORTEST_TIMEOUT_SECONDS)
 
 
 class Deadline(Timeout):
-    """A timeout that runs out at one moment, however often it is asked."""
+    """A timeout that ends at a fixed time, however often urllib3 starts it."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Deadline(Timeout):
         return _seconds_until(self.at)
 
     def clone(self) -> "Deadline":
-        """Return this one: a retry gets no time of its own."""
+        """Return itself: a retry gets no extra time."""
         return self
 
     def start_connect(self) -> float:
@@ -65,9 +65,9 @@ class Deadline(Timeout):
 
 
 class _BoundedReads:
-    """Makes the timeout of a socket bound all reads together until it is set anew.
+    """Applies the timeout of a socket to all reads together, until the timeout is set again.
 
-    The bytes that they bring are bounded with them.
+    The number of bytes that they return is limited in the same way.
     """
 
     _deadline_at = math.inf
@@ -92,21 +92,21 @@ class _BoundedReads:
 
 
 class _Socket(_BoundedReads, socket.socket):
-    """Writes need no help: the timeout of `sendall` is one for all it sends."""
+    """Writes need no change: the timeout of `sendall` covers all that it sends."""
 
 
 class _TlsSocket(_BoundedReads, ssl.SSLSocket):
-    """Nor does the handshake, for the same reason."""
+    """The handshake needs no change either: its timeout covers the whole handshake."""
 
 
 class _Connecting:
-    """Opens the socket of a connection, and lets the connection's timeout run."""
+    """Opens the socket of a connection, and counts the connection's timeout down."""
 
     _timeout_at: float | None = None
 
     @property
     def timeout(self) -> float | None:
-        """What is left of the timeout: urllib3 hands it to the socket in each phase."""
+        """The rest of the timeout, which urllib3 passes to the socket in each phase."""
         return None if self._timeout_at is None else _seconds_until(self._timeout_at)
 
     @timeout.setter
@@ -137,7 +137,7 @@ def _connect(host: str, port: int, options: list[Any] | None, at: float) -> sock
             for option in options or ():
                 connection.setsockopt(*option)
             connection.connect(address)
-            # The TLS handshake takes its timeout from here.
+            # This is also the timeout of the TLS handshake.
             connection.settimeout(_seconds_until(at))
         except OSError as error:
             connection.close()
@@ -164,11 +164,11 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Keeps up to `connections` connections open and honours a `Deadline` as timeout.
+    """Keeps up to `connections` connections open and accepts a `Deadline` as timeout.
 
-    One retry, for a connection that could not be made and for nothing else. Redirects
-    are not followed, proxies of the environment not used. Certificates are checked against
-    those of requests and of the system, to which SSL_CERT_FILE and SSL_CERT_DIR may add.
+    It retries once, and only if a connection could not be made. It does not follow redirects or
+    use proxies of the environment. It trusts the certificates of requests and of the system,
+    and those of SSL_CERT_FILE and SSL_CERT_DIR.
     """
 
     def __init__(self, *, connections: int) -> None:
@@ -179,19 +179,19 @@ class DeadlineAdapter(HTTPAdapter):
             redirect=0,
             status=0,
             other=0,
-            # Its default obeys a Retry-After of hours.
+            # By default, urllib3 waits as long as Retry-After says, even for hours.
             respect_retry_after_header=False,
         )
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retry)
 
     def pool_for(self, request: PreparedRequest) -> HTTPConnectionPool:
-        """Return the connections to the host of `request`."""
+        """Return the connection pool for the host of `request`."""
         pool = self.get_connection_with_tls_context(request, verify=True)
         self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
         return pool  # type: ignore[return-value]
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools with our connections."""
+        """Make pools that use our connection classes."""
         super().init_poolmanager(*args, ssl_context=_tls_context(), **kwargs)
         manager: PoolManager = self.poolmanager
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}

@@ -1,6 +1,6 @@
-"""The client of the Reflex Layer: one text in, one answer out, within a deadline.
+"""The client of the Reflex Layer: sends a text and returns the answer, within a deadline.
 
-It keeps nothing of the text.
+It keeps no part of the text.
 """
 
 import uuid
@@ -20,8 +20,8 @@ class ReflexClient:
     """Calls one Reflex Layer; safe to share between threads.
 
     Args:
-        url: its base address.
-        connections: how many of them are kept open.
+        url: the base address of the Reflex Layer.
+        connections: the number of connections that are kept open.
     """
 
     def __init__(self, *, url: str, connections: int) -> None:
@@ -35,7 +35,7 @@ class ReflexClient:
         self._ready = self._service.endpoint("GET", "/ready")
 
     def process(self, text: str, *, deadline: Deadline, request_id: str) -> Answer:
-        """Have `text` screened; 1 to `MAX_TEXT_BYTES` bytes of UTF-8.
+        """Have `text` screened, which has 1 to `MAX_TEXT_BYTES` bytes of UTF-8.
 
         Raises:
             CallFailed: there is no answer.
@@ -46,7 +46,7 @@ class ReflexClient:
         return protocol.parse_answer(answer, text)
 
     def is_ready(self, *, deadline_seconds: float) -> bool:
-        """Return whether the Reflex Layer says, in time, that it can screen."""
+        """Return whether the Reflex Layer reports in time that it is ready."""
         try:
             self._service.call(self._ready, deadline=Deadline(deadline_seconds))
         except CallFailed:
@@ -54,9 +54,9 @@ class ReflexClient:
         return True
 
     def probe(self, *, deadline_seconds: float) -> bool:
-        """Return whether it screens now: readiness alone does not say that.
+        """Return whether the Reflex Layer screens texts now; readiness alone does not prove it.
 
-        A Reflex Layer that limits its rate, or finds fault with our request, works.
+        A rate limit also counts as working, and so does a rejected screening.
         """
         deadline = Deadline(deadline_seconds)
         try:

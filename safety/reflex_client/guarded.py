@@ -1,4 +1,4 @@
-"""The client behind its circuit: every failure of a call becomes a missing verdict."""
+"""The client behind its circuit: every failed call becomes `NoVerdict`."""
 
 import logging
 
@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class GuardedClient:
-    """Asks the Reflex Layer as long as the circuit is closed.
+    """Calls the Reflex Layer as long as the circuit is closed.
 
     Args:
-        failures: in a row, until the Reflex Layer is probed.
-        reset_seconds: between two probes while the circuit is open.
+        failures: the number of failures in a row that starts a probe.
+        reset_seconds: from the start of one probe to the start of the next.
         probe_deadline_seconds: for each probe.
     """
 
@@ -33,12 +33,12 @@ class GuardedClient:
         self._client = client
         self._probe_deadline_seconds = probe_deadline_seconds
         self._circuit = Circuit(
-            failures=failures, reset_seconds=reset_seconds, probe=self._probe, on_change=_tell
+            failures=failures, reset_seconds=reset_seconds, probe=self._probe, on_change=_report
         )
         _show_state(CLOSED)
 
     def process(self, text: str, *, deadline: Deadline, request_id: str) -> Answer:
-        """Have `text` screened; 1 to `MAX_TEXT_BYTES` bytes of UTF-8.
+        """Have `text` screened, which has 1 to `MAX_TEXT_BYTES` bytes of UTF-8.
 
         Raises:
             NoVerdict: there is no answer; see `safety.exceptions`.
@@ -50,7 +50,7 @@ class GuardedClient:
         except CircuitOpen as error:
             raise NotAsked(error.reason, retry_after_seconds=error.retry_after_seconds) from error
         except AnswerTooLong as error:
-            # Nothing but findings makes an answer so long.
+            # Only findings can make an answer this long.
             raise TooManyFindings("too many findings") from error
         except CallFailed as error:
             raise NoVerdict(error.reason, retry_after_seconds=error.retry_after_seconds) from error
@@ -67,8 +67,8 @@ class GuardedClient:
         return works
 
 
-def _tell(change: Change) -> None:
-    """Show a change of the circuit in the metrics and in the log."""
+def _report(change: Change) -> None:
+    """Report a change of the circuit in the metrics and in the log."""
     _show_state(change.after)
     logger.warning(
         "Circuit changed its state",

@@ -1,8 +1,8 @@
-"""The Reflex Layer's JSON, as it is on the wire.
+"""The JSON protocol of the Reflex Layer.
 
-Its source and its documents differ; both shapes are read. What is in neither is no
-verdict: a lenient reader would take a rate limit for a clean text. The matched text
-of a finding is the secret itself and is dropped here.
+The source code of the public Reflex Layer and its documentation differ; both formats are
+accepted. Any other answer is no verdict: a lenient parser could mistake a rate limit for a clean
+text. The matched text of a finding is the secret itself, so it is dropped here.
 """
 
 import json
@@ -22,14 +22,15 @@ from safety.findings import (
 )
 from safety.outbound.exceptions import AnswerTooLong, RateLimited, ServerFault, UnusableAnswer
 
-# More than a text can hold; an answer of empty objects could have a hundred times as many.
+# More matches than a text can hold. An answer of empty objects could have a hundred times as
+# many.
 MAX_MATCHES: Final = 10_000
-# Its limiter counts minutes and hours; it names no time with a 200.
+# The limits of the Reflex Layer are per minute and per hour; a 200 names no time to wait.
 RATE_LIMIT_RETRY_AFTER_SECONDS: Final = 60
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _SEVERITIES = {severity.name.lower(): severity for severity in Severity}
-# An absent or unknown severity may be the worst one.
+# A missing or unknown severity counts as the worst one.
 _UNKNOWN_SEVERITY = Severity.CRITICAL
 
 
@@ -39,11 +40,12 @@ def request_body(text: str) -> bytes:
         {
             "text": text,
             "user_id": None,
-            # The public Reflex Layer's cache does not tell these two apart: anything but both
-            # would poison it for others.
+            # The cache of the public Reflex Layer ignores these two options. After a call with
+            # only one of them, other callers would get an incomplete answer.
             "check_pii": True,
             "check_injection": True,
-            # Nor different cases of a letter: a secret would pass after its harmless twin.
+            # The cache also ignores upper and lower case. A secret would pass after a harmless
+            # text that differs only in case.
             "use_cache": False,
         },
         ensure_ascii=False,
@@ -52,12 +54,12 @@ def request_body(text: str) -> bytes:
 
 
 def parse_answer(body: bytes, text: str) -> Answer:
-    """Read the body of a 200 to the screening of `text`.
+    """Parse the body of a 200 answer to the screening of `text`.
 
     Raises:
-        RateLimited, ServerFault: it says so itself.
-        AnswerTooLong: it names more than `MAX_MATCHES` of one kind.
-        UnusableAnswer: it comes from a cache, or is not in the protocol.
+        RateLimited, ServerFault: the answer says so itself.
+        AnswerTooLong: the answer has more than `MAX_MATCHES` matches of one kind.
+        UnusableAnswer: the answer comes from a cache, or does not follow the protocol.
     """
     try:
         data = json.loads(body, object_pairs_hook=_unique_keys)
@@ -67,7 +69,7 @@ def parse_answer(body: bytes, text: str) -> Answer:
         raise UnusableAnswer("answer is not an object")
     blocked = _is_blocked(data.get("status"))
     if data.get("cache_hit", False) is not False:
-        # The cache may have answered for a similar text.
+        # It may be the answer to a similar text.
         raise UnusableAnswer("answer comes from a cache")
     encoded = text.encode()
     matches = (
@@ -82,10 +84,10 @@ def parse_answer(body: bytes, text: str) -> Answer:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that says two things under one name: one of them may be the worse."""
+    """Refuse an object with a duplicate key, since the value that is lost may be the worse one."""
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("duplicate key")
     return result
 
 
@@ -112,7 +114,7 @@ def _matches(
     if len(matches) > MAX_MATCHES:
         raise AnswerTooLong("too many findings")
     if detected and not matches:
-        # The flag counts even where no finding is named.
+        # The flag counts even without a finding.
         severity = _UNKNOWN_SEVERITY if kind is Kind.INJECTION else None
         return [Match(kind, CUSTOM_TYPE, severity)]
     return [_match(match, kind, types, encoded) for match in matches]
@@ -126,7 +128,7 @@ def _match(match: object, kind: Kind, types: frozenset[str], encoded: bytes) -> 
     if kind is Kind.INJECTION:
         severity = _severity(match.get("severity"))
     start, end = _offset(match.get("start")), _offset(match.get("end"))
-    # One document calls the text itself `matched_text`, another `value`.
+    # The matched text is called `matched_text` in one document and `value` in another.
     quoted = match.get("matched_text", match.get("value"))
     return Match(
         kind=kind,
@@ -135,7 +137,8 @@ def _match(match: object, kind: Kind, types: frozenset[str], encoded: bytes) -> 
         confidence=_confidence(match.get("confidence")),
         start=start,
         end=end,
-        # Compared and dropped: a peer that counts characters would have the wrong ones replaced.
+        # The text is only compared and then dropped. The offsets of a peer that counts
+        # characters instead of bytes would make us replace the wrong text.
         is_certain=isinstance(quoted, str)
         and None not in (start, end)
         and quoted.encode(errors="surrogatepass") == encoded[start:end],
@@ -150,7 +153,7 @@ def _severity(value: object) -> Severity:
 def _confidence(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Brought into its range first: an integer may be too large for a float.
+    # Limit the range first, because an integer may be too large for a float.
     confidence = float(min(max(value, 0), 1))
     return None if math.isnan(confidence) else confidence
 
@@ -158,7 +161,7 @@ def _confidence(value: object) -> float | None:
 def _offset(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    # What can be in no text need not fit into a column either.
+    # An offset outside any possible text may not fit into a database column either.
     return value if 0 <= value <= MAX_TEXT_BYTES else None
 
 

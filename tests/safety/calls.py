@@ -1,4 +1,4 @@
-"""Calls of the real client to a peer that the test scripts."""
+"""Calls of the real client to a scripted peer."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ DEADLINE_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Caller:
-    """A client, and the time that each of its calls may take."""
+    """A client, and the deadline of each of its calls."""
 
     client: ReflexClient
     deadline_seconds: float
@@ -34,12 +34,12 @@ def client_of(
 
 
 def process(caller: Caller, text: str = "a text") -> None:
-    """Have a text screened that the peer calls clean."""
+    """Have a text screened, and expect no findings."""
     assert caller.process(text).matches == ()
 
 
 def refusal(caller: Caller, text: str = "a text") -> tuple[type[CallFailed], float]:
-    """Return what kind of exception there is instead of an answer, and after what time."""
+    """Return the type of the exception that a call raises, and how long the call takes."""
     started = time.monotonic()
     with pytest.raises(CallFailed) as caught:
         process(caller, text)

@@ -1,4 +1,4 @@
-"""The one text that is screened for a submission."""
+"""How the texts of a submission become one text for screening."""
 
 from decimal import Decimal
 from typing import Any
@@ -99,21 +99,21 @@ def test_a_hidden_key_is_shown_in_no_path_below_it() -> None:
     ]
 
 
-def test_items_of_a_list_stand_on_lines_of_their_own() -> None:
+def test_each_item_of_a_list_has_its_own_line() -> None:
     assert Document({"constraints": ["one", "two"]}).text == "one\ntwo\n"
 
 
-def test_a_value_stands_on_one_line_with_its_key() -> None:
+def test_a_value_shares_a_line_with_its_key() -> None:
     assert text_of({"password": "hunter2", "port": 80}) == "password: hunter2\nport: 80\n"
 
 
 @pytest.mark.parametrize("value", [True, False, None, [], {}], ids=repr)
-def test_what_holds_no_text_gives_no_piece(value: Any) -> None:
+def test_a_value_without_text_gives_no_piece(value: Any) -> None:
     assert Document({"context": value}).pieces == ()
 
 
 @pytest.mark.parametrize("value", [True, None], ids=repr)
-def test_the_key_of_what_holds_no_text_is_screened(value: Any) -> None:
+def test_the_key_of_a_value_without_text_is_screened(value: Any) -> None:
     assert text_of({"is_admin": value}) == "is_admin: "
 
 
@@ -130,7 +130,7 @@ def test_the_key_of_what_holds_no_text_is_screened(value: Any) -> None:
         pytest.param(Decimal("0.5000"), "0.5000", id="decimal"),
         pytest.param(1e22, "1" + "0" * 22, id="large"),
         pytest.param(10**300, "1" + "0" * 300, id="huge-integer"),
-        # The shortest decimal that means this number, and not its binary value.
+        # The shortest decimal for this number, not its exact binary value.
         pytest.param(6212345678901015000.0, "6212345678901015000", id="large-float"),
     ],
 )
@@ -143,11 +143,11 @@ def test_a_number_is_screened_as_its_digits(number: float, digits: str) -> None:
     [("", 1), ("abc", 4), ("é", 3), ("€", 4), ("😀", 5)],
     ids=["empty", "ascii", "two-bytes", "three-bytes", "four-bytes"],
 )
-def test_its_size_is_counted_in_bytes_of_utf_8_with_the_separators(text: str, size: int) -> None:
+def test_the_size_is_in_bytes_of_utf_8_and_includes_separators(text: str, size: int) -> None:
     assert Document({"goal": text}).size_bytes == size
 
 
-def test_no_pieces_are_an_empty_text() -> None:
+def test_a_document_without_pieces_is_an_empty_text() -> None:
     document = Document({})
 
     assert (document.text, document.size_bytes) == ("", 0)

@@ -1,4 +1,4 @@
-"""From byte offsets into the screened text back to the fields."""
+"""How byte offsets into the screened text are mapped back to the fields."""
 
 import time
 from typing import Any
@@ -20,7 +20,7 @@ def characters(document: Document, place: Place) -> str:
 
 @given(FIELDS, st.data())
 @settings(deadline=None)
-def test_places_lead_back_to_any_slice_of_any_piece(fields: Any, data: Any) -> None:
+def test_offsets_of_any_slice_of_a_piece_give_its_place(fields: Any, data: Any) -> None:
     document = Document(fields)
     number = data.draw(st.integers(0, len(document.pieces) - 1))
     text = document.pieces[number].text
@@ -36,7 +36,7 @@ def test_places_lead_back_to_any_slice_of_any_piece(fields: Any, data: Any) -> N
 
 @given(FIELDS, st.integers(-5, 300), st.integers(-5, 300))
 @settings(deadline=None)
-def test_any_two_offsets_mean_every_character_they_touch_and_no_other(
+def test_any_two_offsets_cover_exactly_the_characters_they_touch(
     fields: Any, start: int, end: int
 ) -> None:
     document = Document(fields)
@@ -72,7 +72,7 @@ def test_any_two_offsets_mean_every_character_they_touch_and_no_other(
         pytest.param(0, 20, ["aé€😀", "key", "x", "7"], id="whole-text"),
     ],
 )
-def test_offsets_mean_the_characters_of_each_field(start: int, end: int, found: list[str]) -> None:
+def test_offsets_cover_the_characters_of_each_field(start: int, end: int, found: list[str]) -> None:
     places = DOCUMENT.places(start, end)
 
     assert [characters(DOCUMENT, place) for place in places] == found
@@ -94,7 +94,7 @@ def test_offsets_mean_the_characters_of_each_field(start: int, end: int, found: 
         pytest.param(None, None, id="none"),
     ],
 )
-def test_offsets_that_mean_nothing_give_no_place(start: int | None, end: int | None) -> None:
+def test_unusable_offsets_give_no_place(start: int | None, end: int | None) -> None:
     assert DOCUMENT.size_bytes == 20
     assert DOCUMENT.places(start, end) == ()
 
@@ -103,11 +103,11 @@ def test_an_empty_document_has_no_places() -> None:
     assert Document({}).places(0, 1) == ()
 
 
-def test_empty_pieces_hold_no_place() -> None:
+def test_empty_pieces_have_no_place() -> None:
     assert Document({"constraints": ["", "", "x", ""]}).places(0, 5) == (Place(2, 0, 1),)
 
 
-def test_more_places_than_asked_for_are_none() -> None:
+def test_more_places_than_allowed_give_none() -> None:
     document = Document({"constraints": ["x"] * 5})
 
     assert len(document.places(0, 10, most=5)) == 5

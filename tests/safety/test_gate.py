@@ -1,4 +1,4 @@
-"""The gate as the rest of the service sees it, made from settings."""
+"""The gate, built from the settings, as the rest of the service uses it."""
 
 import logging
 import threading
@@ -52,7 +52,7 @@ def refusal() -> NoVerdict:
 
 
 def counted() -> dict[str, float]:
-    """Return what the counters of the gate show now."""
+    """Return the current values of the gate's counters."""
     calls = "octollm_orchestrator_reflex_calls_total"
     counts = {result: REGISTRY.get_sample_value(calls, {"result": result}) for result in RESULTS}
     others = {
@@ -64,7 +64,7 @@ def counted() -> dict[str, float]:
 
 
 def added(before: dict[str, float]) -> dict[str, float]:
-    """Return which counters have grown since, and by how much."""
+    """Return the counters that have grown since `before`, and by how much."""
     return {name: value - before[name] for name, value in counted().items() if value > before[name]}
 
 
@@ -83,7 +83,7 @@ def test_all_texts_are_screened_in_one_call(reflex_layer: ScriptedReflexLayer) -
     assert reflex_layer.requests[0][2]["x-request-id"] == "request-1"
 
 
-# The peer quotes a text that stands elsewhere, so that none can be replaced.
+# The peer quotes a text that is not at these places, so the findings cannot be replaced.
 PLACES = (Place(0, 0, 3),)
 LINK = Finding(Kind.INJECTION, "DataExfiltration", Severity.MEDIUM, 0.8, PLACES)
 ATTACK = Finding(Kind.INJECTION, "DataExfiltration", Severity.HIGH, 0.8, PLACES)
@@ -102,7 +102,7 @@ BOTH = injection() | {"pii_matches": pii()["pii_matches"]}
         pytest.param(answer(status="blocked"), "blocked", [], [], id="no-finding-named"),
     ],
 )
-def test_a_screening_says_what_came_of_it(
+def test_a_screening_has_verdict_and_findings(
     reflex_layer: ScriptedReflexLayer,
     sent: dict[str, Any],
     verdict: str,
@@ -125,7 +125,7 @@ def test_a_screening_says_what_came_of_it(
     assert added(before) == {verdict: 1, "timed": 1}
 
 
-def test_a_screening_takes_its_time(reflex_layer: ScriptedReflexLayer) -> None:
+def test_a_screening_records_its_duration(reflex_layer: ScriptedReflexLayer) -> None:
     clean = says(answer())
 
     def late(connection: Any) -> bool:
@@ -178,7 +178,7 @@ def test_the_version_of_the_policy_follows_the_settings(
         pytest.param(hangs(), "deadline exceeded", id="hangs"),
     ],
 )
-def test_no_verdict_is_raised_counted_and_timed(
+def test_a_missing_verdict_is_raised_counted_and_timed(
     reflex_layer: ScriptedReflexLayer, settings: Any, behaviour: Behaviour, reason: str
 ) -> None:
     settings.REFLEX_DEADLINE_SECONDS = 0.2
@@ -208,7 +208,7 @@ def probes() -> dict[str, float | None]:
 
 
 @pytest.mark.alone
-def test_an_open_circuit_refuses_at_once_and_asks_nobody(
+def test_an_open_circuit_refuses_at_once_without_a_call(
     reflex_layer: ScriptedReflexLayer, settings: Any
 ) -> None:
     settings.CIRCUIT_RESET_SECONDS = 2
@@ -222,7 +222,7 @@ def test_an_open_circuit_refuses_at_once_and_asks_nobody(
     assert {type(error) for error in refusals} == {NotAsked}
     assert refusals[0].retry_after_seconds == 2
     assert reflex_layer.connections == connections
-    # What never was a call has no duration.
+    # A refusal without a call has no duration.
     assert added(before) == {"circuit_open": 100}
     assert seconds / 100 < 0.005
 
@@ -285,10 +285,10 @@ def test_probes_are_counted_apart_from_calls(reflex_layer: ScriptedReflexLayer) 
     assert added(calls) == {"no_verdict": 5, "timed": 5}
 
 
-def test_texts_that_a_working_reflex_layer_fails_on_do_not_open_the_circuit(
+def test_texts_that_fail_on_a_working_reflex_layer_do_not_open_the_circuit(
     reflex_layer: ScriptedReflexLayer,
 ) -> None:
-    """As sixteen texts of 100 kB did, which missed the deadline of a slow one."""
+    """Sixteen texts of 100 kB once did, because a slow Reflex Layer missed its deadline."""
 
     def behave(connection: Any) -> bool:
         is_clients = reflex_layer.requests[-1][3].find(b"Analyze reviews") >= 0
@@ -300,7 +300,7 @@ def test_texts_that_a_working_reflex_layer_fails_on_do_not_open_the_circuit(
     assert circuit_state() == {"closed": 1, "open": 0}
 
 
-def test_a_client_never_is_the_probe(reflex_layer: ScriptedReflexLayer) -> None:
+def test_a_client_request_is_never_the_probe(reflex_layer: ScriptedReflexLayer) -> None:
     open_circuit(reflex_layer)
     reflex_layer.requests.clear()
     reflex_layer.behaviour = says(answer())
@@ -318,13 +318,13 @@ def test_a_service_that_refuses_submissions_is_not_ready(
         return (says(answer()) if is_readiness else resets)(connection)
 
     open_circuit(reflex_layer)
-    # It says that it is ready, and screens nothing.
+    # The peer says that it is ready, but screens nothing.
     reflex_layer.behaviour = broken
 
     assert gate().is_ready(deadline_seconds=1) is False
 
 
-def test_eight_screenings_run_side_by_side(
+def test_eight_screenings_run_concurrently(
     reflex_layer: ScriptedReflexLayer,
 ) -> None:
     together, clean = threading.Barrier(8), says(answer())
@@ -340,7 +340,7 @@ def test_eight_screenings_run_side_by_side(
     assert [call.result().verdict for call in calls] == [Verdict.SAFE] * 8
 
 
-# Readiness, and the switch
+# Readiness, and the gate that is switched off
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_eight_screenings_run_side_by_side(
         pytest.param(says(b"x" * 2_000_000), False, id="too-long"),
     ],
 )
-def test_it_is_ready_if_the_reflex_layer_is(
+def test_the_gate_is_ready_if_the_reflex_layer_is(
     reflex_layer: ScriptedReflexLayer, behaviour: Behaviour, ready: bool
 ) -> None:
     reflex_layer.behaviour = behaviour
@@ -360,7 +360,7 @@ def test_it_is_ready_if_the_reflex_layer_is(
     assert gate().is_ready(deadline_seconds=0.2) is ready
 
 
-def test_readiness_is_no_screening(reflex_layer: ScriptedReflexLayer) -> None:
+def test_a_readiness_check_does_not_screen(reflex_layer: ScriptedReflexLayer) -> None:
     reflex_layer.behaviour = says({}, status="503 Service Unavailable")
     before = counted()
 
@@ -373,7 +373,7 @@ def test_readiness_is_no_screening(reflex_layer: ScriptedReflexLayer) -> None:
 
 
 @pytest.mark.usefixtures("switched_off")
-def test_switched_off_everything_passes_visibly_unscreened() -> None:
+def test_when_switched_off_everything_passes_as_unscreened() -> None:
     before = counted()
 
     assert screen() == Screening(DOCUMENT, Verdict.UNSCREENED)
@@ -381,12 +381,12 @@ def test_switched_off_everything_passes_visibly_unscreened() -> None:
 
 
 @pytest.mark.usefixtures("switched_off")
-def test_switched_off_there_is_no_policy() -> None:
+def test_when_switched_off_there_is_no_policy() -> None:
     assert gate().policy_version == ""
 
 
 @pytest.mark.usefixtures("switched_off")
-def test_switched_off_nobody_is_asked_for_readiness() -> None:
+def test_when_switched_off_there_is_no_readiness_check() -> None:
     assert gate().is_ready(deadline_seconds=1) is None
 
 
@@ -394,5 +394,5 @@ def test_a_process_has_one_gate(reflex_layer: ScriptedReflexLayer) -> None:
     assert gate() is gate()
 
 
-def test_the_known_results_are_there_from_the_start() -> None:
+def test_all_known_results_exist_from_the_start() -> None:
     assert set(counted()) == {*RESULTS, "timed", "unscreened"}

@@ -1,4 +1,4 @@
-"""What becomes of findings, sensible ones and odd ones, between the wire and the verdict."""
+"""How ordinary and odd findings in an answer lead to a verdict."""
 
 import functools
 import json
@@ -28,7 +28,7 @@ from tests.reflex_layer import (
 )
 from tests.safety.reflex_client.json_values import JSON
 
-# No character of a value but the blank stands anywhere else, so that each can be searched for.
+# Except for the blank, each character of a value occurs only once, so a test can search for it.
 FIELDS: dict[str, Any] = {
     "goal": "a b é€😀 c",
     "constraints": ["d日ef", "ghi"],
@@ -51,7 +51,7 @@ def client_of(url: str) -> ReflexClient:
 
 
 def screen(peer: ScriptedReflexLayer, sent: Any, policy: Policy) -> Screening:
-    """Have the document screened by a peer that sends this, and of a redacted one finds nothing."""
+    """Have the document screened by a peer that sends `sent`, and then only clean answers."""
     peer.behaviour = in_turn(says(sent), says(answer()))
     gate = ReflexGate(
         client=GuardedClient(
@@ -114,7 +114,7 @@ def changed(**fields: Any) -> dict[str, Any]:
             ),
             id="number",
         ),
-        # It counts for both.
+        # A finding over two fields is redacted in both.
         pytest.param(
             finds("c\nd日", "Phone"),
             changed(goal="a b é€😀 [PHONE]", constraints=["[PHONE]", "ghi"]),
@@ -135,7 +135,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         pytest.param(finds("a b", start=0, end=0, matched_text=""), "blocked", id="empty"),
         pytest.param(finds("a b", matched_text="a*"), "blocked", id="masked"),
         pytest.param(finds("a b", matched_text=None), "blocked", id="no-text"),
-        # As a peer would that counts characters.
+        # The peer counts characters instead of bytes.
         pytest.param(finds("c", start=8, end=9), "blocked", id="characters"),
         pytest.param({}, "blocked", id="empty-match"),
         pytest.param(
@@ -144,7 +144,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         pytest.param("a b", "no verdict", id="no-object"),
     ],
 )
-def test_a_finding_is_redacted_blocks_or_leaves_no_verdict(
+def test_a_finding_is_redacted_or_blocks_or_gives_no_verdict(
     peer: ScriptedReflexLayer, match: Any, expected: Any
 ) -> None:
     assert outcome(peer, sends(match), REDACTING) == expected
@@ -167,7 +167,7 @@ def test_a_finding_is_redacted_blocks_or_leaves_no_verdict(
     ],
 )
 @pytest.mark.parametrize("policy", [STRICT, REDACTING], ids=["block", "redact"])
-def test_an_odd_answer_is_used_safely_or_is_no_verdict(
+def test_an_odd_answer_is_handled_safely(
     peer: ScriptedReflexLayer, sent: Any, expected: Any, policy: Policy
 ) -> None:
     assert outcome(peer, sent, policy) == expected
@@ -179,7 +179,7 @@ def test_matches_without_their_flag_are_redacted(peer: ScriptedReflexLayer) -> N
     assert outcome(peer, sent, REDACTING) == changed(constraints=["d日ef", "[EMAIL]"])
 
 
-def test_only_what_the_policy_redacts_is_redacted(peer: ScriptedReflexLayer) -> None:
+def test_only_types_that_the_policy_redacts_are_redacted(peer: ScriptedReflexLayer) -> None:
     policy = Policy(pii=PiiAction.ALLOW, pii_by_type={"Email": PiiAction.REDACT})
 
     screening = screen(peer, sends(finds("ghi"), finds("a b", "IPv4")), policy)
@@ -188,20 +188,20 @@ def test_only_what_the_policy_redacts_is_redacted(peer: ScriptedReflexLayer) -> 
     assert screening.redacted_types == ("Email",)
 
 
-def test_the_types_of_what_is_redacted_are_named_once(peer: ScriptedReflexLayer) -> None:
+def test_each_redacted_type_is_named_once(peer: ScriptedReflexLayer) -> None:
     sent = sends(finds("op", "SSN"), finds("ghi"), finds("a b"), finds("jk", {"Custom": "jk"}))
 
     assert screen(peer, sent, REDACTING).redacted_types == ("Custom", "Email", "SSN")
 
 
-def test_a_finding_knows_its_fields_and_no_text(peer: ScriptedReflexLayer) -> None:
+def test_a_finding_has_its_places_and_no_text(peer: ScriptedReflexLayer) -> None:
     (finding,) = screen(peer, sends(finds("c\nd日")), STRICT).findings
 
     assert finding.places == (Place(0, 8, 9), Place(1, 0, 2))
     assert "日" not in repr(finding)
 
 
-def test_ten_thousand_findings_are_used(peer: ScriptedReflexLayer) -> None:
+def test_ten_thousand_findings_are_accepted(peer: ScriptedReflexLayer) -> None:
     match = finds("ghi") | {"confidence": 1}
 
     screening = screen(peer, sends(*[match] * 10_000), REDACTING)
@@ -210,7 +210,7 @@ def test_ten_thousand_findings_are_used(peer: ScriptedReflexLayer) -> None:
     assert stored(screening) == changed(constraints=["d日ef", "[EMAIL]"])
 
 
-def test_findings_all_over_the_text_do_not_fill_the_memory(peer: ScriptedReflexLayer) -> None:
+def test_findings_over_the_whole_text_do_not_exhaust_the_memory(peer: ScriptedReflexLayer) -> None:
     match = {"pii_type": "Email", "start": 0, "end": DOCUMENT.size_bytes}
 
     screening = screen(peer, sends(*[match] * 10_000), REDACTING)
@@ -219,14 +219,14 @@ def test_findings_all_over_the_text_do_not_fill_the_memory(peer: ScriptedReflexL
     assert sum(len(finding.places) for finding in screening.findings) <= 20_000
 
 
-def test_too_many_findings_are_a_refusal(peer: ScriptedReflexLayer) -> None:
+def test_too_many_findings_block(peer: ScriptedReflexLayer) -> None:
     screening = screen(peer, sends(*[{}] * 10_001), STRICT)
 
     assert (screening.verdict, screening.reason) == (Verdict.BLOCKED, "too many findings")
     assert screening.duration_seconds > 0
 
 
-# Whatever is sent
+# Random answers
 
 OFFSETS = st.integers(-2, DOCUMENT.size_bytes + 2) | JSON
 EXACT = st.builds(
@@ -261,7 +261,7 @@ ANSWERS = st.fixed_dictionaries(
 
 @given(ANSWERS)
 @settings(deadline=None)
-def test_under_block_whatever_names_a_finding_is_not_accepted(
+def test_when_pii_blocks_an_answer_with_any_finding_is_not_accepted(
     peer: ScriptedReflexLayer, sent: Any
 ) -> None:
     is_clean = sent["status"] == "success" and not any(
@@ -273,7 +273,7 @@ def test_under_block_whatever_names_a_finding_is_not_accepted(
 
 @given(ANSWERS)
 @settings(deadline=None, max_examples=300)
-def test_under_redact_nothing_that_was_matched_is_accepted(
+def test_when_pii_is_redacted_no_matched_text_is_stored(
     peer: ScriptedReflexLayer, sent: Any
 ) -> None:
     after = outcome(peer, sent, REDACTING)
@@ -293,9 +293,11 @@ def test_under_redact_nothing_that_was_matched_is_accepted(
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 @settings(deadline=None)
-def test_whatever_is_no_answer_is_no_verdict(peer: ScriptedReflexLayer, body: bytes) -> None:
+def test_a_body_that_is_not_an_answer_gives_no_verdict(
+    peer: ScriptedReflexLayer, body: bytes
+) -> None:
     assert outcome(peer, body, STRICT) == "no verdict"
 
 
-def test_the_shapes_of_other_tests_name_text_that_is_not_there(peer: ScriptedReflexLayer) -> None:
+def test_the_sample_answers_of_other_tests_are_not_replaceable(peer: ScriptedReflexLayer) -> None:
     assert outcome(peer, pii(), REDACTING) == "blocked"

@@ -1,4 +1,4 @@
-"""What the gate counts about findings."""
+"""The metrics of findings."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def added(reflex_layer: ScriptedReflexLayer, sent: dict[str, Any]) -> dict[tuple
     return {key: value - before[key] for key, value in counted().items() if value > before[key]}
 
 
-def test_every_series_is_there_at_zero_from_the_start() -> None:
+def test_every_series_starts_at_zero() -> None:
     shown = subprocess.check_output(
         [
             sys.executable,

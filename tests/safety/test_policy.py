@@ -1,4 +1,4 @@
-"""What the policy makes of findings."""
+"""The verdict of the policy on findings."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def redacted(*findings: Finding, verdict: Verdict = Verdict.SAFE) -> Judgement:
 SAFE = Judgement(Verdict.SAFE)
 FLAGGED = Judgement(Verdict.FLAGGED)
 EMAIL, PHONE, CUSTOM = pii(), pii("Phone"), pii("Custom")
-# Its offsets mean no place, or one in a key, or another text stands there.
+# Its offsets are unusable, its place is in a key, or the quoted text is not there.
 FIXED = pii(is_replaceable=False)
 LOW, MEDIUM, HIGH, CRITICAL = map(injection, Severity)
 
@@ -55,7 +55,7 @@ LOW, MEDIUM, HIGH, CRITICAL = map(injection, Severity)
         pytest.param([MEDIUM], FLAGGED, id="a-link"),
         pytest.param([HIGH], blocked(Kind.INJECTION), id="injection"),
         pytest.param([EMAIL, CRITICAL], blocked(Kind.PII, Kind.INJECTION), id="both"),
-        # Only what blocks is named.
+        # Only the kinds that block are named.
         pytest.param([EMAIL, LOW], blocked(Kind.PII), id="pii-beside-a-flag"),
         pytest.param([LOW, HIGH], blocked(Kind.INJECTION), id="the-worst-of-two-counts"),
     ],
@@ -73,7 +73,7 @@ def test_the_default_policy(findings: list[Finding], expected: Judgement) -> Non
         pytest.param([EMAIL, HIGH], blocked(Kind.INJECTION), id="pii-and-injection"),
     ],
 )
-def test_allowed_pii_counts_for_nothing(findings: list[Finding], expected: Judgement) -> None:
+def test_allowed_pii_is_ignored(findings: list[Finding], expected: Judgement) -> None:
     assert judge(*findings, pii=ALLOW) == expected
 
 
@@ -86,7 +86,7 @@ def test_allowed_pii_counts_for_nothing(findings: list[Finding], expected: Judge
         pytest.param([EMAIL, HIGH], blocked(Kind.INJECTION), id="beside-an-injection"),
         pytest.param([FIXED], blocked(Kind.PII), id="not-replaceable"),
         pytest.param([EMAIL, FIXED], blocked(Kind.PII), id="one-of-two-not-replaceable"),
-        # What a flag without a match becomes.
+        # The finding for a flag without a match.
         pytest.param([Finding(Kind.PII, "Custom")], blocked(Kind.PII), id="without-a-place"),
     ],
 )
@@ -127,7 +127,7 @@ def test_the_action_of_a_type_wins_over_the_general_one(
     )
 
 
-def test_an_action_for_custom_pii_is_none_for_custom_injections() -> None:
+def test_an_action_for_custom_pii_does_not_apply_to_custom_injections() -> None:
     finding = injection(Severity.HIGH, "Custom")
 
     assert judge(finding, pii_by_type={"Custom": ALLOW}) == blocked(Kind.INJECTION)
@@ -139,7 +139,7 @@ def test_an_action_for_custom_pii_is_none_for_custom_injections() -> None:
     [*product(Severity, repeat=3)],
     ids=lambda severity: severity.name,
 )
-def test_an_injection_blocks_from_one_border_up_and_flags_from_another(
+def test_injections_block_from_one_severity_and_flag_from_another(
     severity: Severity, blocks_from: Severity, flags_from: Severity
 ) -> None:
     order = ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
@@ -168,7 +168,7 @@ def test_an_injection_blocks_from_one_border_up_and_flags_from_another(
     ids=lambda finding: f"{finding.kind}-{finding.type}-{finding.severity}",
 )
 @pytest.mark.parametrize("action", list(PiiAction))
-def test_an_ignored_type_counts_for_nothing(finding: Finding, action: PiiAction) -> None:
+def test_an_ignored_type_has_no_effect(finding: Finding, action: PiiAction) -> None:
     ignored = frozenset({finding.type})
 
     assert judge(finding, ignored_types=ignored, pii=action) == SAFE
@@ -191,12 +191,12 @@ def test_an_ignored_type_is_ignored_even_where_its_action_is_to_block() -> None:
         pytest.param([EMAIL, LOW], [Kind.PII], id="pii-and-a-low-finding"),
     ],
 )
-def test_a_reflex_layer_that_blocks_is_believed(findings: list[Finding], kinds: list[Kind]) -> None:
+def test_a_block_by_the_reflex_layer_counts(findings: list[Finding], kinds: list[Kind]) -> None:
     assert judge(*findings, blocked=True) == blocked(*kinds)
 
 
 @pytest.mark.parametrize("finding", [EMAIL, CRITICAL], ids=["pii", "injection"])
-def test_a_reflex_layer_that_blocks_is_believed_even_for_ignored_types(finding: Finding) -> None:
+def test_a_block_by_the_reflex_layer_counts_even_for_ignored_types(finding: Finding) -> None:
     ignored = frozenset({"Email", "DataExfiltration"})
 
     judgement = judge(finding, blocked=True, pii=ALLOW, ignored_types=ignored)
@@ -204,7 +204,7 @@ def test_a_reflex_layer_that_blocks_is_believed_even_for_ignored_types(finding: 
     assert judgement == blocked(finding.kind)
 
 
-def test_what_is_blocked_is_not_redacted() -> None:
+def test_a_blocked_text_is_not_redacted() -> None:
     assert judge(EMAIL, blocked=True, pii=REDACT).to_redact == ()
 
 

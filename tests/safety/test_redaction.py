@@ -1,4 +1,4 @@
-"""What stands in the fields after findings were replaced."""
+"""The fields after findings are replaced, and places mapped back to the original."""
 
 import copy
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ LABELS = ("[EMAIL]", "[PII]", "[CREDITCARD]")
 
 
 def redacted(fields: dict[str, Any], *found: tuple[int, int, int, str]) -> dict[str, Any]:
-    """Return `fields` with characters of pieces replaced: number, start, end and label."""
+    """Return `fields` with replaced parts: piece number, start, end and label of each."""
     places = ((Place(piece, start, end), label) for piece, start, end, label in found)
     return fields_of(Redaction(Document(fields)).extended(places))
 
@@ -47,7 +47,7 @@ def test_places_of_a_text_are_replaced(found: list[tuple[int, int, str]], expect
     assert redacted({"goal": "0123456789"}, *places) == {"goal": expected}
 
 
-def test_characters_are_replaced_and_not_bytes() -> None:
+def test_places_count_characters_not_bytes() -> None:
     assert redacted({"goal": "é😀 a@b €"}, (0, 3, 6, "[EMAIL]")) == {"goal": "é😀 [EMAIL] €"}
 
 
@@ -55,7 +55,7 @@ def test_characters_are_replaced_and_not_bytes() -> None:
     ("start", "end"), [(0, 16), (0, 1), (15, 16), (4, 8)], ids=["whole", "first", "last", "middle"]
 )
 @pytest.mark.parametrize("number", [4111111111111111, 4111111111111111.0], ids=["integer", "float"])
-def test_a_number_becomes_the_label_whole(number: float, start: int, end: int) -> None:
+def test_a_number_is_replaced_as_a_whole(number: float, start: int, end: int) -> None:
     fields = {"context": {"card": number, "n": 4111111111111111}}
 
     assert redacted(fields, (1, start, end, "[CREDITCARD]")) == {
@@ -95,7 +95,7 @@ def test_thousands_of_places_are_replaced() -> None:
     assert redacted({"goal": "a@b " * 10_000}, *found) == {"goal": "[EMAIL] " * 10_000}
 
 
-def test_the_document_stays_as_it_is() -> None:
+def test_the_original_document_does_not_change() -> None:
     fields = {"goal": "a@b", "context": {"list": [1, {"k": "a@b"}]}}
     before = copy.deepcopy(fields)
 
@@ -104,8 +104,8 @@ def test_the_document_stays_as_it_is() -> None:
     assert fields == before
 
 
-def test_no_json_value_is_a_fault_of_the_caller() -> None:
-    with pytest.raises(TypeError, match="no JSON value: set"):
+def test_a_value_that_is_not_json_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="not a JSON value: set"):
         Document({"goal": set()}).with_texts({})
 
 
@@ -117,11 +117,11 @@ def test_without_places_nothing_changes(fields: Any) -> None:
     assert (after, repr(after)) == (fields, repr(fields))
 
 
-# The way back
+# Places in the original
 
 
 def in_original(text: str, *cuts: tuple[int, int], found: str) -> str | None:
-    """Return what `found` in the redacted text means in the original; `#` stands for a label."""
+    """Return the original text for `found` in the redacted text, whose labels are `###`."""
     redaction = Redaction(Document({"goal": text}))
     redaction = redaction.extended((Place(0, start, end), "###") for start, end in cuts)
     start = redaction.document.fields["goal"].index(found)
@@ -145,22 +145,22 @@ def in_original(text: str, *cuts: tuple[int, int], found: str) -> str | None:
         pytest.param("#", None, id="in-a-label"),
     ],
 )
-def test_what_is_found_afterwards_leads_back(found: str, meant: str | None) -> None:
+def test_a_later_finding_is_mapped_to_the_original(found: str, meant: str | None) -> None:
     assert in_original("0123456789", (2, 6), (8, 9), found=found) == meant
 
 
-def test_what_is_found_over_two_labels_side_by_side_means_both() -> None:
+def test_a_finding_over_two_adjacent_labels_covers_both() -> None:
     assert in_original("0123456789", (2, 4), (4, 6), found="######") == "2345"
 
 
-def test_a_piece_without_labels_leads_to_itself() -> None:
+def test_a_place_in_a_piece_without_labels_stays_the_same() -> None:
     redaction = Redaction(Document({"goal": "a", "constraints": ["b"]}))
     redaction = redaction.extended([(Place(0, 0, 1), "[EMAIL]")])
 
     assert redaction.original_place(Place(1, 0, 1)) == Place(1, 0, 1)
 
 
-def test_a_redaction_is_extended_in_the_original() -> None:
+def test_a_redaction_is_extended_at_places_of_the_original() -> None:
     redaction = Redaction(Document({"goal": "0123456789", "constraints": ["ab"]}))
     redaction = redaction.extended([(Place(0, 2, 4), "[A]"), (Place(1, 0, 1), "[C]")])
     redaction = redaction.extended([(Place(0, 3, 6), "[B]"), (Place(0, 8, 9), "[D]")])
@@ -207,7 +207,7 @@ def test_a_finding_is_widened_to_its_token(text: str, found: str, expected: str)
     assert text[place.start : place.end] == expected
 
 
-def test_a_finding_is_widened_by_so_many_characters_at_most() -> None:
+def test_widening_has_a_limit() -> None:
     text = "x" * 500 + "a@b" + "y" * 500
 
     place = widened(Place(0, 500, 503), Document({"goal": text}))
@@ -215,11 +215,11 @@ def test_a_finding_is_widened_by_so_many_characters_at_most() -> None:
     assert place == Place(0, 500 - MAX_WIDENING_CHARACTERS, 503 + MAX_WIDENING_CHARACTERS)
 
 
-# Whatever was found
+# Random findings
 
 
 def values(value: Any) -> Iterator[Any]:
-    """Go through the leaves of `value` that are not empty, as `Document` does."""
+    """Yield the leaves of `value` in the order of `Document`."""
     match value:
         case dict():
             for item in value.values():
@@ -232,7 +232,7 @@ def values(value: Any) -> Iterator[Any]:
 
 
 def shape(value: Any) -> Any:
-    """Return `value` without its texts and numbers; keys, lists, flags and nulls stay."""
+    """Return `value` without its texts and numbers, but with keys, lists, booleans and nulls."""
     match value:
         case dict():
             return {key: shape(item) for key, item in value.items()}
@@ -245,7 +245,7 @@ def shape(value: Any) -> Any:
 
 @given(FIELDS, st.data())
 @settings(deadline=None)
-def test_only_what_was_found_is_gone_whatever_was_found(fields: Any, data: Any) -> None:
+def test_exactly_the_findings_are_replaced(fields: Any, data: Any) -> None:
     document = Document(fields)
     slots = [n for n, p in enumerate(document.pieces) if not p.is_key and p.text]
     found: dict[int, set[int]] = {}
@@ -273,7 +273,7 @@ def test_only_what_was_found_is_gone_whatever_was_found(fields: Any, data: Any) 
 
 
 def without_labels(after: str, before: str, gone: set[int]) -> bool:
-    """Whether `after` is `before` with labels for `gone` and all else in its place."""
+    """Return whether `after` is `before` with labels for `gone` and otherwise unchanged."""
     rest = after
     for index, character in enumerate(before):
         if index not in gone:
@@ -284,7 +284,7 @@ def without_labels(after: str, before: str, gone: set[int]) -> bool:
             length = rest.find("]") + 1
             if rest[:length] not in LABELS:
                 return False
-            # Places that touch each other have a label each.
+            # Adjacent places have one label each.
             rest = rest[length:]
             while rest.startswith(LABELS) and not before[index:].startswith(LABELS):
                 rest = rest[rest.find("]") + 1 :]

@@ -1,4 +1,4 @@
-"""A redacted text is screened again, by a peer that looks for patterns as a real one does."""
+"""Screening a redacted text again, with a peer that searches for patterns."""
 
 import re
 import socket
@@ -45,7 +45,7 @@ def screen(
 
 
 def looks_for(peer: ScriptedReflexLayer, pii: dict[str, str], injection: str = "$^") -> Behaviour:
-    """Find these patterns in whatever is sent; a text has ASCII characters only."""
+    """Find these patterns in each text, which must be ASCII."""
 
     def matches(pattern: str, **fields: Any) -> list[dict[str, Any]]:
         return [
@@ -88,21 +88,21 @@ def test_a_redacted_text_is_screened_again(peer: ScriptedReflexLayer) -> None:
     assert (screening.verdict, goal_of(screening)) == (Verdict.SAFE, "ask [EMAIL] now")
 
 
-def test_what_a_neighbour_had_hidden_is_redacted_too(peer: ScriptedReflexLayer) -> None:
+def test_a_finding_that_another_one_had_hidden_is_redacted_too(peer: ScriptedReflexLayer) -> None:
     peer.behaviour = looks_for(peer, {"Email": EMAIL, "Phone": r"\] \d{4}|^\d{4}"})
 
     screening = screen(peer, {"goal": "jane@x 5550 and 5551"})
 
     assert goal_of(screening) == "[PHONE] and 5551"
     assert screening.redacted_types == ("Email", "Phone")
-    # All places are those of the text that the client sent.
+    # All places refer to the text that the client sent.
     assert [finding.places for finding in screening.findings] == [
         (Place(0, 0, 6),),
         (Place(0, 0, 11),),
     ]
 
 
-def test_the_rest_of_a_token_goes_with_what_was_found(peer: ScriptedReflexLayer) -> None:
+def test_the_rest_of_a_token_is_redacted_with_the_finding(peer: ScriptedReflexLayer) -> None:
     peer.behaviour = looks_for(peer, {"ApiKey": "hunter2", "Email": EMAIL})
 
     screening = screen(peer, {"goal": "password: hunter2,restOfIt77 of mary.o'jane@x."})
@@ -110,7 +110,7 @@ def test_the_rest_of_a_token_goes_with_what_was_found(peer: ScriptedReflexLayer)
     assert goal_of(screening) == "password: [APIKEY] of [EMAIL]."
 
 
-def test_what_is_found_in_a_label_does_not_count(peer: ScriptedReflexLayer) -> None:
+def test_a_finding_inside_a_label_does_not_count(peer: ScriptedReflexLayer) -> None:
     peer.behaviour = looks_for(peer, {"Email": EMAIL, "ApiKey": "EMAIL"}, injection=r"\[EMAIL\]")
 
     screening = screen(peer, {"goal": "ask jane@x now"})
@@ -119,9 +119,9 @@ def test_what_is_found_in_a_label_does_not_count(peer: ScriptedReflexLayer) -> N
     assert [finding.type for finding in screening.findings] == ["Email"]
 
 
-def test_a_finding_in_a_label_that_may_be_elsewhere_counts(peer: ScriptedReflexLayer) -> None:
+def test_an_uncertain_finding_inside_a_label_counts(peer: ScriptedReflexLayer) -> None:
     email = {"pii_type": "Email", "start": 0, "end": 6, "matched_text": "jane@x"}
-    # The quoted text does not stand there, so the place may be wrong.
+    # The quoted text is not at this place, so the place may be wrong.
     odd = {"pii_type": "Email", "start": 0, "end": 3, "matched_text": "odd"}
     peer.behaviour = in_turn(says(answer(pii_matches=[email])), says(answer(pii_matches=[odd])))
 
@@ -140,19 +140,21 @@ def test_an_injection_that_a_label_uncovers_blocks(peer: ScriptedReflexLayer) ->
     assert [finding.type for finding in screening.findings] == ["Email", "DANVariant"]
 
 
-def test_a_text_that_goes_on_having_findings_is_refused(peer: ScriptedReflexLayer) -> None:
-    # Each label makes the next word a finding.
+def test_a_text_with_new_findings_after_each_redaction_is_refused(
+    peer: ScriptedReflexLayer,
+) -> None:
+    # Each label turns the next word into a finding.
     peer.behaviour = looks_for(peer, {"Phone": r"^\w+|\] \w+"})
 
     screening = screen(peer, {"goal": "a b c d e f g"})
 
     assert len(peer.texts) == 1 + MAX_REDACTIONS
     assert (screening.verdict, screening.blocked_for) == (Verdict.BLOCKED, {Kind.PII})
-    assert screening.reason == "redaction leaves findings"
+    assert screening.reason == "findings remain after redaction"
     assert screening.redaction is None
 
 
-def test_three_rounds_are_enough_for_three(peer: ScriptedReflexLayer) -> None:
+def test_a_text_with_three_rounds_of_findings_is_redacted(peer: ScriptedReflexLayer) -> None:
     peer.behaviour = looks_for(peer, {"Phone": r"^\w+|\] \w+"})
 
     screening = screen(peer, {"goal": "a b c"})
@@ -160,19 +162,19 @@ def test_three_rounds_are_enough_for_three(peer: ScriptedReflexLayer) -> None:
     assert (screening.verdict, goal_of(screening)) == (Verdict.SAFE, "[PHONE]")
 
 
-def test_a_text_that_a_label_makes_too_long_is_refused(peer: ScriptedReflexLayer) -> None:
+def test_a_text_that_is_too_long_after_redaction_is_refused(peer: ScriptedReflexLayer) -> None:
     peer.behaviour = looks_for(peer, {"MedicalRecordNumber": r"^\d{4}"})
     longer_by = len("[MEDICALRECORDNUMBER]") - len("1234")
-    # With the end of its line, and redacted, it has the last byte that is allowed.
+    # With its line end, the redacted text has exactly the largest allowed size.
     fits = "1234 ".ljust(MAX_TEXT_BYTES - longer_by - 1, "x")
 
     assert screen(peer, {"goal": fits}).verdict is Verdict.SAFE
     refused = screen(peer, {"goal": fits + "x"})
     assert (refused.verdict, refused.blocked_for) == (Verdict.BLOCKED, {Kind.PII})
-    assert refused.reason == "labels make the text too long"
+    assert refused.reason == "text too long after redaction"
 
 
-def test_all_rounds_have_one_deadline(peer: ScriptedReflexLayer) -> None:
+def test_all_rounds_share_one_deadline(peer: ScriptedReflexLayer) -> None:
     finds = looks_for(peer, {"Phone": r"^\w+|\] \w+"})
 
     def slow(connection: socket.socket) -> bool:
@@ -197,7 +199,7 @@ def test_a_screening_that_was_flagged_stays_flagged(peer: ScriptedReflexLayer) -
     assert (screening.verdict, goal_of(screening)) == (Verdict.FLAGGED, "[EMAIL]")
 
 
-def test_what_stays_in_the_text_is_told_once(peer: ScriptedReflexLayer) -> None:
+def test_a_finding_that_remains_in_the_text_is_reported_once(peer: ScriptedReflexLayer) -> None:
     link = {"injection_type": "DataExfiltration", "severity": "Low"}
     found = {"start": 9, "end": 10, "matched_text": "y"}
     later = {"start": 10, "end": 11, "matched_text": "y"}

@@ -1,4 +1,4 @@
-"""The circuit, with real threads and a probe that ends as the test says."""
+"""The circuit, with real threads and a probe whose results the test sets."""
 
 import itertools
 import queue
@@ -30,11 +30,11 @@ NO_FAILURES = [RateLimited, Rejected, AnswerTooLong]
 
 
 class Probe:
-    """A probe that waits to be told how it ends, and is told what follows.
+    """A probe that waits for its result from the test, and records the changes of state.
 
     Attributes:
-        asked: when it was asked.
-        results: how it ends, one after the other.
+        asked: the times when the circuit ran the probe.
+        results: the results of the probes, in order.
         changes: the states that the circuit entered, in order.
     """
 
@@ -51,7 +51,7 @@ class Probe:
         return result
 
     def ends(self, result: bool | BaseException) -> None:
-        """Wait until the circuit asks, and answer."""
+        """Wait until the circuit runs the probe, and set its result."""
         self.asked.get(timeout=WAIT_SECONDS)
         self.results.put(result)
 
@@ -60,7 +60,7 @@ class Probe:
 
 
 class HeldCall:
-    """A call in a thread of its own that ends as and when the test says."""
+    """A call in its own thread that lasts until the test ends it."""
 
     def __init__(self, threads: ThreadPoolExecutor, circuit: Circuit) -> None:
         self._begun, self._ended = threading.Event(), threading.Event()
@@ -85,7 +85,7 @@ class HeldCall:
 def probe() -> Iterator[Probe]:
     probe = Probe()
     yield probe
-    # However the test left its circuit, the thread that probes ends.
+    # In whatever state the test leaves its circuit, the probing thread ends.
     for _ in range(2):
         probe.results.put(True)
     wait_for_probes()
@@ -141,7 +141,7 @@ def refusal(circuit: Circuit) -> CallFailed:
     return caught.value
 
 
-def test_a_call_gets_its_arguments_and_gives_its_result(circuit: Circuit) -> None:
+def test_a_call_passes_arguments_and_result_through(circuit: Circuit) -> None:
     def call(text: str, *, request_id: str) -> tuple[str, str]:
         return text, request_id
 
@@ -166,7 +166,7 @@ def test_it_opens_after_five_failures_in_a_row_and_a_failed_probe(
 def test_it_stays_closed_if_the_probe_succeeds(circuit: Circuit, probe: Probe) -> None:
     fail(circuit, times=20)
     probe.ends(True)
-    # The next five failures, and not the first of them, ask the probe again.
+    # The probe runs again after five more failures, not after the first of them.
     wait_until(lambda: circuit.fail_counter == 0)
     fail(circuit, times=4)
     assert probe.asked.empty()
@@ -186,7 +186,7 @@ def test_a_success_between_failures_keeps_it_closed(circuit: Circuit, probe: Pro
 
 
 @pytest.mark.parametrize("error", NO_FAILURES)
-def test_what_a_working_layer_refuses_does_not_count(
+def test_errors_of_a_working_service_do_not_count(
     circuit: Circuit, error: Callable[[str], CallFailed]
 ) -> None:
     fail(circuit, times=10, error=error("reason"))
@@ -194,7 +194,7 @@ def test_what_a_working_layer_refuses_does_not_count(
     assert circuit.fail_counter == 0
 
 
-def test_it_refuses_while_open_and_says_for_how_long(probe: Probe) -> None:
+def test_an_open_circuit_refuses_and_says_when_to_retry(probe: Probe) -> None:
     circuit = Circuit(failures=5, reset_seconds=1.5, probe=probe, on_change=probe.told)
     opened(circuit, probe)
 
@@ -213,7 +213,7 @@ def test_it_probes_until_a_probe_succeeds(circuit: Circuit, probe: Probe) -> Non
     assert circuit.fail_counter == 0
 
 
-def test_it_opens_again_as_it_opened_first(circuit: Circuit, probe: Probe) -> None:
+def test_a_closed_circuit_can_open_again(circuit: Circuit, probe: Probe) -> None:
     opened(circuit, probe)
     closed(probe)
 
@@ -225,14 +225,14 @@ def test_it_opens_again_as_it_opened_first(circuit: Circuit, probe: Probe) -> No
     assert probe.changes.get(timeout=WAIT_SECONDS) == "open"
 
 
-def test_probes_begin_at_even_times_however_long_they_take(probe: Probe) -> None:
+def test_probes_start_at_regular_intervals(probe: Probe) -> None:
     seconds = 0.2
     circuit = Circuit(failures=1, reset_seconds=seconds, probe=probe)
     fail(circuit)
     began = []
     for _ in range(3):
         began.append(probe.asked.get(timeout=WAIT_SECONDS))
-        # It fails as a call does that hangs for half of the time.
+        # The probe takes half of the time between two probes, and fails.
         threading.Event().wait(seconds / 2)
         probe.results.put(False)
 
@@ -242,7 +242,7 @@ def test_probes_begin_at_even_times_however_long_they_take(probe: Probe) -> None
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("secret"), CallFailed("odd")])
-def test_a_probe_that_raises_has_failed(
+def test_a_probe_that_raises_counts_as_failed(
     circuit: Circuit, probe: Probe, error: BaseException
 ) -> None:
     fail(circuit, times=5)
@@ -255,7 +255,7 @@ def test_a_probe_that_raises_has_failed(
     assert circuit.call(succeed) == "answer"
 
 
-def test_one_thread_probes_however_many_calls_fail(
+def test_many_failures_start_a_single_probe_thread(
     circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
 ) -> None:
     list(threads.map(lambda _: fail(circuit), range(100)))
@@ -266,7 +266,7 @@ def test_one_thread_probes_however_many_calls_fail(
     assert probe.asked.empty()
 
 
-def test_a_late_success_does_not_close_it(
+def test_a_late_success_does_not_close_the_circuit(
     circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
 ) -> None:
     late = HeldCall(threads, circuit)
@@ -277,7 +277,7 @@ def test_a_late_success_does_not_close_it(
     assert type(refusal(circuit)) is CircuitOpen
 
 
-def test_a_late_failure_does_not_count_for_the_next_closed_state(
+def test_a_late_failure_does_not_count_after_the_circuit_closed(
     circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
 ) -> None:
     late = [HeldCall(threads, circuit) for _ in range(5)]
@@ -291,8 +291,8 @@ def test_a_late_failure_does_not_count_for_the_next_closed_state(
     assert probe.asked.empty()
 
 
-def test_calls_run_side_by_side(circuit: Circuit, threads: ThreadPoolExecutor) -> None:
-    # Broken unless all eight are under way at once.
+def test_calls_run_concurrently(circuit: Circuit, threads: ThreadPoolExecutor) -> None:
+    # The barrier opens only if all eight calls run at the same time.
     together = threading.Barrier(8)
 
     calls: list[Future[Any]] = [
@@ -302,7 +302,7 @@ def test_calls_run_side_by_side(circuit: Circuit, threads: ThreadPoolExecutor) -
     assert sorted(call.result() for call in calls) == list(range(8))
 
 
-def test_failures_side_by_side_are_all_counted(
+def test_concurrent_failures_are_all_counted(
     circuit: Circuit, probe: Probe, threads: ThreadPoolExecutor
 ) -> None:
     calls = [HeldCall(threads, circuit) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""HTTP under a deadline, against peers that do all they can to hold it up."""
+"""HTTP with a deadline, against slow and broken peers."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def test_a_slow_peer_ends_at_the_deadline(peer: ScriptedReflexLayer, behaviour: 
 
 
 @pytest.mark.parametrize("behaviour", SLOW_PEERS.values(), ids=SLOW_PEERS.keys())
-def test_a_peer_that_becomes_slow_on_a_kept_connection_ends_at_the_deadline(
+def test_a_peer_that_becomes_slow_on_an_open_connection_ends_at_the_deadline(
     peer: ScriptedReflexLayer, behaviour: Behaviour
 ) -> None:
     client = client_of(peer.url)
@@ -111,7 +111,7 @@ def test_a_peer_that_takes_the_request_slowly_ends_at_the_deadline(
 ) -> None:
     peer.welcome = sips
 
-    # Each of these characters is six bytes of JSON.
+    # In JSON, each of these characters takes six bytes.
     kind, seconds = refusal(client_of(peer.url), "\x01" * 2_000_000)
 
     assert kind is DeadlineExceeded
@@ -134,7 +134,7 @@ def test_a_peer_that_never_accepts_ends_at_the_deadline() -> None:
 
 @contextlib.contextmanager
 def full_listener() -> Iterator[socket.socket]:
-    """A listener whose queue is so full that the system answers no further connection."""
+    """A listener whose full queue makes the system ignore further connections."""
     with contextlib.ExitStack() as opened:
         listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         with contextlib.suppress(TimeoutError):
@@ -159,7 +159,7 @@ def test_all_addresses_of_a_name_share_the_deadline(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("behaviour", BROKEN_PEERS.values(), ids=BROKEN_PEERS.keys())
-def test_a_broken_peer_is_unreachable_and_not_asked_again(
+def test_a_broken_peer_is_unreachable_and_not_called_again(
     peer: ScriptedReflexLayer, behaviour: Behaviour
 ) -> None:
     peer.behaviour = behaviour
@@ -171,11 +171,11 @@ def test_a_broken_peer_is_unreachable_and_not_asked_again(
     assert (peer.connections, len(peer.requests)) == (1, 1)
 
 
-def test_a_peer_that_resets_within_the_request_is_not_asked_again(
+def test_a_peer_that_resets_during_the_request_is_not_called_again(
     peer: ScriptedReflexLayer,
 ) -> None:
     def welcome(connection: socket.socket) -> socket.socket:
-        # A reset before the first byte may still be one of a connection not yet made.
+        # A reset before the first byte could still count as a connection that was not made.
         connection.recv(1)
         resets(connection)
         raise ConnectionResetError
@@ -192,7 +192,7 @@ def test_a_peer_that_resets_within_the_request_is_not_asked_again(
 def resolve(
     monkeypatch: pytest.MonkeyPatch, *answers: list[socket.socket]
 ) -> list[tuple[Any, ...]]:
-    """Let every name resolve to these listeners, look-up after look-up; return the look-ups."""
+    """Let each DNS lookup return the next list of listeners; return the recorded lookups."""
     lookups: list[tuple[Any, ...]] = []
 
     def getaddrinfo(*args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
@@ -209,13 +209,13 @@ def resolve(
 
 @pytest.fixture
 def refusing() -> Iterator[socket.socket]:
-    """An address that refuses connections and that nobody else can take."""
+    """An address that refuses connections and that no other process can take."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound
 
 
-def test_a_connection_that_could_not_be_made_is_tried_once_more(
+def test_a_failed_connection_attempt_is_retried_once(
     peer: ScriptedReflexLayer, refusing: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups = resolve(monkeypatch, [refusing], [peer.listener])
@@ -226,7 +226,7 @@ def test_a_connection_that_could_not_be_made_is_tried_once_more(
     assert len(peer.requests) == 1
 
 
-def test_a_connection_is_tried_no_third_time(
+def test_there_is_no_second_retry(
     peer: ScriptedReflexLayer, refusing: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups = resolve(monkeypatch, [refusing], [refusing], [peer.listener])
@@ -235,7 +235,7 @@ def test_a_connection_is_tried_no_third_time(
     assert (len(lookups), peer.connections) == (2, 0)
 
 
-def test_the_next_address_of_a_name_is_no_retry(
+def test_the_next_address_of_a_name_is_not_a_retry(
     peer: ScriptedReflexLayer, refusing: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups = resolve(monkeypatch, [refusing, peer.listener])
@@ -249,7 +249,7 @@ def test_the_next_address_of_a_name_is_no_retry(
     "host", ["reflex.invalid", "a" * 64 + ".invalid"], ids=["unknown", "impossible"]
 )
 def test_a_name_that_does_not_resolve_is_unreachable(host: str) -> None:
-    # Nobody can bound the resolver; the sandbox of a test may make it slow.
+    # The deadline does not cover the resolver, which may be slow in a sandbox.
     assert refusal(client_of(f"http://{host}", deadline_seconds=30))[0] is Unreachable
 
 
@@ -265,7 +265,9 @@ def test_many_calls_share_a_connection(peer: ScriptedReflexLayer) -> None:
     assert (len(peer.requests), peer.connections) == (100, 1)
 
 
-def test_the_bound_on_an_answer_is_not_one_on_its_connection(peer: ScriptedReflexLayer) -> None:
+def test_the_size_limit_of_an_answer_does_not_limit_its_connection(
+    peer: ScriptedReflexLayer,
+) -> None:
     peer.behaviour = says(json.dumps(answer()).encode().ljust(MAX_ANSWER_BYTES))
     client = client_of(peer.url, deadline_seconds=5)
 
@@ -286,7 +288,7 @@ def test_calls_after_chunked_answers_share_a_connection(peer: ScriptedReflexLaye
     assert (len(peer.requests), peer.connections) == (5, 1)
 
 
-def test_a_connection_that_the_peer_closed_is_made_anew(peer: ScriptedReflexLayer) -> None:
+def test_a_connection_that_the_peer_closed_is_replaced(peer: ScriptedReflexLayer) -> None:
     client = client_of(peer.url)
     for _ in range(3):
         process(client)
@@ -301,7 +303,7 @@ def test_a_connection_that_the_peer_closed_is_made_anew(peer: ScriptedReflexLaye
     ("status", "kind"),
     [("429 Too Many Requests", RateLimited), ("500 Internal Server Error", ServerFault)],
 )
-def test_what_was_not_read_is_not_taken_for_the_next_answer(
+def test_an_unread_answer_is_not_taken_for_the_next_one(
     peer: ScriptedReflexLayer, status: str, kind: type[CallFailed]
 ) -> None:
     client = client_of(peer.url)
@@ -320,7 +322,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_next(
     client = client_of(peer.url)
     content = json.dumps(answer()).encode()
     clean = OK + b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
-    # At once, so that the second one is there before the next request.
+    # Both answers are sent at once, so that the second arrives before the next request.
     peer.behaviour = lambda connection: connection.sendall(clean + clean) is None
     process(client)
     peer.behaviour = says(answer(status="ratelimited"))
@@ -328,7 +330,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_next(
     assert refusal(client)[0] is RateLimited
 
 
-def test_no_call_waits_for_a_connection_of_another(peer: ScriptedReflexLayer) -> None:
+def test_no_call_waits_for_the_connection_of_another(peer: ScriptedReflexLayer) -> None:
     together = threading.Barrier(8)
     clean = says(answer())
 

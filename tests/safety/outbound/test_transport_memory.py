@@ -1,4 +1,4 @@
-"""A peer that sends without end costs no memory to speak of."""
+"""A peer that sends without end uses little of our memory."""
 
 import gzip
 import socket
@@ -12,7 +12,7 @@ from tests.reflex_layer import Behaviour, ScriptedReflexLayer
 from tests.safety.calls import client_of
 
 FLOOD_BYTES = 200 * 2**20
-# An answer of the longest length, and what it takes to read it in small pieces.
+# Enough to read the longest answer in small pieces.
 MOST_BYTES = 8 * 2**20
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -21,7 +21,7 @@ LONG_HEADER = b"a: " + b"b" * 65_000 + b"\r\n"
 
 
 def floods(start: bytes, again: bytes) -> Behaviour:
-    """Send `start`, then `again` until it is a flood or the other side has had enough."""
+    """Send `start`, then `again` many times, until the other side closes the connection."""
 
     def behave(connection: socket.socket) -> bool:
         connection.sendall(start)

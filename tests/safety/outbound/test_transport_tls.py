@@ -1,4 +1,4 @@
-"""The deadline over TLS, and whom the client trusts."""
+"""The deadline over TLS, and the certificates that the client trusts."""
 
 import contextlib
 import socket
@@ -30,7 +30,7 @@ SLOW_PEERS = {
     "chunk-data": trickles(CHUNKED + b"3E8\r\n", b" "),
 }
 
-# The head of a long TLS record, whose bytes then come one by one.
+# Each trickle starts a long TLS record, whose bytes then come one by one.
 SLOW_HANDSHAKES = {
     "nothing": hangs(),
     "trickle": trickles(b"\x16\x03\x03\x40\x00", b"\x02"),
@@ -82,7 +82,7 @@ def test_a_long_text_arrives(peer: ScriptedReflexLayer) -> None:
     assert peer.texts == ["\x01" * 100_000]
 
 
-def test_a_certificate_that_nobody_trusts_is_refused(peer: ScriptedReflexLayer) -> None:
+def test_an_untrusted_certificate_is_refused(peer: ScriptedReflexLayer) -> None:
     kind, _ = refusal(client_of(peer.url, deadline_seconds=5))
 
     assert kind is Unreachable
@@ -110,7 +110,7 @@ def test_a_slow_peer_ends_at_the_deadline(
 
     assert kind is DeadlineExceeded
     assert DEADLINE_SECONDS <= seconds < LATEST_SECONDS
-    # It was the answer that was slow, not the handshake.
+    # The request arrived, so the answer was slow, not the handshake.
     assert (len(peer.requests), peer.connections) == (1, 1)
 
 
@@ -134,7 +134,8 @@ def test_a_slow_handshake_ends_at_the_deadline(
 
 def test_a_slow_connection_leaves_the_handshake_only_the_rest_of_the_time() -> None:
     with contextlib.ExitStack() as opened:
-        # While the queue is full the system drops the call, and repeats it after a second.
+        # While the queue is full, the system drops the connection attempt, and repeats it after
+        # a second.
         listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         with contextlib.suppress(TimeoutError):
             for _ in range(10):
@@ -167,7 +168,7 @@ def test_a_slow_handshake_leaves_the_request_only_the_rest_of_the_time(
     def welcome(connection: socket.socket) -> socket.socket:
         threading.Event().wait(0.8)
         secure = context.wrap_socket(connection, server_side=True)
-        # Nothing is read, so that the request stands in the way of itself.
+        # The peer reads nothing, so the request fills the buffers and the client blocks.
         threading.Event().wait(2)
         return secure
 
@@ -185,7 +186,7 @@ def test_a_peer_that_takes_the_request_slowly_ends_at_the_deadline(
 ) -> None:
     def sips(connection: socket.socket) -> socket.socket:
         secure = context.wrap_socket(connection, server_side=True)
-        # Enough for each of many writes to get on, and too little for all of them.
+        # Each single write makes progress in time, but all of them together take too long.
         while secure.recv(16384):
             threading.Event().wait(0.02)
         return secure

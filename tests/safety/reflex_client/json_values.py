@@ -1,11 +1,11 @@
-"""Any JSON value, and its texts in their order."""
+"""Random JSON values, and their texts in order."""
 
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
-# Characters of one to four bytes, and some that are made of several.
+# Characters of one to four bytes, and combining characters.
 TEXT = st.text(max_size=12) | st.text("aé€😀\u0301\u200d\n: ", max_size=12)
 JSON = st.recursive(
     st.none()

@@ -1,4 +1,4 @@
-"""What the Reflex client sends, and what it makes of each answer."""
+"""The requests of the Reflex client, and how it handles each answer."""
 
 import json
 import socket
@@ -57,7 +57,7 @@ def refusal(client: Caller) -> CallFailed:
 # The request
 
 
-def test_a_request_as_it_is_on_the_wire(peer: ScriptedReflexLayer, client: Caller) -> None:
+def test_a_request_on_the_wire(peer: ScriptedReflexLayer, client: Caller) -> None:
     client.process("Grüße, 世界")
 
     ((method, path, headers, body),) = peer.requests
@@ -84,7 +84,7 @@ def test_a_request_as_it_is_on_the_wire(peer: ScriptedReflexLayer, client: Calle
     ("base", "path"),
     [("", "/process"), ("/", "/process"), ("/a", "/a/process"), ("/a/b/", "/a/b/process")],
 )
-def test_the_path_of_the_address_comes_first(
+def test_the_path_of_the_base_address_is_kept(
     peer: ScriptedReflexLayer, base: str, path: str
 ) -> None:
     client_of(peer.url + base).process()
@@ -92,7 +92,7 @@ def test_the_path_of_the_address_comes_first(
     assert [request[1] for request in peer.requests] == [path]
 
 
-def test_a_proxy_of_the_environment_is_not_used(
+def test_proxy_variables_of_the_environment_are_ignored(
     peer: ScriptedReflexLayer, client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -111,7 +111,7 @@ def test_a_proxy_of_the_environment_is_not_used(
         pytest.param('"\\/</script>', id="quotes"),
     ],
 )
-def test_a_text_arrives_as_it_is(peer: ScriptedReflexLayer, client: Caller, text: str) -> None:
+def test_a_text_arrives_unchanged(peer: ScriptedReflexLayer, client: Caller, text: str) -> None:
     client.process(text)
 
     assert peer.texts == [text]
@@ -121,7 +121,9 @@ def test_a_text_arrives_as_it_is(peer: ScriptedReflexLayer, client: Caller, text
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.text(min_size=1))
-def test_any_unicode_arrives_as_it_is(peer: ScriptedReflexLayer, client: Caller, text: str) -> None:
+def test_any_unicode_arrives_unchanged(
+    peer: ScriptedReflexLayer, client: Caller, text: str
+) -> None:
     client.process(text)
 
     assert peer.texts[-1] == text
@@ -149,7 +151,7 @@ def test_an_answer_is_read(peer: ScriptedReflexLayer, client: Caller) -> None:
     )
 
 
-def test_an_answer_of_the_longest_length_is_read(peer: ScriptedReflexLayer, client: Caller) -> None:
+def test_the_longest_allowed_answer_is_read(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = says(json.dumps(answer()).encode().ljust(MAX_ANSWER_BYTES))
 
     assert client.process() == CLEAN
@@ -164,7 +166,7 @@ def test_an_answer_of_the_longest_length_is_read(peer: ScriptedReflexLayer, clie
         ("", UnusableAnswer("answer is too long")),
     ],
 )
-def test_an_answer_that_is_longer_is_not(
+def test_a_longer_answer_is_refused(
     peer: ScriptedReflexLayer, client: Caller, content_type: str, expected: CallFailed
 ) -> None:
     peer.behaviour = says(
@@ -188,7 +190,7 @@ def test_an_answer_from_a_cache_is_no_verdict(
     assert (type(error), error.reason) == (UnusableAnswer, "answer comes from a cache")
 
 
-# Bodies of other answers are clean answers: the status alone has to decide.
+# All bodies are clean answers, so that only the status decides.
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -210,7 +212,7 @@ def test_an_answer_from_a_cache_is_no_verdict(
         ("600 Odd", UnusableAnswer),
         ("999 Odd", UnusableAnswer),
         ("103 Early Hints", UnusableAnswer),
-        # What http.client does not take for a status at all.
+        # http.client does not accept these as a status.
         ("099 Odd", Unreachable),
         ("OK", Unreachable),
     ],
@@ -244,7 +246,7 @@ def test_a_redirect_is_not_followed(peer: ScriptedReflexLayer, client: Caller, s
         pytest.param("86400", 3600, id="a-day"),
         pytest.param("9" * 12, 3600, id="ages"),
         pytest.param("9" * 60_000, 3600, id="more-digits-than-python-reads"),
-        # What is no number of seconds gets the time of the limiter's own counting.
+        # For a value that is not a number of seconds, the default applies.
         ("Wed, 21 Oct 2065 07:28:00 GMT", 60),
         ("-5", 60),
         ("1.5", 60),
@@ -253,7 +255,7 @@ def test_a_redirect_is_not_followed(peer: ScriptedReflexLayer, client: Caller, s
         (None, 60),
     ],
 )
-def test_a_rate_limit_says_when_to_come_again(
+def test_a_rate_limit_says_when_to_retry(
     peer: ScriptedReflexLayer, client: Caller, value: str | None, seconds: int
 ) -> None:
     header = "" if value is None else f"Retry-After: {value}\r\n"
@@ -268,7 +270,7 @@ def test_a_rate_limit_says_when_to_come_again(
     )
 
 
-def test_a_rate_limit_in_a_200_is_one_too(peer: ScriptedReflexLayer, client: Caller) -> None:
+def test_a_rate_limit_in_a_200_counts_too(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = says(answer(status="ratelimited"))
 
     error = refusal(client)
@@ -276,7 +278,7 @@ def test_a_rate_limit_in_a_200_is_one_too(peer: ScriptedReflexLayer, client: Cal
     assert (type(error), error.retry_after_seconds) == (RateLimited, 60)
 
 
-def test_a_server_fault_gets_no_retry_and_no_wait(
+def test_a_server_fault_is_not_retried_and_its_retry_after_is_ignored(
     peer: ScriptedReflexLayer, client: Caller
 ) -> None:
     peer.behaviour = says({}, status="503 Service Unavailable", headers="Retry-After: 7\r\n")
@@ -301,7 +303,7 @@ def test_a_compressed_answer_is_refused_unread(
 # Readiness
 
 
-def test_readiness_is_asked_for_without_a_body(peer: ScriptedReflexLayer, client: Caller) -> None:
+def test_a_readiness_check_has_no_body(peer: ScriptedReflexLayer, client: Caller) -> None:
     assert client.client.is_ready(deadline_seconds=0.5) is True
 
     ((method, path, _, body),) = peer.requests
@@ -312,9 +314,7 @@ def test_readiness_is_asked_for_without_a_body(peer: ScriptedReflexLayer, client
     "status",
     ["503 Service Unavailable", "500 Error", "429 Too Many Requests", "404 Not Found", "302 Found"],
 )
-def test_it_is_not_ready_unless_it_says_so(
-    peer: ScriptedReflexLayer, client: Caller, status: str
-) -> None:
+def test_only_a_200_means_ready(peer: ScriptedReflexLayer, client: Caller, status: str) -> None:
     peer.behaviour = says({"status": "ready", "ready": True}, status=status)
 
     assert client.client.is_ready(deadline_seconds=0.5) is False
@@ -326,7 +326,7 @@ def test_it_is_not_ready_if_it_hangs(peer: ScriptedReflexLayer, client: Caller) 
     assert client.client.is_ready(deadline_seconds=0.2) is False
 
 
-def test_it_is_asked_for_readiness_only_once(peer: ScriptedReflexLayer, client: Caller) -> None:
+def test_a_readiness_check_is_not_retried(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = resets
 
     assert client.client.is_ready(deadline_seconds=0.5) is False
@@ -340,11 +340,11 @@ def test_it_is_not_ready_if_it_is_down() -> None:
     assert client.client.is_ready(deadline_seconds=0.5) is False
 
 
-def test_readiness_has_a_deadline_of_its_own(peer: ScriptedReflexLayer, client: Caller) -> None:
+def test_a_readiness_check_has_its_own_deadline(peer: ScriptedReflexLayer, client: Caller) -> None:
     peer.behaviour = hangs()
 
     assert client.client.is_ready(deadline_seconds=0.1) is False
-    # The screening's deadline is not used up by it.
+    # It does not use up the deadline of a screening.
     assert type(refusal(client)) is DeadlineExceeded
     peer.behaviour = says(answer())
     assert client.process() == CLEAN
@@ -356,7 +356,7 @@ def test_readiness_has_a_deadline_of_its_own(peer: ScriptedReflexLayer, client: 
 READY = says({"status": "ready"})
 
 
-def test_a_probe_asks_for_readiness_and_for_a_screening(
+def test_a_probe_checks_readiness_and_screens_a_text(
     peer: ScriptedReflexLayer, client: Caller
 ) -> None:
     assert client.client.probe(deadline_seconds=0.5) is True
@@ -378,7 +378,7 @@ LIMITED = says({}, status="429 Too Many Requests")
         pytest.param([READY, says({}, status="400 Bad")], True, id="screening-rejected"),
         pytest.param([says({}, status="503 Not Ready")], False, id="not-ready"),
         pytest.param([says({}, status="404 Not Found")], False, id="no-readiness"),
-        # As the public Reflex Layer was published.
+        # The public Reflex Layer, as it was published.
         pytest.param([READY, says({}, status="500 Error")], False, id="screening-broken"),
         pytest.param([READY, says(b"<html>")], False, id="nonsense"),
         pytest.param([READY, says(answer(cache_hit=True))], False, id="from-a-cache"),
@@ -386,7 +386,7 @@ LIMITED = says({}, status="429 Too Many Requests")
         pytest.param([READY, hangs()], False, id="hangs"),
     ],
 )
-def test_a_probe_says_whether_it_screens(
+def test_a_probe_tells_whether_the_peer_screens(
     peer: ScriptedReflexLayer, client: Caller, behaviours: list[Behaviour], works: bool
 ) -> None:
     peer.behaviour = in_turn(*behaviours)

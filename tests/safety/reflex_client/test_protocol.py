@@ -1,4 +1,4 @@
-"""What is read out of the Reflex Layer's answers, and what is refused."""
+"""Which answers of the Reflex Layer are accepted, and how they are parsed."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ def both(pii_match: Any, injection_match: Any, **fields: Any) -> dict[str, Any]:
     )
 
 
-# Two findings of one text, in the shape on the wire and in that of the documents.
+# Two findings in one text, in the format on the wire and in that of the documents.
 TEXT = {"matched_text": SECRET}
 SSN = {"pii_type": "SSN", "confidence": 0.5}
 DAN = {"injection_type": "DANVariant", "confidence": 1}
@@ -55,14 +55,14 @@ def test_a_clean_answer() -> None:
     assert parse(answer()) == Answer(blocked=False, matches=(), reflex_request_id="reflex-1")
 
 
-def test_the_shape_on_the_wire() -> None:
+def test_the_format_on_the_wire() -> None:
     assert parse(ON_THE_WIRE).matches == (
         Match(Kind.PII, "SSN", confidence=0.5, start=4, end=15),
         Match(Kind.INJECTION, "DANVariant", Severity.HIGH, confidence=1.0, start=20, end=30),
     )
 
 
-def test_the_shape_in_its_documents() -> None:
+def test_the_format_in_the_documents() -> None:
     assert parse(IN_ITS_DOCUMENTS).matches == (
         Match(Kind.PII, "SSN", confidence=0.5),
         Match(Kind.INJECTION, "DANVariant", Severity.HIGH, confidence=1.0),
@@ -70,17 +70,17 @@ def test_the_shape_in_its_documents() -> None:
 
 
 @pytest.mark.parametrize("word", ["success", "Success", "SUCCESS"])
-def test_success_blocks_nothing(word: str) -> None:
+def test_a_success_status_does_not_block(word: str) -> None:
     assert parse(answer(status=word)).blocked is False
 
 
 @pytest.mark.parametrize("word", ["blocked", "Blocked"])
-def test_blocked_is_the_layers_own_opinion(word: str) -> None:
+def test_a_blocked_status_is_read(word: str) -> None:
     assert parse(answer(status=word)).blocked is True
 
 
 @pytest.mark.parametrize("word", ["ratelimited", "RateLimited", "rate_limited", "Rate-Limited"])
-def test_a_rate_limit_in_a_200_is_no_clean_text(word: str) -> None:
+def test_a_rate_limit_in_a_200_is_not_a_clean_text(word: str) -> None:
     with pytest.raises(RateLimited) as caught:
         parse(answer(status=word))
 
@@ -148,7 +148,7 @@ def test_any_other_injection_type_is_custom(name: Any) -> None:
         ],
     ],
 )
-def test_a_severity_that_is_not_known_is_the_worst(word: Any, severity: Severity) -> None:
+def test_an_unknown_severity_is_the_worst(word: Any, severity: Severity) -> None:
     assert match(injection(severity=word)).severity is severity
 
 
@@ -193,7 +193,7 @@ def test_a_field_of_the_wrong_type_is_unusable(field: str, value: Any) -> None:
 
 @pytest.mark.parametrize("field", ["pii_matches", "injection_matches"])
 @pytest.mark.parametrize("match", [None, SECRET, 1, []], ids=["null", "string", "number", "list"])
-def test_a_match_that_is_no_object_is_unusable(field: str, match: Any) -> None:
+def test_a_match_that_is_not_an_object_is_unusable(field: str, match: Any) -> None:
     with pytest.raises(UnusableAnswer):
         parse(answer(**{field: [match]}))
 
@@ -215,16 +215,16 @@ def test_a_match_that_is_no_object_is_unusable(field: str, match: Any) -> None:
         pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, id="nested-objects"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_unusable(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_unusable(body: bytes) -> None:
     with pytest.raises(UnusableAnswer):
         parse_answer(body, "a text")
 
 
 @pytest.mark.parametrize("field", ["confidence", "severity", "injection_type", "start"])
-def test_no_depth_of_nesting_is_more_than_it_can_bear(field: str) -> None:
+def test_any_depth_of_nesting_is_handled(field: str) -> None:
     template = json.dumps(injection(**{field: "@"}))
 
-    # Around the interpreter's limit, what can be parsed may be too deep to be shown.
+    # Near the interpreter's recursion limit, a value that can be parsed may be too deep for repr.
     for depth in [*range(800, 1000), 100_000]:
         body = template.replace('"@"', "[" * depth + "]" * depth).encode()
         with contextlib.suppress(UnusableAnswer):
@@ -263,7 +263,7 @@ def test_a_confidence_is_from_0_to_1_or_none(sent: str, read: float | None) -> N
         (0, 0),
         (99_999, 99_999),
         (100_000, 100_000),
-        # A receipt's column would not hold what lies far outside of any text.
+        # A value far outside any text might not fit into a receipt's column.
         (100_001, None),
         pytest.param(10**400, None, id="huge"),
         (-1, None),
@@ -274,7 +274,9 @@ def test_a_confidence_is_from_0_to_1_or_none(sent: str, read: float | None) -> N
     ],
 )
 @pytest.mark.parametrize("field", ["start", "end"])
-def test_an_offset_is_one_into_a_text_or_none(field: str, sent: Any, read: int | None) -> None:
+def test_an_offset_is_within_the_largest_text_or_none(
+    field: str, sent: Any, read: int | None
+) -> None:
     value = getattr(match(pii(**{field: sent})), field)
 
     assert (value, type(value)) == (read, type(read))
@@ -304,7 +306,7 @@ def test_a_request_id_is_a_short_word_or_empty(sent: Any, read: str) -> None:
     assert parse(answer(request_id=sent)).reflex_request_id == read
 
 
-def test_an_answer_that_says_nothing_of_a_cache_comes_from_none() -> None:
+def test_an_answer_without_cache_hit_is_accepted() -> None:
     sent = answer()
     del sent["cache_hit"]
 
@@ -322,7 +324,7 @@ def test_an_answer_that_says_nothing_of_a_cache_comes_from_none() -> None:
         pytest.param(answer(request_id=f"{SECRET} {SECRET}", note=SECRET), id="top-level"),
     ],
 )
-def test_an_answer_holds_nothing_of_the_text(data: Any) -> None:
+def test_an_answer_contains_no_part_of_the_text(data: Any) -> None:
     assert SECRET not in repr(parse(data))
 
 
@@ -336,7 +338,7 @@ def test_an_answer_holds_nothing_of_the_text(data: Any) -> None:
         pytest.param(answer(injection_matches=SECRET), id="matches"),
     ],
 )
-def test_a_refusal_quotes_nothing_of_the_answer(data: Any) -> None:
+def test_a_refusal_quotes_no_part_of_the_answer(data: Any) -> None:
     with pytest.raises(CallFailed) as caught:
         parse(data)
 
@@ -371,14 +373,14 @@ ANSWERS = st.fixed_dictionaries(
 
 @given(JSON | st.dictionaries(st.sampled_from(list(answer())), JSON))
 @settings(deadline=None)
-def test_any_json_is_an_answer_or_no_verdict(data: Any) -> None:
+def test_any_json_is_an_answer_or_a_failed_call(data: Any) -> None:
     with contextlib.suppress(CallFailed):
         assert isinstance(parse(data), Answer)
 
 
 @given(st.binary())
 @settings(deadline=None)
-def test_any_bytes_are_no_verdict(body: bytes) -> None:
+def test_random_bytes_are_not_an_answer(body: bytes) -> None:
     with pytest.raises(CallFailed):
         parse_answer(body, "a text")
 

@@ -1,4 +1,4 @@
-"""Whether a match stands where the peer says, and how many it may name."""
+"""Whether the quoted text of a match is at its offsets, and how many matches are allowed."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ def is_certain(text: str, **fields: Any) -> bool:
 
 @given(TEXT, st.data())
 @settings(deadline=None)
-def test_a_match_is_certain_where_its_text_stands(text: str, data: Any) -> None:
+def test_a_match_is_certain_where_its_text_is(text: str, data: Any) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     first = len(text[:start].encode())
@@ -93,7 +93,7 @@ def test_the_whole_text_without_offsets_is_not_certain() -> None:
     assert not is_certain(GREETING, matched_text=GREETING)
 
 
-def test_a_lone_surrogate_stands_for_no_other_character() -> None:
+def test_a_lone_surrogate_matches_no_other_character() -> None:
     assert not is_certain("a?b", start=0, end=3, matched_text="a\ud800b")
 
 
@@ -130,7 +130,7 @@ def test_more_matches_are_too_many(field: str) -> None:
 
 @pytest.mark.parametrize("name", LONG_NAMES)
 @pytest.mark.parametrize("is_object", [True, False], ids=["custom", "unknown"])
-def test_a_type_of_the_peers_own_is_nowhere_in_what_is_read(name: str, is_object: bool) -> None:
+def test_a_type_name_of_the_peer_is_dropped(name: str, is_object: bool) -> None:
     own = {"Custom": name} if is_object else name
     read = parse(
         answer(
@@ -145,7 +145,7 @@ def test_a_type_of_the_peers_own_is_nowhere_in_what_is_read(name: str, is_object
     assert "PLANTED" not in repr(read)
 
 
-def test_answer_that_says_two_things_under_one_name_is_unusable() -> None:
+def test_an_answer_with_a_duplicate_key_is_unusable() -> None:
     body = (
         b'{"status":"blocked","pii_detected":true,"pii_matches":[],"injection_detected":false,'
         b'"injection_matches":[],"pii_detected":false,"status":"success"}'
