@@ -1,7 +1,7 @@
-"""The bundled Reflex Layer: a small, real service that screens text over HTTP.
+"""The bundled Reflex Layer: a small service that screens text over HTTP.
 
-It speaks the protocol of the public Reflex Layer (`POST /process`) and is served by processes of
-its own with `python -m safety.reflex_layer`. It imports nothing of the Orchestrator Service.
+It implements the protocol of the public Reflex Layer (`POST /process`) and runs in processes of
+its own: `python -m safety.reflex_layer`. It imports nothing from the Orchestrator Service.
 
     __main__ ──> app ──> processing ──> screening ──> pii/, injection/ ──> matching/
                   │          └──> request, answers           └──> findings
@@ -9,7 +9,7 @@ its own with `python -m safety.reflex_layer`. It imports nothing of the Orchestr
 
     pii/        personal data: detection ──> cards, phones, credentials, checks ──> check_digits
     injection/  prompt injection: detection ──> rules, persona ──> languages ──> ignoring
-    matching/   texts against patterns: scanner ──> widening; patterns ──> folding
+    matching/   pattern matching: scanner ──> widening; patterns ──> folding
 """
 
 __version__ = "1.0.0"

@@ -13,28 +13,28 @@ from gunicorn.util import import_app
 from .template import Template
 
 THREADS = 64
-# Threads that long texts leave alone, for short ones, `/health`, `/ready` and `/metrics`.
+# Threads that are reserved for short texts, `/health`, `/ready` and `/metrics`.
 THREADS_FOR_OTHERS = 16
 
 OPTIONS: dict[str, Any] = {
     "worker_class": "gthread",
-    # One process, since its metrics are counted in memory. Long texts go to others.
+    # A single process, because the metrics are in its memory. Long texts go to other processes.
     "workers": 1,
-    # Most of them wait for the processes that screen long texts.
+    # Most threads only wait for the processes that screen long texts.
     "threads": THREADS,
-    # An idle connection that the server closes may be the one that the client is about to use.
+    # Long, because a client may be about to use an idle connection when the server closes it.
     "keepalive": 75,
     "graceful_timeout": 5,
     "control_socket_disable": True,
-    # At the level of warnings gunicorn quotes the broken requests it gets, and with them
-    # perhaps a text.
+    # At the level of warnings, gunicorn logs the content of broken requests, which may include
+    # a text.
     "loglevel": "error",
     "proc_name": "reflex-layer",
 }
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """Gunicorn on a socket that is bound already."""
+    """Gunicorn on a socket that is already bound."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -46,8 +46,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.cfg.set("bind", f"fd://{self.fd}")
 
     def load(self) -> Callable[..., Any]:
-        """Make the application and its pool, in the process that serves."""
-        # First, so that it imports the engine while this process does.
+        """Make the application and its pool in the serving process."""
+        # The template comes first, so that both processes import the engine at the same time.
         template = Template()
         application_class = import_app("safety.reflex_layer.app:Application")
         application: Callable[..., Any] = application_class(THREADS - THREADS_FOR_OTHERS, template)
@@ -55,12 +55,12 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Bind, unless a supervisor has done so, and serve until SIGTERM or SIGINT."""
+    """Bind a socket, unless the caller passes one, and serve until SIGTERM or SIGINT."""
     arguments = parse_arguments()
-    # A supervisor may serve the web processes too; their directory of metrics is not ours.
+    # A supervisor may run the web processes too. Their metrics directory is not for this process.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     try:
-        fd = arguments.fd if arguments.fd is not None else bound(arguments.host, arguments.port)
+        fd = arguments.fd if arguments.fd is not None else bind(arguments.host, arguments.port)
         check_socket(fd)
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0
@@ -73,18 +73,18 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m safety.reflex_layer", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--fd", type=int, help="a listening socket that the caller has bound")
+    parser.add_argument("--fd", type=int, help="file descriptor of a listening socket")
     return parser.parse_args()
 
 
-def bound(host: str, port: int) -> int:
-    """Bind here rather than in gunicorn, which tries a busy port for seconds."""
+def bind(host: str, port: int) -> int:
+    """Bind here rather than in gunicorn, which retries a busy port for seconds."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048).detach()
 
 
 def check_socket(fd: int) -> None:
-    """Raise OSError unless the descriptor is a socket."""
+    """Raise OSError if the descriptor is not a socket."""
     with socket.socket(fileno=os.dup(fd)) as listener:
         listener.getsockname()
 

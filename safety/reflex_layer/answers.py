@@ -14,7 +14,7 @@ OK = "200 OK"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer before it is given to the server."""
+    """An answer, before the server sends it."""
 
     status: str
     content_type: str
@@ -29,7 +29,7 @@ def json_response(
 
 
 def refusal(refused: Refused, identifier: str) -> Response:
-    """Return the protocol's error body."""
+    """Return an answer with the protocol's error body."""
     fields = {
         "code": refused.code,
         "message": refused.status.partition(" ")[2],

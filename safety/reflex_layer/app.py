@@ -1,7 +1,7 @@
 """The Reflex Layer as a WSGI application, without a framework.
 
-A text lives only as long as its request: nothing here logs or keeps it, and an answer holds
-no more of it than the `matched_text` of its findings.
+No text is logged or kept after its request. An answer contains only the parts of the text that
+are the `matched_text` of findings.
 """
 
 import time
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 STARTED = time.monotonic()
 
-# A text of this size is screened as fast as it is handed to another process and back.
+# Screening a text of this size takes as long as passing it to another process and back.
 LARGEST_SHORT_BODY_BYTES = 8 * 1024
 
 
 class Application:
-    """Answers requests: long ones to `/process` by a pool, all others in the server's threads.
+    """Answers long requests to `/process` in a pool, and all others in the server's threads.
 
-    At most `places` long ones are under way at a time.
+    At most `slots` long requests are in progress at a time.
     """
 
-    def __init__(self, places: int, template: Template) -> None:
-        self._pool = Pool(places, template)
+    def __init__(self, slots: int, template: Template) -> None:
+        self._pool = Pool(slots, template)
         self._routes: dict[str, tuple[tuple[str, ...], View]] = {
             "/process": (("POST",), self.process),
             "/health": (("GET", "HEAD"), health),
@@ -44,7 +44,7 @@ class Application:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer one request; whatever fails, the answer has the protocol's shape."""
+        """Answer one request. Errors of any kind are answered in the protocol's format too."""
         identifier = request_id(environ)
         try:
             response = self.respond(environ, identifier)
@@ -79,7 +79,7 @@ class Application:
         return view(environ, identifier)
 
     def process(self, environ: Mapping[str, Any], identifier: str) -> Response:
-        """Screen the text of the request, and count what became of it."""
+        """Screen the text of the request, and count the outcome."""
         outcome = "error"
         try:
             processed = self.processed(read_body(environ), identifier)
@@ -110,7 +110,7 @@ def health(_environ: Mapping[str, Any], _identifier: str) -> Response:
 
 
 def ready(_environ: Mapping[str, Any], _identifier: str) -> Response:
-    """Answer that the service is ready: it needs nothing but itself."""
+    """Answer that the service is ready: it has no dependencies."""
     checks = {"redis": "disabled", "config": "ok"}
     return json_response(OK, {"status": "ready", "ready": True, "checks": checks})
 

@@ -1,4 +1,4 @@
-"""What a detector found, and how it becomes the findings of an answer, all of it covered."""
+"""The findings of the detectors, and how they are merged for an answer."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from .matching.folding import Folded
 
-# An answer stays below what a careful client is ready to read. The limit is per type, so that
-# many harmless findings cannot swallow the one that matters.
+# Keeps answers small enough for clients that limit what they read. The limit is per type, so
+# that many harmless findings cannot crowd out an important one.
 MOST_FINDINGS_PER_TYPE = 100
 
 
 class Severity(IntEnum):
-    """How bad an injection is; the names are the protocol's words."""
+    """The severity of an injection, with the protocol's names."""
 
     Low = 1
     Medium = 2
@@ -33,19 +33,19 @@ class Finding(NamedTuple):
     indicator: str = ""
 
     def rank(self) -> tuple[float, float, int]:
-        """Order the worst and surest finding first."""
+        """Return a sort key that puts the worst and most certain finding first."""
         return -(self.severity or 0), -self.confidence, self.start
 
     def joined(self, other: "Finding") -> "Finding":
-        """Return the worse of the two, spanning both."""
+        """Return the worse of the two findings, extended to span both."""
         worse = min(self, other, key=Finding.rank)
         return worse._replace(start=min(self.start, other.start), end=max(self.end, other.end))
 
 
-def chosen(findings: Iterable[Finding]) -> list[Finding]:
-    """Return few findings of each type that cover all of them, in the order of the text.
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Merge findings into a limited number of each type, in the order of the text.
 
-    A client may replace what was found: nothing may be left out, and nothing cut.
+    A client may replace the text of a finding, so the result covers every finding completely.
     """
     by_type: dict[str, list[Finding]] = defaultdict(list)
     for finding in sorted(findings, key=attrgetter("start")):
@@ -59,7 +59,7 @@ def chosen(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _limited(group: list[Finding]) -> list[Finding]:
-    """Keep the worst findings as they are, and join the others into one around them all."""
+    """Keep the worst findings as they are, and join the others into one that spans them all."""
     if len(group) <= MOST_FINDINGS_PER_TYPE:
         return group
     ranked = sorted(group, key=Finding.rank)
@@ -69,7 +69,7 @@ def _limited(group: list[Finding]) -> list[Finding]:
 
 
 def on_the_wire(findings: Sequence[Finding], folded: Folded) -> list[dict[str, Any]]:
-    """Return findings as the protocol sends them, with byte offsets into the original."""
+    """Return findings in the protocol's format, with byte offsets into the original."""
     spans = [folded.span(finding.start, finding.end) for finding in findings]
     byte_offsets = folded.byte_offsets(index for span in spans for index in span)
     return [

@@ -1,4 +1,4 @@
-"""What the service counts. All labels come from closed lists, never from a request."""
+"""The metrics of the service. All labels come from fixed lists, never from a request."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ OUTCOMES = ("success", "blocked", "refused", "overloaded", "error")
 REGISTRY = CollectorRegistry()
 REQUESTS = Counter(
     "reflex_layer_requests_total",
-    "Requests to /process by what became of them.",
+    "Requests to /process, by outcome.",
     ["outcome"],
     registry=REGISTRY,
 )
@@ -30,7 +30,7 @@ SECONDS = Histogram(
     registry=REGISTRY,
 )
 
-# A counter that appears with its first event hides that event from a rate.
+# Start every series at 0: rate() misses the first event of a series that begins with it.
 for outcome in OUTCOMES:
     REQUESTS.labels(outcome)
 for pii_type in {rule.type for rule in PII_RULES}:

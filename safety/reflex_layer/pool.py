@@ -1,7 +1,7 @@
-"""Processes beside the one that serves: they screen long texts, so that short ones need not wait.
+"""A pool of processes that screen long texts, so that short texts need not wait.
 
-Each works on one request at a time and at a lower priority. One that dies is replaced, and the
-request that it worked on is given to another one.
+Each process handles one request at a time, at a lower priority than the server. A process that
+dies is replaced, and its request is given to another process.
 """
 
 import contextlib
@@ -16,33 +16,33 @@ from .processing import Processed, failed
 from .request import Refused
 from .template import Template
 
-# The caller gives up after two seconds: what has waited longer is screened for nobody.
+# Callers give up soon after this, so screening a request that waited longer would be useless.
 LONGEST_WAIT_SECONDS = 1.5
-# No text takes as long, so the process hangs.
+# No text takes this long, so the process must be hanging.
 LONGEST_WORK_SECONDS = 5
-# Sooner than gunicorn takes a process that does not serve yet for dead.
+# Shorter than gunicorn's timeout for a worker that does not serve yet.
 LONGEST_START_SECONDS = 20
 MOST_TRIES = 2
 PAUSE_SECONDS = 1
 
 
 class Overloaded(Refused):
-    """All processes have their hands full."""
+    """All processes are busy."""
 
     def __init__(self) -> None:
         super().__init__(
             "503 Service Unavailable",
             "OVERLOADED",
-            "There are more long texts than can be screened in time.",
+            "Too many long texts are waiting to be screened.",
             (("Retry-After", "1"),),
         )
 
 
 class Process:
-    """One process and the connection to it, which both ends close when they end."""
+    """One process and the connection to it. Either side closes the connection when it ends."""
 
     def __init__(self, template: Template) -> None:
-        """Raise OSError or EOFError if it does not start."""
+        """Start the process, or raise OSError or EOFError."""
         self._connection, theirs = Pipe()
         try:
             with theirs:
@@ -56,7 +56,12 @@ class Process:
             raise
 
     def ask(self, body: bytes, identifier: str) -> Processed:
-        """Raise OSError or EOFError if it dies meanwhile, TimeoutError if it hangs."""
+        """Have a request answered by the process.
+
+        Raises:
+            TimeoutError: the process hangs.
+            OSError, EOFError: the process died.
+        """
         self._connection.send((body, identifier))
         if not self._connection.poll(LONGEST_WORK_SECONDS):
             raise TimeoutError
@@ -64,39 +69,39 @@ class Process:
         return processed
 
     def kill(self) -> None:
-        """End it while it hangs, for only then its number is certainly still its own."""
+        """Kill the process while it hangs; once it has ended, its PID may be reused."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
         self.close()
 
     def close(self) -> None:
-        """Close the connection, at which it ends unless it hangs."""
+        """Close the connection, which ends the process unless it hangs."""
         self._connection.close()
 
 
 class Pool:
-    """As many processes as there are processors, ready before the first request.
+    """One process for each processor, ready before the first request.
 
-    At most `places` requests are with them or wait for them.
+    At most `slots` requests are in progress or waiting.
     """
 
-    def __init__(self, places: int, template: Template) -> None:
+    def __init__(self, slots: int, template: Template) -> None:
         self._template = template
         self._idle: queue.Queue[Process] = queue.Queue()
-        self._places = threading.BoundedSemaphore(places)
+        self._slots = threading.BoundedSemaphore(slots)
         starting = [self._add_process() for _ in range(processors())]
         give_up_at = time.monotonic() + LONGEST_START_SECONDS
         for thread in starting:
             thread.join(max(0, give_up_at - time.monotonic()))
 
     def process(self, body: bytes, identifier: str) -> Processed:
-        """Have a request answered, or raise `Overloaded`."""
-        if not self._places.acquire(blocking=False):
+        """Have a request answered by one of the processes, or raise `Overloaded`."""
+        if not self._slots.acquire(blocking=False):
             raise Overloaded
         try:
             return self._process(body, identifier)
         finally:
-            self._places.release()
+            self._slots.release()
 
     def _process(self, body: bytes, identifier: str) -> Processed:
         give_up_at = time.monotonic() + LONGEST_WAIT_SECONDS
@@ -123,7 +128,7 @@ class Pool:
             raise Overloaded from None
 
     def _add_process(self) -> threading.Thread:
-        """Start a process; it is ready for requests when the thread has ended."""
+        """Start a process in a thread. When the thread has ended, the process is ready."""
         thread = threading.Thread(target=self._start, daemon=True)
         thread.start()
         return thread

@@ -1,4 +1,4 @@
-"""Answer one request to `/process`, in whatever process it is done."""
+"""Answer one request to `/process`, in the server or in a process of the pool."""
 
 import logging
 import time
@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """An answer, and what there is to count about it.
+    """An answer, and the values that are counted for it.
 
     Attributes:
         outcome: the status of the screening, or why there is none.
-        seconds: how long the screening took, without any wait.
+        seconds: how long the screening took, without waiting times.
         findings: how many findings are in the answer, by kind and type.
     """
 
@@ -30,7 +30,7 @@ class Processed:
 
 
 def process(body: bytes, identifier: str) -> Processed:
-    """Screen the text of a request; whatever fails, the answer has the protocol's shape."""
+    """Screen the text of a request. Errors are answered in the protocol's format too."""
     try:
         return screened(body, identifier)
     except Refused as refused:
@@ -70,7 +70,7 @@ def failed(identifier: str) -> Processed:
 
 
 def log_failure(error: Exception, identifier: str) -> None:
-    """Log where it failed, without the message, which may quote the text."""
+    """Log where the error occurred, without its message, which may quote the text."""
     places = [
         f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
     ]

@@ -1,6 +1,6 @@
-"""Read a request to `/process`, refusing all that the protocol does not allow.
+"""Read and validate a request to `/process`.
 
-No message here quotes the request: what it carries may be a secret.
+Error messages never quote the request, because it may contain a secret.
 """
 
 import json
@@ -18,7 +18,7 @@ CONTENT_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Refused(Exception):
-    """The request gets this answer instead of a screening."""
+    """The request is refused with this answer."""
 
     def __init__(
         self, status: str, code: str, detail: str, headers: tuple[tuple[str, str], ...] = ()
@@ -31,7 +31,7 @@ class Refused(Exception):
 
 
 class Invalid(Refused):
-    """The body is not what the protocol asks for."""
+    """The request does not follow the protocol."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("400 Bad Request", "INVALID_REQUEST", detail)
@@ -39,7 +39,7 @@ class Invalid(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller wants to have screened, and for what."""
+    """The text to screen, and the checks to run."""
 
     text: str
     check_pii: bool
@@ -47,7 +47,7 @@ class Request:
 
 
 def request_id(environ: Mapping[str, Any]) -> str:
-    """Return the caller's id where it is harmless in a header and a log, else a new one."""
+    """Return the caller's request id if it is safe in headers and logs, else a new one."""
     given = environ.get("HTTP_X_REQUEST_ID", "")
     return given if REQUEST_ID.fullmatch(given) else uuid4().hex
 
@@ -68,7 +68,7 @@ def parse(body: bytes) -> Request:
 
 
 def read_body(environ: Mapping[str, Any]) -> bytes:
-    """Read exactly the announced number of bytes, and none when they are too many."""
+    """Read as many bytes as Content-Length says; refuse too many without reading them."""
     announced = environ.get("CONTENT_LENGTH") or ""
     if not announced:
         raise Refused("411 Length Required", "LENGTH_REQUIRED", "Send a Content-Length header.")
@@ -88,7 +88,7 @@ def read_body(environ: Mapping[str, Any]) -> bytes:
 
 
 def parsed(body: bytes) -> dict[str, Any]:
-    """Parse a JSON object strictly: each key once, every number finite."""
+    """Parse a JSON object strictly: no duplicate keys, only finite numbers."""
     try:
         fields = json.loads(
             body.decode(),
@@ -100,7 +100,7 @@ def parsed(body: bytes) -> dict[str, Any]:
         raise Invalid("The body must be UTF-8.") from None
     except RecursionError:
         raise Invalid("The body is nested too deeply.") from None
-    # Python refuses to read integers of thousands of digits with a ValueError of its own.
+    # For an integer with thousands of digits, Python raises a plain ValueError.
     except ValueError:
         raise Invalid("The body must be valid JSON.") from None
     if not isinstance(fields, dict):
@@ -111,7 +111,7 @@ def parsed(body: bytes) -> dict[str, Any]:
 def object_of_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise Invalid("The body names a key twice.")
+        raise Invalid("The body contains a duplicate key.")
     return fields
 
 
@@ -127,7 +127,7 @@ def finite(literal: str) -> float:
 
 
 def valid_text(text: object) -> str:
-    """Return the text if it is a string of an allowed size that UTF-8 can carry."""
+    """Return the text if it is a string of an allowed size that UTF-8 can encode."""
     if not isinstance(text, str):
         raise Invalid("text must be a string.")
     try:

@@ -1,7 +1,8 @@
-"""The server's end of the template that the processes of the pool are forked from.
+"""The server's side of the template process, from which the processes of the pool are forked.
 
-The process that serves has threads, so it cannot safely fork them itself. This module imports
-nothing of the engine: a template that is made first imports it while the server does so too.
+The server has threads, so it cannot safely fork processes itself. This module imports nothing of
+the engine, so the template can start before the server imports the engine, and both import it at
+the same time.
 """
 
 import socket
@@ -16,16 +17,16 @@ A_BYTE = b"\0"
 
 
 class Template:
-    """One process beside the server, replaced if it has died. Threads may share it."""
+    """The template process, started again if it has died; safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._start()
 
     def fork(self, connection: Connection) -> None:
-        """Have a process forked that works for the other end of the connection.
+        """Have a process forked that answers requests over `connection`.
 
-        A template that dies meanwhile closes the connection.
+        If the template dies meanwhile, the connection is closed.
         """
         with self._lock:
             if self._process.poll() is not None:
@@ -34,7 +35,7 @@ class Template:
             socket.send_fds(self._socket, [A_BYTE], [connection.fileno()])
 
     def end(self) -> None:
-        """End it; the next process is forked from a new one."""
+        """Kill the template process; the next fork starts a new one."""
         self._process.kill()
 
     def _start(self) -> None:
@@ -44,6 +45,6 @@ class Template:
                 [sys.executable, "-m", f"{__package__}.template_process", str(theirs.fileno())],
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
-                # Ctrl-C in a terminal ends the server, which ends its processes.
+                # Ctrl-C in a terminal must reach only the server, which then ends its processes.
                 process_group=0,
             )

@@ -1,8 +1,8 @@
-"""The template of the pool: `python -m safety.reflex_layer.template_process FD`.
+"""The template process of the pool: `python -m safety.reflex_layer.template_process FD`.
 
-It imports the engine once and has one thread, so that the processes of the pool are forked from
-it in milliseconds. It ends when the server closes the socket, and each of them when the server
-closes its connection: in whatever way the server ends, all of them end too.
+It imports the engine once and has a single thread, so processes can be forked from it in
+milliseconds. The template ends when the server closes the socket. Each process of the pool ends
+when the server closes its connection. So all of them end with the server, even if it is killed.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ LOWER_PRIORITY = 5
 
 def main() -> None:
     """Fork a process for each connection that the server sends."""
-    # Nobody waits for the processes, which would stay as zombies.
+    # Without this, ended processes would remain as zombies, because nothing waits for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    # The engine's memory stays shared, as no collection writes to it.
+    # Garbage collection no longer writes to the engine's memory, so the memory stays shared.
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as server:
         while connection := received(server):
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def received(server: socket.socket) -> Connection | None:
-    """Return the next connection, or nothing if the server has ended."""
+    """Return the next connection, or None if the server has ended."""
     with contextlib.suppress(OSError):
         _, descriptors, _, _ = socket.recv_fds(server, 1, 1)
         if descriptors:

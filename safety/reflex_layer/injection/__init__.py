@@ -1,1 +1,1 @@
-"""Prompt injection in texts."""
+"""Detection of prompt injection."""

@@ -1,4 +1,4 @@
-"""Find prompt injection in a folded text: as it stands, spaced out, or encoded."""
+"""Find prompt injection in a folded text: in plain words, spaced out, or encoded."""
 
 import base64
 import binascii
@@ -31,10 +31,10 @@ Matches = Iterator[re.Match[str]]
 
 @dataclass(frozen=True, slots=True)
 class Disguise:
-    """A way to write an injection so that it is not read as one.
+    """A way to hide an injection from the plain rules.
 
     Attributes:
-        unmasked: yields those of the matches that hide an injection.
+        unmasked: yields the matches that hide an injection.
     """
 
     name: str
@@ -45,20 +45,20 @@ class Disguise:
 
 
 def find_injections(folded: Folded) -> Iterator[Finding]:
-    """Yield the injections of a text, those in disguise included.
+    """Yield the injections in a text, including those in disguise.
 
-    A client does not replace them, so that nobody needs the places of thousands.
+    Clients do not replace injections, so a limited number of places is enough.
     """
     yield from find_plain(folded)
     yield from islice(find_personas(folded), MOST_FINDINGS_PER_TYPE)
     for disguise, matches in DISGUISED.find(folded):
         for match in islice(disguise.unmasked(matches), MOST_FINDINGS_PER_TYPE):
-            # It took care not to be read.
+            # A disguise shows intent, so the severity is high.
             yield finding(disguise.type, match, Severity.High, disguise.name)
 
 
 def find_plain(folded: Folded) -> Iterator[Finding]:
-    """Yield one finding for each place a rule matches."""
+    """Yield one finding for each match of a rule, up to a limit."""
     for rule, matches in PLAIN.find(folded):
         for match in islice(matches, MOST_FINDINGS_PER_TYPE):
             yield finding(rule.type, match, rule.severity, rule.name)
@@ -70,29 +70,29 @@ def finding(kind: str, match: re.Match[str], severity: Severity, indicator: str)
 
 
 def spaced(matches: Matches) -> Matches:
-    """Join letters that stand apart; where the words ended is lost, so they match as one."""
+    """Yield the matches that read as an injection once their letters are joined."""
     return (match for match in matches if SQUEEZED.search(NOT_LETTERS.sub("", match[0])))
 
 
 def in_base64(matches: Matches) -> Matches:
-    return (match for match in matches if says_injection(decoded_base64(match[0])))
+    return (match for match in matches if has_injection(decoded_base64(match[0])))
 
 
 def in_hexadecimal(matches: Matches) -> Matches:
     for match in matches:
-        if says_injection(bytes.fromhex(match["v"][:LONGEST_TOKEN_CHARACTERS])):
+        if has_injection(bytes.fromhex(match["v"][:LONGEST_TOKEN_CHARACTERS])):
             yield match
 
 
-def turned(matches: Matches) -> Matches:
-    """Turn the whole text; its first sign stands for all of it."""
+def in_rot13(matches: Matches) -> Matches:
+    """Decode the whole text, and yield the first match for all of it."""
     for match in islice(matches, 1):
-        if says_injection(codecs.encode(match.string, "rot13").encode()):
+        if has_injection(codecs.encode(match.string, "rot13").encode()):
             yield match
 
 
 def decoded_base64(token: str) -> bytes:
-    """Decode a token of either alphabet; what is no base64 decodes to nothing."""
+    """Decode a token in standard or URL-safe base64; return nothing if it is invalid."""
     token = token[:LONGEST_TOKEN_CHARACTERS].rstrip("=").translate(URLSAFE)
     whole = token[: len(token) - (len(token) % 4 == 1)]
     try:
@@ -101,8 +101,8 @@ def decoded_base64(token: str) -> bytes:
         return b""
 
 
-def says_injection(decoded: bytes) -> bool:
-    """Tell whether bytes are a text with an injection that is more than suspicious."""
+def has_injection(decoded: bytes) -> bool:
+    """Return whether the bytes are a text with an injection of at least medium severity."""
     try:
         text = decoded.decode()
     except UnicodeDecodeError:
@@ -111,7 +111,7 @@ def says_injection(decoded: bytes) -> bool:
 
 
 DISGUISES = (
-    # Letters one by one, "i g n o r e", with a mark or blank between them.
+    # Single letters with marks or blanks between them: "i g n o r e".
     Disguise("spaced-letters", IGNORED, re.compile(
         r"(?<![a-z0-9])[a-z](?:[ \t.,_*|/-]{1,3}[a-z]){7,400}(?![a-z0-9])"), spaced),
     # Long enough to hold an instruction; shorter ones are ids and hashes.
@@ -119,9 +119,9 @@ DISGUISES = (
         r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}={0,2}"), in_base64, cased=True),
     Disguise("hexadecimal", ENCODED, re.compile(
         r"(?<![0-9a-f])(?:0x)?(?P<v>(?:[0-9a-f]{2}){16,})(?![0-9a-f])"), in_hexadecimal),
-    # "ignore", "disregard", "forget", "reveal" and "instruction" are the cheap sign that a text
-    # is worth turning.
-    Disguise("rot13", ENCODED, re.compile("vtaber|qvfertneq|sbetrg|erirny|vafgehpgvba"), turned),
+    # "ignore", "disregard", "forget", "reveal" and "instruction" in rot13: a cheap sign that a
+    # text is worth decoding.
+    Disguise("rot13", ENCODED, re.compile("vtaber|qvfertneq|sbetrg|erirny|vafgehpgvba"), in_rot13),
 )  # fmt: skip
 
 PLAIN = Scanner(RULES)

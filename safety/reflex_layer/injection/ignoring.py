@@ -1,8 +1,8 @@
-"""The sentence "ignore what was said before" in eight languages, from its words.
+"""Patterns for "ignore what was said before" in eight languages.
 
-Each language lists its words; the ways to put them together are the same for all. A blank stands
-for any short gap, and a word may be written as people write it: the patterns are folded as the
-texts are.
+Each language lists its words; the structure of the sentences is the same for all languages. A
+blank in a pattern matches any short gap. Words have their normal spelling, because patterns are
+folded in the same way as texts.
 """
 
 import re
@@ -11,29 +11,29 @@ from dataclasses import dataclass
 from ..matching.patterns import as_folded
 
 GAP = r"[\W_]{1,9}"
-# How many words that carry nothing may stand between two that do.
+# How many filler words may come between two words that matter.
 FEW = "{0,9}"
-# The end of a clause, or what turns to something else.
+# The end of a clause, or a dash that starts another one.
 CLAUSE_ENDS = r"(?=\s{0,3}(?:[.,;:!?\n)\"'|]|\Z)|\s{1,3}-)"
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The words of the sentence in one language, each a pattern of small letters.
+    """The words of the sentence in one language, as patterns in lower case.
 
     Attributes:
-        ignore: what is to be done, as an order.
-        follow, never: the same as an order to follow, and the negation that stands behind.
-        small: words that carry nothing: articles, pronouns, auxiliaries.
-        earlier, later: what was said, by its place, before a noun or after it.
-        instructions: what was said, by a name that hardly means anything else.
-        rules: the same by names that do.
-        given: that it was said to the reader, behind a noun: "that you were given".
+        ignore: the order to ignore something.
+        follow, never: an order to follow something, and a negation at the end of the sentence.
+        small: filler words such as articles, pronouns and auxiliaries.
+        earlier, later: words for the position of a text, before or after a noun.
+        instructions: nouns that hardly mean anything but instructions to the reader.
+        rules: nouns that may also mean something else.
+        given: a clause after a noun that refers to the reader: "that you were given".
         everything, said: "everything" ... "that was said".
-        above: what stands above, as a noun.
-        own: "your", of the reader.
-        void: "no longer apply", or the order to ignore where it stands last.
-        go_on: words that begin what is to be done instead.
+        above: nouns for the text above.
+        own: "your", for things of the reader.
+        void: "no longer apply", or the order to ignore at the end of the sentence.
+        go_on: words that introduce what to do instead.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Language:
     never: str = ""
 
     def orders(self) -> re.Pattern[str]:
-        """Compile "ignore the previous instructions", in either order of words."""
+        """Compile "ignore the previous instructions", in either word order."""
         small = rf"(?:(?:{self.small}) )"
-        # "following" says nothing on its own, but may come first.
+        # "following" proves nothing alone, but may come before a word such as "previous".
         before = (
             rf"(?:(?:{self.later}) {small}{{0,2}})?(?:{self.earlier}) "
             rf"(?:(?:{self.earlier}|{self.later}|{self.small}) ){FEW}"
@@ -92,7 +92,7 @@ class Language:
         )
 
     def turn(self) -> str:
-        """Return what must follow where the words before may mean something else."""
+        """Return a pattern that must follow words that may also mean something else."""
         return rf"(?:{CLAUSE_ENDS}|(?= (?:{self.go_on})(?!\w)))"
 
 

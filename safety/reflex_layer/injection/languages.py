@@ -1,6 +1,6 @@
 """The words of eight languages for "ignore what was said before".
 
-A word is written as people write it; an ending after a stem is any few letters.
+Words have their normal spelling. The ending after a stem is any few letters.
 """
 
 from .ignoring import Language

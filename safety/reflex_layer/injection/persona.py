@@ -1,7 +1,7 @@
-"""Find a persona without rules from two signs of it that stand near each other.
+"""Find orders to play a persona without rules, by two signs that are close to each other.
 
-The reader is told to be somebody, and that this somebody knows no rules. One sign alone is an
-ordinary task: a tutor to be played, or a game without limits.
+The first sign tells the reader to be somebody. The second says that somebody has no rules. One
+sign alone is an ordinary task, such as to play a tutor, or a game without limits.
 """
 
 import re
@@ -42,7 +42,7 @@ SOMEBODY = (
     r"(?:теперь )?ты|представь|притворись|сыграй|веди себя|отвечай как|в роли|изобрази|вообрази",
 )
 
-# A word that is somebody's name, or stands for one; no thing of the task such as "the server".
+# A name or a pronoun, but not a thing such as "the server".
 SUBJECT = (
     "".join(
         f"(?<!{word}.)" for word in "the a an this that each every its my our your their".split()
@@ -66,7 +66,7 @@ STOPS = r"(?=\s{0,3}(?:[.,;:!?\n]|\Z| and(?!\w)| or(?!\w)))"
 def unbound(without: str, norms: str, limits: str, beings: str, has_no: str) -> str:
     """Return "without morals", "an AI without rules" and "you have no rules".
 
-    Morals bind persons only. Rules bind all sorts of things, so their bearer must be named.
+    Only persons have morals. All sorts of things have rules, so there the subject must be named.
     """
     some = r"(?:\w{1,12} ){0,2}"
     return (
@@ -197,7 +197,7 @@ LAWLESS = (
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Half of a persona."""
+    """One of the two signs of a persona without rules."""
 
     pattern: re.Pattern[str]
     cased: bool = False
@@ -209,7 +209,7 @@ SIGNS = Scanner((OF_SOMEBODY, OF_LAWLESSNESS))
 
 
 def find_personas(folded: Folded) -> Iterator[Finding]:
-    """Yield one finding around each sign of lawlessness and the nearest somebody."""
+    """Yield one finding for each sign of lawlessness that has a sign of somebody close to it."""
     found = {sign: [match.span() for match in matches] for sign, matches in SIGNS.find(folded)}
     somebody, lawless = found.get(OF_SOMEBODY), found.get(OF_LAWLESSNESS)
     if not somebody or not lawless:

@@ -1,8 +1,7 @@
-"""The table of prompt injections: what is said, what it is called, and how bad it is.
+"""The table of rules for prompt injection: name, type, severity and pattern.
 
-A blank in a pattern stands for any short gap, so that commas, line breaks and Markdown
-between two words change nothing. Words in benign tasks overlap with those of attacks; the
-rows differ in how sure the words make us, and the severity says so.
+A blank in a pattern of words matches any short gap, such as a comma, a line break or Markdown.
+Harmless tasks share some words with attacks; the severity shows how certain a rule is.
 """
 
 import re
@@ -22,7 +21,7 @@ CONFIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One form of injection; the name is what a finding gives as its indicator."""
+    """One form of injection. Findings report its name as their indicator."""
 
     name: str
     type: str
@@ -37,7 +36,7 @@ def words(pattern: str) -> re.Pattern[str]:
 
 
 def marks(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern of punctuation as it stands."""
+    """Compile a pattern of punctuation, in which a blank matches only a blank."""
     return re.compile(pattern, re.MULTILINE)
 
 
@@ -103,7 +102,7 @@ SECRETS = (
     "conversation (?:history|logs?)|system (?:prompt|message)|message history|"
     "your (?:instructions|memory|context|prompt))"
 )
-# A mail about a password reset, or a summary of a conversation, gives nothing away.
+# A mail about a password reset or a summary of a conversation gives no secret away.
 NOT_ABOUT = (
     r"(?! (?:reset|summar|polic|hash|form|field|manage|rotation|count|metric|template|expir))"
 )
@@ -122,7 +121,7 @@ NEW = "NewInstructionInjection"
 EXFILTRATION = "DataExfiltration"
 MEMORY = "MemoryStateAccess"
 
-# The data set of a model may be set aside; that a model should forget its training, not.
+# "Ignore the training data" is an ordinary request; "ignore your training" is an attack.
 NOT_DATA = r"(?! (?:data|runs?|sets?|loss|files?|jobs?|epochs?|template|dataset|folder)\b)"
 
 RULES = (
@@ -173,7 +172,7 @@ RULES = (
     Rule("instead-of-your-task", NEW, MEDIUM, words(
         "(?:stop (?:what you are doing|doing that)|instead of (?:your|the) (?:task|instructions)|"
         "(?:abort|cancel|drop) your (?:current )?(?:task|instructions)) ?(?:and|,|do|you)?")),
-    # A schema may be "without constraints", so a being that is unbound must be named.
+    # A schema may be "without constraints", so the rule also requires "you".
     Rule("unbound-you", ROLE, HIGH, words(
         f"(?:you(?: are|.re) now|you (?:will )?become|you(?: are|.re) "
         f"an? {A_BEING}){WITHIN_A_SENTENCE}{UNBOUND}|you(?: are|.re) "

@@ -1,1 +1,1 @@
-"""Texts against patterns, fast and whatever letters they are written in."""
+"""Fast pattern matching that sees through disguised letters."""

@@ -1,8 +1,8 @@
-"""Undo the disguises of a text, and remember where each character came from.
+"""Fold a text: remove its disguises, and remember where each character came from.
 
-Detectors read the folded text, in which full-width digits, look-alike letters and invisible
-characters have lost their effect. What they find is reported as byte offsets into the
-original, which is why every folded character keeps the index of its origin.
+Detectors read the folded text, in which full-width digits and look-alike letters are plain ones
+and invisible characters are gone. Findings are reported as byte offsets into the original text,
+so each folded character can be traced back to its original.
 """
 
 import re
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-# Letters of other scripts that are drawn like a Latin one. Only the look counts here, so that
-# "ignore" written with Cyrillic letters is still the English word.
+# Letters of other scripts that look like a Latin one. Only the look counts here: "ignore" in
+# Cyrillic letters is still read as the English word.
 LOOK_ALIKES = str.maketrans(
     "АВЕЅІЈКМНОРСТХУԚԜавеѕіјкмнорстхуԁһԛԝӏѵгпкг"
     "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχγϲϳ"
@@ -28,7 +28,7 @@ LOOK_ALIKES = str.maketrans(
     '--------\'\'\'\'\'"""""".//',
 )
 
-# Drawn as nothing, though Unicode counts them among the letters and symbols.
+# Invisible characters that Unicode classes as letters or symbols.
 BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 # Whitespace that structures a text. Other control characters only split words.
@@ -36,7 +36,7 @@ KEPT_CONTROLS = frozenset("\t\n\v\f\r")
 
 PLAIN = re.compile(r"[\t-\r -~]*")
 
-# Some ligatures unfold into a whole phrase, which would let a text grow many times over.
+# Some ligatures expand to a whole phrase, which could make a text many times longer.
 LONGEST_UNFOLDING = 4
 
 # Invisible "tag" characters mirror ASCII: a model reads them, a person does not.
@@ -46,11 +46,11 @@ TAG_OFFSET = 0xE0000
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A text without disguise: `cased` and `lower` have the same length and indexes.
+    """A text without disguises: `cased` and `lower` have the same length and indexes.
 
     Attributes:
-        ends: for each character of the original, where what it was folded to ends; empty if
-            each became one character.
+        ends: for each character of the original, where its folded form ends; empty if every
+            folded form is one character.
     """
 
     original: str
@@ -59,13 +59,13 @@ class Folded:
     ends: Sequence[int] = ()
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the slice of the original that the folded slice came from, in characters."""
+        """Return the slice of the original, in characters, that a folded slice came from."""
         if not self.ends:
             return start, end
         return bisect_right(self.ends, start), bisect_right(self.ends, end - 1) + 1
 
     def byte_offsets(self, indexes: Iterable[int]) -> dict[int, int]:
-        """Return how many bytes of UTF-8 come before these characters of the original."""
+        """Return the UTF-8 byte offset of each of these characters of the original."""
         ordered = sorted({0, *indexes})
         sizes = (len(self.original[first:last].encode()) for first, last in pairwise(ordered))
         return dict(zip(ordered, accumulate(sizes, initial=0), strict=True))
@@ -85,10 +85,10 @@ def fold(text: str) -> Folded:
     return Folded(text, cased, lower, ends)
 
 
-# A text may hold as many different characters as there are in most scripts together.
+# One text may contain this many different characters, from most scripts together.
 @lru_cache(maxsize=65536)
 def fold_character(character: str) -> str:
-    """Return what a character is read as: itself, a plainer one, several, or nothing."""
+    """Return the folded form of a character: itself, a plainer one, several, or nothing."""
     if " " <= character <= "~" or character in KEPT_CONTROLS:
         return character
     if ord(character) in TAGS:
@@ -102,7 +102,7 @@ def fold_character(character: str) -> str:
 
 
 def plain_character(character: str) -> str:
-    """Drop accents and invisible characters, and give others the ASCII form that they have."""
+    """Drop accents and invisible characters; replace others by their ASCII form, if any."""
     if ord(character) in LOOK_ALIKES:
         return chr(LOOK_ALIKES[ord(character)])
     category = unicodedata.category(character)
@@ -118,6 +118,6 @@ def plain_character(character: str) -> str:
 
 
 def lower_character(character: str) -> str:
-    """Lower a character unless that would change the length, and with it every index."""
+    """Lower a character, unless that would change its length and shift every index."""
     lower = character.lower()
     return lower if len(lower) == 1 else character

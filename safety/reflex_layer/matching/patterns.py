@@ -1,4 +1,4 @@
-"""How the patterns of the tables are written: readable here, folded as the texts are."""
+"""Tools for the rule tables: readable patterns that match folded texts."""
 
 import re
 from collections.abc import Callable
@@ -11,10 +11,10 @@ Check = Callable[[re.Match[str]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A type of PII and the pattern of its group `v`.
+    """A type of PII and its pattern, whose group `v` is the value.
 
-    A bare number inside a link is an id far more often than a person's, so rules for numbers
-    say `in_links=False`.
+    A bare number in a link is far more often an id than personal data, so rules for numbers set
+    `in_links=False`.
     """
 
     type: str
@@ -45,10 +45,10 @@ def beside(words: str, value: str) -> re.Pattern[str]:
 
 
 def as_folded(pattern: str) -> str:
-    """Return a pattern of small letters as the folded text holds them.
+    """Convert a lower-case pattern so that it matches folded text.
 
-    A letter stands for what becomes of it and of its capital, since a letter of another script
-    may look like a Latin one in one of the two cases only.
+    Each letter is replaced by the folded forms of itself and of its capital, because a letter of
+    another script may look like a Latin one in only one of the two cases.
     """
     return NOT_ASCII.sub(lambda match: folded_letter(match[0]), pattern)
 

@@ -1,8 +1,8 @@
 """Find the matches of many Python patterns in one text, in time proportional to its length.
 
-A pass of an RE2 set over the text says which patterns may match at all. The places of those
-few are found by RE2 too, one pattern after the other, and Python's own `re` confirms each and
-gives its exact span. Both read the text through its shadow, see `widening`.
+One pass of an RE2 set over the text tells which patterns may match at all. Then RE2 searches
+for those few patterns one by one, and Python's own `re` confirms each match and gives its exact
+span. RE2 reads the shadow of the text, see `widening`.
 """
 
 import re
@@ -14,30 +14,30 @@ import re2
 from .folding import Folded
 from .widening import widened
 
-# A set that runs out of memory says that nothing matches. The last pattern of each set is in
-# every text, and its absence tells that case.
+# A set that runs out of memory reports no match at all. To detect this, each set ends with a
+# pattern that matches every text.
 MEMORY_OF_A_SET_BYTES = 64 * 1024 * 1024
 IN_EVERY_TEXT = b""
 
-# A single pattern that runs out of memory is matched in another way, slower by a constant.
+# If a single pattern runs out of memory, RE2 uses another algorithm, slower by a constant factor.
 MEMORY_OF_A_PATTERN_BYTES = 16 * 1024 * 1024
 
-# A call of RE2 looks at so many characters, or at twice the longest match if that is more. A
-# call that looked at all that follows would make a pattern that Python refuses again and again
-# quadratic.
+# Each RE2 call reads a window of this many characters, or twice the longest match if that is
+# more. Reading the whole rest of the text in each call would take quadratic time if Python
+# rejects the matches of a pattern again and again.
 SHORTEST_WINDOW = 2048
 LARGEST_WINDOW = 1_000_000
 
 UNANCHORED = re2._Anchor.UNANCHORED
 
-# A folded text has no NUL, which here keeps the place of the question mark.
+# A folded text contains no NUL, so NUL can represent the question mark here.
 HIGHEST_BIT = 0x80
 MARKED = bytes(HIGHEST_BIT if byte == ord("?") else 0 for byte in range(256))
 BYTES_OF_A_CODE = 4
 
 
 class Rule(Protocol):
-    """A pattern to look for, in the text with its case or in lower case."""
+    """A pattern to look for, in the text with its case (`cased`) or in lower case."""
 
     @property
     def pattern(self) -> re.Pattern[str]: ...
@@ -50,17 +50,14 @@ Found = tuple[AnyRule, Iterator[re.Match[str]]]
 
 
 class Scanner(Generic[AnyRule]):
-    """Finds what the patterns of a table match.
-
-    It may be used by several threads at a time.
-    """
+    """Finds the matches of a table of rules; safe to share between threads."""
 
     def __init__(self, rules: Sequence[AnyRule]) -> None:
         self._rules = [(rule, Search(rule.pattern)) for rule in rules]
         self._sets = {cased: self._set_of(cased) for cased in (False, True)}
 
     def _set_of(self, cased: bool) -> tuple[re2.Set, list[int]]:
-        """Return the set of the rules that read the text in this case, and their indexes."""
+        """Return the RE2 set of the rules with this value of `cased`, and their indexes."""
         indexes = [index for index, (rule, _) in enumerate(self._rules) if rule.cased is cased]
         patterns = re2.Set.SearchSet(options(MEMORY_OF_A_SET_BYTES))
         for index in indexes:
@@ -72,7 +69,7 @@ class Scanner(Generic[AnyRule]):
     def find(self, folded: Folded) -> Iterator[Found[AnyRule]]:
         """Yield the rules that may match, in the order of the table, each with its matches.
 
-        The matches are those of `rule.pattern.finditer`, and may be none.
+        The matches are those of `rule.pattern.finditer`. There may be no match.
         """
         texts = {False: folded.lower, True: folded.cased}
         shadows = {cased: shadow(text) for cased, text in texts.items()}
@@ -87,7 +84,7 @@ class Scanner(Generic[AnyRule]):
 
 
 def chosen_by(patterns: re2.Set, text: bytes, indexes: list[int]) -> list[int]:
-    """Return those of the indexes whose patterns the set finds, all of them if it fails."""
+    """Return the indexes of the patterns that the set finds, or all indexes if it fails."""
     found = patterns.Match(text) or []
     if len(indexes) not in found:
         return indexes
@@ -105,7 +102,7 @@ class Search:
         self._find = re2.compile(wide.source, options(MEMORY_OF_A_PATTERN_BYTES))._regexp.Match
         longest = min(wide.longest, LARGEST_WINDOW)
         self._window = int(max(SHORTEST_WINDOW, 2 * longest))
-        # Every match that begins in this part of a window ends in the window.
+        # Every match that begins in this first part of a window also ends in the window.
         self._stride = int(self._window - longest)
 
     def finditer(self, text: str, under: bytes) -> Iterator[re.Match[str]]:
@@ -131,7 +128,7 @@ class Search:
                 continue
             yield found
             start, end = found.span()
-            # An empty match is a look-ahead, of which each character may begin another.
+            # An empty match is a look-ahead, and the next one may begin at the next character.
             at = (end if end > start else start + 1) - before
 
 
@@ -145,7 +142,7 @@ def options(memory_bytes: int) -> re2.Options:
 
 
 def shadow(text: str) -> bytes:
-    """Return the `byte_of` each character of a folded text."""
+    """Return the shadow of a folded text: the `byte_of` each character."""
     if text.isascii():
         return text.encode()
     marks = text.replace("?", "\0").encode("ascii", "replace").translate(MARKED)

@@ -1,9 +1,9 @@
-"""Turn a Python pattern into one for RE2 that matches wherever the Python pattern does.
+"""Convert a Python pattern to an RE2 pattern that matches wherever the Python pattern does.
 
-RE2 has no look-around and no backreference, and is slow to count. What it lacks is left out or
-made wider here, never narrower: it may match in more places, and the Python pattern has the
-last word in each of them. RE2 reads the shadow of a text, which has one byte for each character:
-an ASCII character itself, or a byte beyond ASCII that several characters share.
+RE2 has no look-around and no backreferences, and counts repetitions slowly. These parts are left
+out or made wider here, never narrower: the RE2 pattern may match in more places, and the Python
+pattern then confirms or rejects each of them. RE2 reads the shadow of a text, which has one byte
+for each character: an ASCII character itself, or a byte beyond ASCII that many characters share.
 """
 
 import importlib
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, reduce
 from typing import Any
 
-# The parser of `re` itself: any other could read a pattern in another way than `re` does.
+# The parser of `re` itself, because another parser might interpret a pattern differently.
 _parser = importlib.import_module("re._parser")
 
-# Longer repetitions become endless ones, as each further count multiplies RE2's states.
+# Longer repetitions become unlimited ones, because each further count multiplies RE2's states.
 LONGEST_COUNT = 8
 
 ASCII = frozenset(range(0x80))
@@ -27,11 +27,11 @@ NEWLINE = ord("\n")
 
 @dataclass(frozen=True, slots=True)
 class Widened:
-    """A pattern for RE2 in Latin-1, and how it stands to its Python pattern.
+    """A pattern for RE2 in Latin-1, and its relation to the Python pattern.
 
     Attributes:
         source: matches wherever the Python pattern does.
-        longest: at most so many characters belong to a match of `source` that the Python
+        longest: the largest number of characters in a match of `source` that the Python
             pattern confirms.
         starts_before: whether `source` begins with the character before the match, unless
             the match begins the text.
@@ -53,10 +53,10 @@ def widened(pattern: re.Pattern[str]) -> Widened:
 class _Translation:
     """One walk through the tree of a pattern.
 
-    Only the start of a match is of use, so repetitions are lazy and the shortest branch comes
-    first: RE2 stops at the first end that it may choose.
+    Only the start of a match matters, so repetitions are lazy and the shortest branch comes
+    first: RE2 then stops at the first possible end.
 
-    Each method returns the source of a part and how many characters it takes at most.
+    Each method returns the source of a part and the largest number of characters it matches.
     """
 
     def __init__(self) -> None:
@@ -100,11 +100,11 @@ class _Translation:
     def assertion(
         self, operation: str, value: Any, flags: int, is_first: bool, is_last: bool
     ) -> tuple[str, float]:
-        """Translate what takes no character; at the ends of a pattern it may take one here."""
+        """Translate a part of no width; at an end of the pattern, its translation may have one."""
         if operation == "AT":
             return position(str(value), flags), 0
         if operation not in {"ASSERT", "ASSERT_NOT"}:
-            raise NotImplementedError(f"RE2 has nothing for {operation}.")
+            raise NotImplementedError(f"RE2 has no equivalent of {operation}.")
         direction, content = value
         if operation == "ASSERT_NOT" and direction < 0 and is_first:
             self.starts_before = True
@@ -126,7 +126,7 @@ def count(least: int, most: int) -> str:
 
 
 def position(name: str, flags: int) -> str:
-    """Return an anchor that holds wherever Python's holds."""
+    """Return an anchor that matches wherever Python's anchor does."""
     if name == "AT_BEGINNING":
         return r"(?m:^)" if flags & re.MULTILINE else r"\A"
     if name == "AT_END":
@@ -135,12 +135,12 @@ def position(name: str, flags: int) -> str:
         return r"\A"
     if name == "AT_END_STRING":
         return r"\z"
-    # Whether a letter that is not ASCII makes a boundary cannot be seen in the shadow.
+    # The shadow does not show whether a character beyond ASCII is part of a word.
     return r"\b" if name == "AT_BOUNDARY" and flags & re.ASCII else ""
 
 
 def neighbour(content: Any, flags: int, edge: str) -> str:
-    """Return a pattern of one character that is certainly not in the content, or the edge."""
+    """Return a pattern for the edge, or for a character that `content` does not always match."""
     branches = content[0][1][1] if is_only(content, "BRANCH") else [content]
     allowed = ASCII | BEYOND_ASCII
     for branch in branches:
@@ -155,11 +155,11 @@ def is_only(content: Any, operation: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """The characters that a node matches, in bytes of the shadow.
+    """The characters that a node matches, as bytes of the shadow.
 
     Attributes:
-        possible: bytes of which some character is matched.
-        certain: bytes of which every character is matched.
+        possible: the bytes that stand for at least one matching character.
+        certain: the bytes that stand for matching characters only.
     """
 
     possible: frozenset[int]
@@ -177,7 +177,7 @@ NOTHING = Characters(frozenset(), frozenset())
 
 
 def characters(node: Any, flags: int) -> Characters:
-    """Return what a node for one character matches."""
+    """Return the characters that a node for one character matches."""
     operation, value = node
     match str(operation):
         case "LITERAL":
@@ -196,7 +196,7 @@ def characters(node: Any, flags: int) -> Characters:
             parts = (characters(part, flags) for part in value[is_negated:])
             whole = reduce(Characters.__or__, parts, NOTHING)
             return ~whole if is_negated else whole
-    raise NotImplementedError(f"{operation} is no class of characters.")
+    raise NotImplementedError(f"{operation} is not a character class.")
 
 
 CATEGORIES = {
@@ -234,10 +234,10 @@ def code_range(first: int, last: int, flags: int) -> Characters:
 
 def without_case(codes: frozenset[int], others: Sequence[int]) -> Characters:
     if others:
-        raise NotImplementedError("Without case, only ASCII characters are known here.")
+        raise NotImplementedError("Only ASCII characters can be matched without case.")
     cased = {chr(code) for code in codes}
     codes |= {ord(case(letter)) for letter in cased for case in (str.lower, str.upper)}
-    # The Kelvin sign is a "k" then, and the long s an "s".
+    # Without case, the Kelvin sign matches "k" and the long s matches "s".
     also = {byte_of(ord(sign)) for sign in "\u212a\u017f\u0130\u0131"}
     return Characters(codes | also, codes)
 
@@ -249,15 +249,15 @@ def byte_of(code: int) -> int:
 
 @cache
 def one_of(operation: str, value: Any, flags: int) -> str:
-    """Return the class of a node; the tables have few different ones, each many times."""
+    """Return the class of a node. The cache helps, because the tables repeat a few of them."""
     return byte_class(characters((operation, value), flags).possible)
 
 
 def byte_class(codes: Iterable[int]) -> str:
-    """Return the class of these bytes."""
+    """Return the RE2 character class of these bytes."""
     ordered = sorted(codes)
     if not ordered:
-        # No byte at all.
+        # Matches no byte.
         return r"[^\x00-\xff]"
     if len(ordered) == 1 and chr(ordered[0]).isalnum():
         return chr(ordered[0])

@@ -1,1 +1,1 @@
-"""Personal data in texts."""
+"""Detection of personal data."""

@@ -1,11 +1,11 @@
-"""Card numbers: how they are written, and the checks that tell one from an ordinary number."""
+"""Card numbers: how they are written, and how to distinguish them from ordinary numbers."""
 
 import re
 
 from ..matching.patterns import Check, Rule, beside, compiled
 from .check_digits import passes_ean, passes_luhn
 
-# Issuers by their leading digits, with the lengths of number they give out.
+# Issuers by their leading digits, with the lengths of their numbers.
 ISSUERS = (
     (re.compile("4"), {13, 16, 19}),  # Visa
     (re.compile("5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),  # Mastercard
@@ -13,7 +13,7 @@ ISSUERS = (
     (re.compile("6011|64[4-9]|65"), set(range(16, 20))),  # Discover
     (re.compile("30[0-5]|309|36|3[89]"), {14, 16, 19}),  # Diners Club
     (re.compile("35(?:2[89]|[3-8])"), set(range(16, 20))),  # JCB
-    (re.compile("2131|1800"), {15}),  # JCB, of old
+    (re.compile("2131|1800"), {15}),  # JCB, old cards
     (re.compile("62|81"), set(range(16, 20))),  # UnionPay
     (re.compile("50(?:18|20|38)|5[678]|0604|6304|6390|67"), set(range(12, 20))),  # Maestro
     (re.compile("220[0-4]"), set(range(16, 20))),  # Mir
@@ -22,17 +22,17 @@ ISSUERS = (
     (re.compile("50[69]|63[67]"), {16, 18, 19}),  # Verve, Elo, InterPayment
 )
 
-# Visa gave up this length long ago, and product codes look like it.
+# Visa stopped using this length long ago, and product codes have it too.
 OLD_CARD_DIGITS = 13
-# Numbers that are counted up, such as ids, lie closer than the groups of a card.
+# Consecutive numbers, such as ids, are closer to each other than the groups of a card number.
 CLOSEST_GROUPS = 200
 
-# A list that goes on is one of numbers.
+# With more neighbours than this, the groups are part of a longer list of numbers.
 MOST_NEIGHBOURS = 1
 NEAR = 120
 LONGEST_PHONE = 15
 
-# Two groups are separated by a mark, or a line's end and the next name of an object.
+# Two groups are separated by a mark, or by the end of a line and the next key of an object.
 MARK = "[ \t._/·•-]{1,3}"
 UNNAMED = r"[ \t]{0,3}[\n,;|][ \t]{0,3}"
 NAMED = rf"{UNNAMED}[a-z_][a-z0-9_ -]{{0,31}}: "
@@ -45,7 +45,7 @@ def four_by_four(between: str) -> str:
 
 
 def other_groups(between: str) -> str:
-    """Return the other ways in which networks print a number."""
+    """Return a pattern for the other groupings that card networks print."""
     return (
         rf"{four_by_four(between)}{between}\d{{1,3}}|"
         rf"\d{{4}}{between}\d{{4}}{between}(?:\d{{4}}(?!{between}\d)|\d{{4}}{between}\d{{1,3}}|"
@@ -55,7 +55,7 @@ def other_groups(between: str) -> str:
 
 
 def is_card(match: re.Match[str]) -> bool:
-    """Tell a number that an issuer gave out from a product code."""
+    """Distinguish a card number of a known issuer from a product code."""
     number = digits(match["v"])
     if not passes_luhn(number) or not is_issued(number):
         return False
@@ -65,7 +65,7 @@ def is_card(match: re.Match[str]) -> bool:
 
 
 def is_card_in_items(match: re.Match[str]) -> bool:
-    """Tell the groups of a card from a list of amounts, ids or years."""
+    """Distinguish the groups of a card number from a list of amounts, ids or years."""
     if not is_card(match):
         return False
     groups = [int(group) for group in re.findall(r"\d+", ITEM_NAME.sub("\n", match["v"]))]
@@ -76,7 +76,7 @@ def is_card_in_items(match: re.Match[str]) -> bool:
 
 
 def is_card_beside_word(match: re.Match[str]) -> bool:
-    """Accept any issuer: shops and clubs give out cards too."""
+    """Accept any issuer, because shops and clubs issue cards too."""
     number = digits(match["v"])
     return passes_luhn(number) and len(set(number)) > 1
 
@@ -86,14 +86,14 @@ def is_issued(number: str) -> bool:
 
 
 def digits(value: str) -> str:
-    """Return the digits of a value, without those in the names of an object."""
+    """Return the digits of a value, without those in the keys of an object."""
     if ":" in value:
         value = ITEM_NAME.sub("\n", value)
     return value.translate(NO_MARKS)
 
 
 def neighbours(match: re.Match[str]) -> int:
-    """Count the groups of four digits around a match that go on as it does."""
+    """Count the groups of four digits before and after a match that continue its pattern."""
     start, end = match.span("v")
     between = NAMED if ":" in match["v"] else UNNAMED
     before = re.search(
@@ -115,7 +115,7 @@ ALONE = r"(?<![a-z0-9])(?<!\d\.)"
 
 
 def numbers(value: str, confidence: float, check: Check) -> Rule:
-    """Return a rule that looks at every digit: a number before must not swallow a card's first."""
+    """Return a rule whose matches may overlap, so that no match hides a card beside it."""
     pattern = compiled(rf"{ALONE}(?=(?P<v>{value}){END})")
     return Rule("CreditCard", pattern, confidence, check, in_links=False)
 

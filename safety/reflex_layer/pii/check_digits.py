@@ -1,6 +1,6 @@
-"""Check digits that a long text makes us compute thousands of times.
+"""Fast check digits, since a long text may need thousands of them.
 
-python-stdnum has them too, at ten times the cost.
+Those of python-stdnum take ten times as long.
 """
 
 import re
@@ -9,12 +9,11 @@ from hashlib import sha256
 
 from stdnum import numdb
 
-# What the second digit from the right, the fourth and so on count for: the sum of the digits
-# of its double.
+# The value of every second digit, counted from the right: the digit sum of its double.
 DOUBLED = bytes.maketrans(b"0123456789", bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))
 ZERO = ord("0")
 
-# Letters count from ten on.
+# The letters have the values from ten upwards.
 LETTER_VALUES = str.maketrans({chr(ord("a") + place): str(10 + place) for place in range(26)})
 BETWEEN_GROUPS = str.maketrans("", "", " -")
 LEADING_CHARACTERS = 4
@@ -29,23 +28,23 @@ CHECK_BYTES = 4
 
 
 def passes_luhn(number: str) -> bool:
-    """Tell whether the last of the digits is the check digit of the others."""
+    """Return whether the last digit is the Luhn check digit of the others."""
     turned = number[::-1].encode()
     plain = turned[::2]
     return (sum(plain) - ZERO * len(plain) + sum(turned[1::2].translate(DOUBLED))) % 10 == 0
 
 
 def passes_ean(number: str) -> bool:
-    """Tell whether the last of the digits is the check digit of a product code."""
+    """Return whether the last digit is the check digit of a product code (EAN)."""
     turned = number[::-1].encode()
     once, thrice = turned[::2], turned[1::2]
     return (sum(once) + 3 * sum(thrice) - ZERO * (len(once) + 3 * len(thrice))) % 10 == 0
 
 
 def is_iban(number: str) -> bool:
-    """Tell whether a number in small letters has the check digits and the form of its country.
+    """Return whether a lower-case number has the check digits of an IBAN and its country's form.
 
-    Blanks and dashes may stand between its groups.
+    Blanks and dashes are allowed between its groups.
     """
     plain = number.translate(BETWEEN_GROUPS)
     turned = plain[LEADING_CHARACTERS:] + plain[:LEADING_CHARACTERS]
@@ -57,7 +56,7 @@ def is_iban(number: str) -> bool:
 
 @lru_cache
 def form_of_account(country: str) -> re.Pattern[str] | None:
-    """Return what follows the check digits of a country's IBAN, as its registry says."""
+    """Return the pattern after the check digits of a country's IBAN, from the registry."""
     _, properties = numdb.get("iban").info(country.upper())[0]
     parts = re.findall(r"(\d+)!([nac])", properties.get("bban", ""))
     if not parts:
@@ -68,7 +67,7 @@ def form_of_account(country: str) -> re.Pattern[str] | None:
 
 
 def passes_base58check(address: str) -> bool:
-    """Tell whether an address of Bitcoin ends in the digest of the rest of it."""
+    """Return whether a Bitcoin address ends in the checksum of the rest of it."""
     number = 0
     for digit in address:
         number = number * len(BASE_58) + BASE_58[digit]

@@ -1,7 +1,7 @@
-"""The checks that tell personal data from an ordinary number of the same shape.
+"""Checks that distinguish personal data from other text of the same form.
 
-Each takes the match of a rule's pattern and answers whether it is personal data. The value
-is the pattern's group `v`.
+Each check takes a match of a rule's pattern, whose group `v` is the value, and returns whether
+the value is personal data.
 """
 
 import re
@@ -13,7 +13,7 @@ from stdnum.us import itin, rtn
 from . import check_digits
 from .phones import DATE, MANY_ZEROS, is_national
 
-# Words that make four numbers a version or a chapter, not an address.
+# After these words, four numbers are a version or a chapter, not an address.
 BEFORE_A_VERSION = re.compile(
     r"(?:(?<![a-z])(?:version|ver|release|build|revision|firmware|driver|section|chapter|clause|"
     r"paragraph|figure|table|step|item|schema|spec)s?[\s:=.#]{0,3}v?|"
@@ -24,29 +24,30 @@ BEFORE_A_VERSION = re.compile(
 LOOK_BEHIND_CHARACTERS = 60
 PREFIX_LENGTH = re.compile(r"/(\d{1,3})(?!\d)")
 
-# First groups of addresses that belong to a machine: global, unique local and link-local.
+# First groups of the addresses of machines: global, unique local and link-local.
 IPV6_OF_MACHINES = re.compile("[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
 FEWEST_IPV6_GROUPS = 3
 NOT_DIGITS = re.compile(r"\D+")
 
-# Names that look like a mail's domain: versions, images by pixel density, systemd units.
+# Names that look like the domain of an e-mail address: versions, images for a pixel density,
+# systemd units.
 NO_DOMAIN = re.compile(r"v?\d+\.\d|\dx\.|.*\.\.")
 NO_TOP = frozenset(
     "avif css gif htm html ico jpeg jpg js json jsx log mount png scope service slice socket "
     "svg timer toml ts tsx txt webp xml yaml yml".split()
 )
 UNIT = re.compile(r"[^.]+\.target")
-# A remote of git: `git@host:path`.
+# The user of a Git remote such as `git@host:path`.
 REPOSITORY_USERS = ("git", "hg")
 WORD_TOPS = re.compile(r"(?:com|org|net|edu|gov|io|info|biz|eu|[a-z]{2})")
 
-# Public resolvers of names are nobody's machine.
+# Public DNS resolvers are not personal data.
 PUBLIC_RESOLVERS = frozenset(
     "1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 "
     "4.2.2.1 4.2.2.2 94.140.14.14 94.140.15.15 114.114.114.114 223.5.5.5 77.88.8.8".split()
 )
 
-# Accounts that are no bank's.
+# Words before the number of an account that is not a bank account.
 BEFORE_AN_ACCOUNT = re.compile(
     r"(?<![a-z])(?:aws|amazon|azure|cloud|gcp|google|github|gitlab|user|customer|client|member|"
     r"test|demo|sample|example|ledger|service|tenant|root|subscription|meter)\W{1,3}\Z"
@@ -55,19 +56,19 @@ OLDEST_BIRTH_YEAR = 1900
 
 
 def digits(match: re.Match[str]) -> str:
-    """Return the digits of the value alone."""
+    """Return only the digits of the value."""
     return NOT_DIGITS.sub("", match["v"])
 
 
 def is_ssn(match: re.Match[str]) -> bool:
-    """Refuse the areas, groups and serials that are never given out."""
+    """Reject areas, groups and serials that are never issued."""
     number = digits(match)
     area, group, serial = number[:3], number[3:5], number[5:]
     return not (area in {"000", "666"} or area > "899" or group == "00" or serial == "0000")
 
 
 def is_ssn_alone(match: re.Match[str]) -> bool:
-    """Tell one without a word beside it from three numbers of a list."""
+    """Distinguish an SSN without a word beside it from three numbers of a list."""
     return is_ssn(match) and ("-" in match["v"] or is_national(match))
 
 
@@ -91,12 +92,12 @@ def is_bitcoin(match: re.Match[str]) -> bool:
 
 
 def is_ethereum(match: re.Match[str]) -> bool:
-    """Refuse the addresses that belong to nobody, such as the one of zeros only."""
+    """Reject addresses without an owner, such as the one of zeros only."""
     return len(set(match["v"][2:])) > 1
 
 
 def is_number(match: re.Match[str]) -> bool:
-    """Refuse a date, and a number made of zeros."""
+    """Reject dates, and numbers with many zeros in a row."""
     return not DATE.match(match["v"]) and MANY_ZEROS not in digits(match)
 
 
@@ -106,13 +107,13 @@ def is_account(match: re.Match[str]) -> bool:
 
 
 def is_birth(match: re.Match[str]) -> bool:
-    """Refuse the birth of somebody who died long ago."""
+    """Reject birth dates of people who died long ago."""
     year = re.search(r"(?<!\d)\d{4}(?!\d)", match["v"])
     return not year or int(year[0]) >= OLDEST_BIRTH_YEAR
 
 
 def is_mail(match: re.Match[str]) -> bool:
-    """Tell an address from a package, a picture, a unit of systemd or a repository."""
+    """Distinguish an e-mail address from a package, an image, a systemd unit or a repository."""
     local, _, domain = match["v"].rpartition("@")
     if local in REPOSITORY_USERS and match.string[match.end("v") :][:1] in (":", "/"):
         return False
@@ -121,13 +122,13 @@ def is_mail(match: re.Match[str]) -> bool:
 
 
 def is_mail_in_words(match: re.Match[str]) -> bool:
-    """Tell "jane at example dot com" from a sentence."""
+    """Distinguish "jane at example dot com" from an ordinary sentence."""
     top = re.split(r"[^a-z0-9]+", match["v"])[-1]
     return bool(WORD_TOPS.fullmatch(top)) and top not in NO_TOP
 
 
 def is_ipv4(match: re.Match[str]) -> bool:
-    """Refuse what names no machine: versions, networks, masks and loopback."""
+    """Reject versions, networks, masks, loopback addresses and public resolvers."""
     if match["v"] in PUBLIC_RESOLVERS:
         return False
     try:
@@ -141,7 +142,7 @@ def is_ipv4(match: re.Match[str]) -> bool:
 
 
 def is_network(address: IPv4Address | IPv6Address, match: re.Match[str]) -> bool:
-    """Tell a whole network such as 10.0.0.0/8 from a machine written with its mask."""
+    """Distinguish a whole network such as 10.0.0.0/8 from one machine with its mask."""
     prefix = PREFIX_LENGTH.match(match.string, match.end())
     if not prefix:
         return False
@@ -153,7 +154,7 @@ def is_network(address: IPv4Address | IPv6Address, match: re.Match[str]) -> bool
 
 
 def is_ipv6(match: re.Match[str]) -> bool:
-    """Tell an address from a slice such as "[1::2]" or a path such as "a::b"."""
+    """Distinguish an address from a slice such as "[1::2]" or a path such as "a::b"."""
     value = match["v"]
     groups = [group for group in value.split(":") if group]
     if len(groups) < FEWEST_IPV6_GROUPS and not IPV6_OF_MACHINES.match(value):
@@ -166,7 +167,7 @@ def is_ipv6(match: re.Match[str]) -> bool:
 
 
 def is_mac(match: re.Match[str]) -> bool:
-    """Refuse broadcast and empty addresses, and lists of numbers joined by dashes."""
+    """Reject broadcast and empty addresses, and lists of numbers joined by dashes."""
     value = match["v"]
     if len(set(re.sub("[^0-9a-f]", "", value))) == 1:
         return False

@@ -1,4 +1,4 @@
-"""Patterns for keys, tokens and passwords, and the judgement of what is only a stand-in."""
+"""Patterns for keys, tokens and passwords, and checks that reject placeholders."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from ..matching.patterns import as_folded
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A pattern for a secret, its group `v`, over the text with its case or in lower case."""
+    """A pattern whose group `v` is a secret, for the text with its case or in lower case."""
 
     pattern: re.Pattern[str]
     confidence: float
@@ -19,7 +19,7 @@ class Credential:
     cased: bool = True
 
 
-# What people write where a secret will stand later.
+# Placeholders that people write instead of a secret.
 PLACEHOLDER = re.compile(
     r"[$<{%\[(*]|\.{2}|x{3}|(?:your|my|the|some|insert|enter|put)[-_ ]|"
     r"(?:change|replace)[-_ ]?(?:me|this|it)|"
@@ -27,7 +27,7 @@ PLACEHOLDER = re.compile(
     r"required|optional|default|string|secretref|vault:|env[:.])"
 )
 
-# Names of algorithms and formats mix letters and digits as a secret does.
+# Names of algorithms and formats mix letters and digits, like secrets.
 ALGORITHM = re.compile(
     r"(?:sha|md|hs|rs|es|ps|aes|rsa|ed|x|base|utf|oauth|argon2?i?d?|bcrypt|pbkdf|scrypt|uuid|"
     r"http|tls|ipv|v|rot|k8s|s3|ec|e2e|p)-?\d*[a-z]?"
@@ -42,7 +42,7 @@ FEWEST_CHARACTERS_WITH_MARK = 8
 
 
 def is_secret(match: re.Match[str]) -> bool:
-    """Tell a secret from a placeholder, an expression of code, or a plain name."""
+    """Distinguish a secret from a placeholder, an expression of code, or a plain name."""
     value = match["v"].rstrip(".,:)]}>")
     lower = value.lower()
     if len(value) < FEWEST_CHARACTERS or PLACEHOLDER.match(lower) or CODE.fullmatch(value):
@@ -55,13 +55,13 @@ def is_secret(match: re.Match[str]) -> bool:
 
 
 def is_link_password(match: re.Match[str]) -> bool:
-    """Refuse the words that documentation writes for the password in a link."""
+    """Reject words that documentation uses as the password in a link."""
     value = match["v"].lower()
     return not PLACEHOLDER.match(value) and value not in DOCUMENTED_PASSWORDS
 
 
 def has_digit(match: re.Match[str]) -> bool:
-    """A token of a service is random, so one without any digit is a word."""
+    """Reject values without a digit: tokens are random, so such a value is a word."""
     return bool(re.search(r"\d", match["v"]))
 
 
@@ -69,7 +69,7 @@ DOCUMENTED_PASSWORDS = frozenset(
     {"pass", "password", "passwd", "pwd", "secret", "token", "postgres", "guest", "root", "user"}
 )
 
-# Prefixes that services give their keys so that scanners can find them.
+# Services give their keys these prefixes so that scanners can find them.
 PREFIXED = (
     r"sk-[A-Za-z0-9_-]{16,250}",  # OpenAI, Anthropic
     r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,250}|whsec_[A-Za-z0-9]{16,100}",  # Stripe
@@ -85,7 +85,7 @@ PREFIXED = (
     r"eyJ[A-Za-z0-9_-]{5,2000}\.[A-Za-z0-9_-]{5,4000}\.[A-Za-z0-9_-]{2,1000}",  # JSON web token
 )
 
-# Longer names end in these.
+# Longer names may end in these.
 CHOSEN_NAMES = (
     "(?:p(?:ass(?:word|wort|wd|phrase|code)|wd?)|kennwort|mot de passe|contrasena|senha|"
     "parola d.ordine|wachtwoord|passord|adgangskode|losenord|hasło|heslo|sifre|пароль|пароля|"
@@ -95,17 +95,17 @@ NAMES = as_folded(
     r"(?:(?:api|access|private|auth|encryption|signing|account|subscription)[ _-]?key|"
     rf"secret(?:[ _-]?(?:access)?[ _-]?key)?|credential|{CHOSEN_NAMES})s?"
 )
-# What gives a name its value; in a nested object more names may follow.
+# The text between a name and its value; in a nested object, it may contain more names.
 GIVES = as_folded(
     r"[\"'`]{0,2}(?: (?:for|of|to|für|pour|para|per|voor|de|del|do|для|от)(?: [^\s:=]{1,30}){1,4})?"
     r"\s{0,3}(?:[:=]=?>?|->|→|\b(?:is(?: now)?|ist|lautet|est|es|e|era)\b|是|为)\s{0,3}"
     r"(?:[\"'`]?[a-z0-9_][a-z0-9_.-]{0,31}[\"'`]?: ){0,19}[\"'`]?"
 )
 
-# What stands between two lines of a key: a line's end, also one that was escaped, and the marks
-# of a quotation, a list or a difference.
+# The characters between two lines of a key: line ends, escaped line ends, and the marks of a
+# quotation, a list or a diff.
 BREAK = r"(?:[\s>|\"'`,+#*]|\\{1,4}[nrt])"
-# A word of prose has no digit and no capital after a small letter, and is shorter.
+# An ordinary word is shorter, and has no digit and no capital after a lower-case letter.
 KEY_LINE = (
     r"(?=[A-Za-z0-9+/=]{24}|[A-Za-z]{0,63}(?:[0-9+/=]|[a-z][A-Z]))[A-Za-z0-9+/=]+"
     rf"(?={BREAK}|[\\)}}\]<]|--|\Z)"
@@ -113,18 +113,18 @@ KEY_LINE = (
 KEY_LINES = rf"(?:{BREAK}{{1,80}}{KEY_LINE})*"
 KEY_HEADERS = rf"(?:{BREAK}{{1,80}}[A-Z][A-Za-z-]{{2,20}}: [^\n\\]{{0,200}}){{0,8}}"
 KEY_LABEL = r"(?:[A-Z0-9]{2,10} ){0,4}PRIVATE KEY(?: BLOCK)?"
-# Up to its last line. Without one, as far as the lines look like those of a key. Either part ends
-# at two dashes at the latest, so that the next key begins where the search goes on.
+# A block ends with its END line. Without one, it ends where the lines no longer look like those of
+# a key. Neither form goes past two dashes, so the search can continue with the next key.
 KEY_BLOCK = (
     rf"-{{2,6}} ?BEGIN {KEY_LABEL} ?-{{2,6}}"
     rf"(?:[^-]*(?:-(?!-)[^-]*)*-{{2,6}} ?END {KEY_LABEL} ?-{{2,6}}|{KEY_HEADERS}{KEY_LINES})"
 )
-# The first bytes of a key of OpenSSH, PKCS #1 and PKCS #8, for one that lost its BEGIN line.
+# The first bytes of keys of OpenSSH, PKCS #1 and PKCS #8, to find keys without their BEGIN line.
 KEY_BYTES = r"(?:b3BlbnNzaC1rZXktdjE|MII[A-Za-z0-9+/]{3}IB(?:AAKC|ADAN))"
 
 
 def is_encoded_key(match: re.Match[str]) -> bool:
-    """Tell a private key in base64 from a certificate, which begins alike."""
+    """Distinguish a private key in base64 from a certificate, which begins in the same way."""
     start = match["v"][:80].translate(URLSAFE)
     try:
         return b"PRIVATE KEY" in base64.b64decode(start[: len(start) // 4 * 4])
@@ -140,7 +140,7 @@ CREDENTIALS = (
     Credential(
         re.compile(rf"(?<![A-Za-z0-9+/])(?P<v>{KEY_BYTES}[A-Za-z0-9+/=]+{KEY_LINES})"), 0.98
     ),
-    # "-----BEGIN " in base64, as in a secret of Kubernetes.
+    # "-----BEGIN " in base64, as in a Kubernetes secret.
     Credential(re.compile(r"(?P<v>LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]+)"), 0.98, is_encoded_key),
     *(
         Credential(
@@ -166,7 +166,7 @@ CREDENTIALS = (
         has_digit,
         cased=False,
     ),
-    # Digits alone are a secret only where a person chose them.
+    # Only a secret that a person chose may consist of digits alone.
     Credential(
         re.compile(rf"{as_folded(CHOSEN_NAMES)}s?{GIVES}(?P<v>\d{{6,20}})(?!\w)"),
         0.8,

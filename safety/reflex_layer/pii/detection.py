@@ -1,7 +1,7 @@
-"""Find personal data in a folded text: bounded patterns, then checksums.
+"""Find personal data in a folded text, with bounded patterns and then checksums.
 
-No pattern repeats a repetition or starts in the middle of a run of its own characters, so
-that the time grows with the length of the text and nothing worse.
+No pattern repeats a repetition or starts in the middle of a run of its own characters, so the
+time is at most proportional to the length of the text.
 """
 
 import re
@@ -19,7 +19,7 @@ from .phones import PHONES
 
 LINK = compiled(r"(?:https?://|www\.)[^\s<>\"']{1,4000}")
 
-# Lengths of an IBAN after its country and check digits, from the registry.
+# Lengths of IBANs without their country and check digits, from the registry.
 IBAN_COUNTRIES = {
     11: "no",
     12: "be",
@@ -63,14 +63,15 @@ BIRTH = (
     "родил(?:ся|ась)|дата[ _-]рождения|出生日期|生年月日|出生|生日"
 )
 
-# Letters of an address, those of every script among them; the dots and brackets of none.
+# The letters of an e-mail address may be of any script. Other scripts' dots and brackets are not
+# included.
 LETTER = "a-z0-9\u00a1-\u1fff\u2c00-\u2dff\u3040-\ufefe\U00010000-\U0010ffff"
 TOP = r"(?:xn--[a-z0-9-]{2,59}|[a-z\u00a1-\u1fff\u3040-\ufefe]{2,24})(?![a-z0-9])"
 IN_BRACKETS = r" ?[\[({{<] ?{} ?[\])}}>] ?"
 AT = rf"(?:{IN_BRACKETS.format('(?:at|@|at sign)')})"
 DOT = rf"(?:\.|{IN_BRACKETS.format('(?:dot|punkt|point|punto)')}| dot )"
 
-# The first rule that claims a stretch of text keeps it.
+# If two rules match the same part of a text, the first rule gets it.
 RULES = (
     *(
         Rule("ApiKey", rule.pattern, rule.confidence, rule.check, rule.cased)
@@ -157,7 +158,7 @@ RULES = (
         0.75,
         checks.is_number,
     ),
-    # An account of any other service has a number too.
+    # The accounts of other services have numbers too.
     Rule(
         "BankAccount",
         beside(
@@ -236,10 +237,10 @@ CLAIMED = b"\1"
 
 
 def find_pii(folded: Folded) -> Iterator[Finding]:
-    """Yield what is personal in the text; of two findings none lies inside the earlier one.
+    """Yield the personal data in the text. No finding lies inside an earlier one.
 
-    Beyond the number of a type that an answer names, one finding stands for all others, and
-    what looks like another needs no check.
+    An answer has a limited number of findings of each type. Further matches of a type are not
+    checked, and those of the same confidence are combined into one finding.
     """
     links: bytearray | None = None
     claimed = bytearray(len(folded.lower))
@@ -250,7 +251,7 @@ def find_pii(folded: Folded) -> Iterator[Finding]:
             links = marked_links(folded.lower)
         for match in matches:
             start, end = match.span("v")
-            # One that sticks out is a finding too: the rest of it may be the secret.
+            # A match that extends beyond an earlier finding counts: the rest may be the secret.
             if claimed.find(0, start, end) < 0 or (links and links[start] and not rule.in_links):
                 continue
             if numbers[rule.type] >= MOST_FINDINGS_PER_TYPE:
@@ -268,7 +269,7 @@ def find_pii(folded: Folded) -> Iterator[Finding]:
 
 
 def marked_links(text: str) -> bytearray:
-    """Return a byte for each character of the text, set where it belongs to a link."""
+    """Return a byte for each character of the text, set if the character is in a link."""
     links = bytearray(len(text))
     for link in LINK.finditer(text):
         start, end = link.span()

@@ -1,4 +1,4 @@
-"""Telephone numbers as they are written in many countries, and what only looks like one."""
+"""Telephone numbers as they are written in many countries, and checks that reject others."""
 
 import re
 from itertools import pairwise
@@ -14,7 +14,7 @@ DATE = re.compile(
 EPOCH_SECONDS = re.compile(r"1[4-9]\d{8}")
 MANY_ZEROS = "000000"
 
-# Words after which a number of such a shape counts things or names one.
+# After these words, a number is an amount or an id.
 BEFORE_AN_ID = re.compile(
     r"(?:(?<![a-z])(?:order|invoice|ticket|tracking|parcel|shipment|booking|reservation|article|"
     r"item|part|serial|batch|lot|model|asset|contract|policy|isbn|issn|ean|gtin|upc|sku|ref|"
@@ -30,12 +30,12 @@ AFTER_AN_AMOUNT = re.compile(
     r"lines?|pixels?|px|files?|units?|people|tokens|requests|customers|euros?|dollars?|zloty|"
     r"seconds?|ms|inhabitants|points|samples|entries|events|tonnes|times)\b|[ ,;-]{1,2}\d)"
 )
-# Of the United States, with its four more digits.
+# A postcode of the United States with its four additional digits (ZIP+4).
 POSTCODE = re.compile(r"\d{5}-\d{4}")
 LOOK_BEHIND_CHARACTERS = 40
 FEWEST_DIGITS, MOST_DIGITS = 9, 12
 
-# "x465", "ext. 12", "Durchwahl 3": the rest of a number, so that nothing of it stays.
+# "x465", "ext. 12", "Durchwahl 3": part of the number, so that redaction removes it too.
 EXTENSION = (
     r"(?:[ ,;]{0,3}(?:x|ext(?:ension|n)?|durchwahl|dw|poste|anexo|ramal|interno|int|toestel|#)"
     r"[.: ]{0,2}\d{1,6})?"
@@ -63,8 +63,8 @@ def digits(match: re.Match[str]) -> str:
 
 
 def is_international(match: re.Match[str]) -> bool:
-    """Tell "+44 20 7946 0958" from a large difference such as "+50000000"."""
-    # A trunk zero in brackets is no group of its own.
+    """Distinguish "+44 20 7946 0958" from a large difference such as "+50000000"."""
+    # A trunk zero in brackets is not a separate group.
     value = match["v"].partition("x")[0].replace("(0)", "")
     number = re.sub(r"\D", "", value).removeprefix("00")
     if MANY_ZEROS in number or DATE.match(value):
@@ -82,12 +82,12 @@ def is_beside_word(match: re.Match[str]) -> bool:
 
 
 def is_beside_verb(match: re.Match[str]) -> bool:
-    """After a verb such as "call" a moment in Unix seconds is as likely as a phone."""
+    """Reject Unix timestamps: after a verb such as "call", they are as likely as a number."""
     return is_beside_word(match) and not EPOCH_SECONDS.fullmatch(match["v"])
 
 
 def is_national(match: re.Match[str]) -> bool:
-    """Tell a number on its own from an id, an amount, a date or a series of numbers."""
+    """Distinguish a number without a word beside it from an id, an amount, a date or a series."""
     start, end = match.span("v")
     before = match.string[max(0, start - LOOK_BEHIND_CHARACTERS) : start]
     if BEFORE_AN_ID.search(before) or AFTER_AN_AMOUNT.match(match.string, end):
@@ -99,20 +99,20 @@ def is_national(match: re.Match[str]) -> bool:
 
 
 def is_rounded(groups: list[str]) -> bool:
-    """Tell whether numbers end in zeros, as those of a list of amounts do."""
+    """Return whether the groups end in zeros, as in a list of amounts."""
     if all(group.endswith("0") for group in groups):
         return True
     return len(groups) > 1 and all(group.endswith("00") for group in groups[1:])
 
 
 def is_series(groups: list[int]) -> bool:
-    """Tell whether numbers go up or down by equal steps, as those of a list do."""
+    """Return whether the groups go up or down by equal steps, as in a list of numbers."""
     steps = {after - before for before, after in pairwise(groups)}
     return len(groups) > len("12") and len(steps) == 1
 
 
 def is_with_trunk_zero(match: re.Match[str]) -> bool:
-    """Accept an area code and a number of the usual length, however it is grouped."""
+    """Accept an area code and a number of the usual length, in any grouping."""
     number = re.sub(r"\D", "", re.split("[a-z#]", match["v"])[0])
     if POSTCODE.fullmatch(match["v"]):
         return False
@@ -127,8 +127,8 @@ def phone(value: str, confidence: float, check: Check = is_national) -> Rule:
     )
 
 
-# Without a country's code the shape alone has to say it: a trunk zero, brackets, or groups
-# that only telephone numbers have.
+# Without a country code, only the form identifies a telephone number: a trunk zero, brackets, or
+# groups that only telephone numbers have.
 PHONES = (
     Rule(
         "Phone",
@@ -159,7 +159,7 @@ PHONES = (
         is_with_trunk_zero,
     ),
     phone(r"\(0[1-9]\d{0,4}\)\d{5,8}", 0.8, is_with_trunk_zero),
-    # Mobile numbers in one piece: 07700900123, 0612345678, 015112345678, 0412345678
+    # Mobile numbers without gaps: 07700900123, 0612345678, 015112345678, 0412345678
     phone(r"0(?:7\d{9}|[67]\d{8}|1[5-7]\d{8,9}|4\d{8})", 0.7, is_with_trunk_zero),
     # Spain, Portugal, Poland, Czechia: nine digits
     phone(r"[5-9]\d\d[ .-]\d\d[ .-]\d\d[ .-]\d\d", 0.8),
@@ -175,7 +175,7 @@ PHONES = (
     phone(r"(?:8[ -]?)?(?:\(\d{3,4}\) ?|[2-9]\d\d[ -])\d{2,3}[ -]\d\d[ -]\d\d", 0.8),
     # China
     phone(r"1[3-9]\d([ -])\d{4}[ -]\d{4}", 0.8),
-    # Free numbers of Australia and others
+    # Toll-free numbers of Australia and other countries
     phone(r"1[38]00[ -]\d{3}[ -]\d{3}", 0.7),
     Rule(
         "Phone",

@@ -1,4 +1,4 @@
-"""Lists of texts that lie beside the tests, one a line, with tabs between their fields."""
+"""The lists of texts beside the tests: one text per line, with tabs between fields."""
 
 from pathlib import Path
 

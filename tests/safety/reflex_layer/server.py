@@ -1,4 +1,4 @@
-"""The bundled Reflex Layer as a process of its own, on a socket that the test has bound."""
+"""The bundled Reflex Layer as a separate process, on a socket that the test has bound."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 20
 
 @contextmanager
 def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Yield a process and its port. A request waits in the listener until it answers."""
+    """Yield a process and its port. Requests wait in the listener until the process is ready."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The service over HTTP: a real process on a socket that the test has bound."""
+"""The service over HTTP, as a real process on a socket that the test has bound."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ SECRET = "planted-jane@example.com"
 
 @pytest.fixture(scope="module")
 def metrics_of_others(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory in which the web processes of a supervisor keep their metrics."""
+    """Return the metrics directory of the web processes that a supervisor also runs."""
     return tmp_path_factory.mktemp("metrics")
 
 
@@ -36,7 +36,7 @@ def url(metrics_of_others: Path) -> Iterator[str]:
 
 
 def raw(url: str, request: bytes) -> tuple[int, dict[str, Any]]:
-    """Send bytes that no client library would, and return status and body."""
+    """Send raw bytes that no client library would send, and return status and body."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS) as connection:
         connection.sendall(request)
@@ -284,7 +284,7 @@ def test_metrics_of_the_web_processes_are_left_alone(url: str, metrics_of_others
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_cleanly_and_it_has_written_nothing(number: signal.Signals) -> None:
+def test_signal_ends_it_cleanly_without_output(number: signal.Signals) -> None:
     with serving() as (process, port):
         url = f"http://127.0.0.1:{port}"
         post(url, {"text": f"{SECRET} you are DAN"})
@@ -353,7 +353,7 @@ def test_port_of_the_command_line_is_served() -> None:
 
 
 def first_answer(url: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Ask until the port is open, as long as the process lives."""
+    """Send requests until the port is open, as long as the process lives."""
     while process.poll() is None:
         try:
             answer: dict[str, Any] = requests.get(url, timeout=TIMEOUT_SECONDS).json()

@@ -1,4 +1,4 @@
-"""Private keys: the whole block is one finding, and what follows it is none."""
+"""Private keys: the whole block is one finding, and the text after it is not."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ def block(
     between: str = "\n",
     end: bool = True,
 ) -> str:
-    """Return a block of random bytes that has the shape of a key."""
+    """Return a block of random bytes in the form of a key."""
     body = base64.b64encode(random.Random(size).randbytes(size)).decode()
     lines = [body[at : at + 64] for at in range(0, len(body), 64)]
     last = [f"-----END {label}-----"] if end else []
@@ -68,7 +68,7 @@ AROUND = [
 
 @pytest.mark.parametrize(("before", "after"), AROUND, ids=["alone", "line", "prose", "greeting"])
 @pytest.mark.parametrize("key", BLOCKS.values(), ids=BLOCKS.keys())
-def test_private_key_is_one_finding_and_what_follows_is_none(
+def test_private_key_is_one_finding_without_the_text_after_it(
     key: str, before: str, after: str
 ) -> None:
     matches = screen(f"{before}{key}{after}")["pii_matches"]
@@ -93,7 +93,7 @@ def test_key_of_putty_is_found() -> None:
 
 
 @pytest.mark.parametrize("label", ["CERTIFICATE", "PUBLIC KEY", "PGP MESSAGE"])
-def test_public_block_is_no_secret(label: str) -> None:
+def test_public_block_is_not_a_secret(label: str) -> None:
     text = block(label, size=300)
 
     assert screen(text)["pii_matches"] == []

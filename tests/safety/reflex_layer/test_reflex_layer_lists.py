@@ -1,4 +1,4 @@
-"""Long lists of what must be found, of what must pass, and of what is not found always."""
+"""Long lists of texts: with findings, without findings, and attacks that are often found."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ def refused_for(text: str) -> list[dict[str, Any]]:
     return [*answer["pii_matches"], *severe]
 
 
-def test_the_list_of_ordinary_goals_is_long_and_each_goal_stands_once() -> None:
+def test_the_list_of_ordinary_goals_is_long_and_has_no_duplicates() -> None:
     goals = lines_of("ordinary_goals.txt")
 
     assert len(set(goals)) == len(goals) >= FEWEST_GOALS
@@ -38,11 +38,11 @@ def test_ordinary_goal_is_not_refused(goal: str) -> None:
 
 
 @pytest.mark.parametrize("text", lines_of("ordinary_numbers.txt"))
-def test_ordinary_number_is_nobody_s(text: str) -> None:
+def test_ordinary_number_is_not_personal_data(text: str) -> None:
     assert screen(text)["pii_matches"] == []
 
 
-# What must be found stands between the marks.
+# The personal data is between the marks.
 @pytest.mark.parametrize(("pii_type", "marked"), rows_of("personal_data.txt"))
 def test_personal_data_of_many_countries_is_found_whole(pii_type: str, marked: str) -> None:
     expected = [(pii_type, value) for value in re.findall("⟦(.*?)⟧", marked)]
@@ -57,9 +57,9 @@ def test_known_attack_is_refused(family: str, language: str, text: str) -> None:
     assert refused_for(text), f"{family}, {language}"
 
 
-# Written before the patterns, which were never fitted to single lines of it: a share of it says
-# something about phrases that nobody has written yet.
-def test_most_attacks_of_a_list_that_the_patterns_do_not_know_are_refused() -> None:
+# This list was written before the patterns, and the patterns were never fitted to single lines of
+# it. So the share that is found is an estimate for new phrases.
+def test_most_unknown_attacks_are_refused() -> None:
     found = [bool(refused_for(text)) for _, _, text in ATTACKS]
 
     assert sum(found) / len(found) >= FEWEST_FOUND

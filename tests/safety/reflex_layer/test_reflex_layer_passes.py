@@ -1,4 +1,4 @@
-"""Ordinary goals of developers and analysts, in which nothing may be found."""
+"""Ordinary goals of developers and analysts, which must have no findings."""
 
 import pytest
 

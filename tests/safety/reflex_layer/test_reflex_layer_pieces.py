@@ -1,4 +1,4 @@
-"""What is found in the text of a whole submission, whose pieces stand on lines of their own."""
+"""Findings in the text of a whole submission, in which each piece has its own line."""
 
 from typing import Any
 
@@ -32,15 +32,15 @@ def test_card_is_found_over_the_items_of_a_list(context: Any) -> None:
 @pytest.mark.parametrize(
     "context",
     [
-        # Their check digits are those of a card.
+        # These numbers pass the check digit of a card.
         pytest.param({"sales": [4500, 6200, 6200, 4900]}, id="rounded amounts"),
         pytest.param({"ids": [4009, 4010, 4011, 4012]}, id="ids in a row"),
         pytest.param({"years": [2021, 2022, 2023, 2024]}, id="years"),
-        # The first four of them would be a card on their own.
+        # The first four numbers alone would be a card.
         pytest.param({"x": [4111, 1111, 1111, 1111, 2222, 3333, 4444]}, id="a longer list"),
     ],
 )
-def test_list_of_numbers_is_no_card(context: Any) -> None:
+def test_list_of_numbers_is_not_a_card(context: Any) -> None:
     assert types_in(context) == []
 
 
@@ -69,5 +69,5 @@ def test_password_is_found_below_its_name(context: Any) -> None:
         pytest.param({"token": "abc123"}, id="too short for a token"),
     ],
 )
-def test_what_only_names_a_password_is_none(context: Any) -> None:
+def test_name_of_a_password_alone_is_not_a_secret(context: Any) -> None:
     assert types_in(context) == []

@@ -1,10 +1,10 @@
-"""Personal data: what is found, by type and exact slice, and what is not."""
+"""Personal data: which texts are found, by type and exact slice, and which are not."""
 
 import pytest
 
 from safety.reflex_layer.screening import screen
 
-# The slice in square brackets is what must be found. Values are made up or from documents.
+# The slice in square brackets must be found. Values are made up or from documentation.
 FOUND = [
     ("Email", "Write to [john.doe+news@example.co.uk] today"),
     ("Email", "see https://example.com/?mail=[jane@example.com]&x=1"),
@@ -77,7 +77,7 @@ FOUND = [
 
 @pytest.mark.parametrize(("pii_type", "marked"), FOUND, ids=[f"{t}-{m}" for t, m in FOUND])
 def test_personal_data_is_found_by_type_and_exact_slice(pii_type: str, marked: str) -> None:
-    # Two texts of the table hold two findings; the marks are taken out by position.
+    # Two texts of the table have two findings.
     expected = [part.partition("]")[0] for part in marked.split("[")[1:]]
 
     matches = screen(marked.replace("[", "").replace("]", ""))["pii_matches"]
@@ -87,7 +87,7 @@ def test_personal_data_is_found_by_type_and_exact_slice(pii_type: str, marked: s
     ]
 
 
-# Whoever replaces what was found must not leave the rest of it.
+# A client that replaces the findings must not leave a part of a secret.
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -104,7 +104,7 @@ def test_personal_data_is_found_by_type_and_exact_slice(pii_type: str, marked: s
             [("ApiKey", "s3cr3tpw"), ("Email", "s3cr3tpw@db.example.com")],
             id="longer",
         ),
-        # Four digits of the phone number and twelve of the card make a card number too.
+        # The last four digits of the phone number and twelve of the card make a card number too.
         pytest.param(
             "call me at 415 555 2671 4111 1111 1111 1111",
             [("Phone", "415 555 2671"), ("CreditCard", "2671 4111 1111 1111 1111")],
@@ -115,7 +115,7 @@ def test_personal_data_is_found_by_type_and_exact_slice(pii_type: str, marked: s
         ),
     ],
 )
-def test_a_finding_that_reaches_out_of_another_is_found_whole(
+def test_a_finding_that_extends_beyond_another_is_found_whole(
     text: str, found: list[tuple[str, str]]
 ) -> None:
     matches = screen(text)["pii_matches"]

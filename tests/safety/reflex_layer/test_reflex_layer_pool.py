@@ -1,4 +1,4 @@
-"""Long texts are screened beside the short ones, and hold up nobody."""
+"""Long texts are screened in a pool, and do not delay other requests."""
 
 import http.client
 import itertools
@@ -20,7 +20,7 @@ from tests.safety.reflex_layer.server import TIMEOUT_SECONDS, post, samples, ser
 
 LONG = "jane@example.com " * 5000
 SHORT = "jane@example.com"
-# It costs more than any other text of its length that is known.
+# The most expensive text of its length that is known.
 HOSTILE = "4111 " * 20_000
 CONNECTIONS = 16
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -49,7 +49,7 @@ class Server:
         return self.template.children()
 
     def wait_until_started(self) -> None:
-        # It is answered once a process is ready.
+        # The answer comes once a process is ready.
         self.send_long(1)
         while len(self.pool) < PROCESSORS:
             post(self.url, {"text": SHORT})
@@ -75,7 +75,7 @@ def server() -> Iterator[Server]:
 
 @contextmanager
 def stopped_pool(server: Server, texts: int) -> Iterator[list["Future[requests.Response]"]]:
-    """Stop the pool with long texts before it, and let it go on in the end."""
+    """Suspend the pool, send it long texts, and resume it at the end."""
     processes = server.pool
     with ThreadPoolExecutor(texts) as senders:
         for process in processes:
@@ -88,7 +88,7 @@ def stopped_pool(server: Server, texts: int) -> Iterator[list["Future[requests.R
                     process.resume()
 
 
-def test_short_texts_do_not_wait_for_long_ones_that_stand_still(server: Server) -> None:
+def test_short_texts_do_not_wait_for_a_stopped_pool(server: Server) -> None:
     with stopped_pool(server, CONNECTIONS) as waiting:
         answers = [post(server.url, {"text": SHORT}).json() for _ in range(20)]
         still_waiting = not any(future.done() for future in waiting)
@@ -98,7 +98,7 @@ def test_short_texts_do_not_wait_for_long_ones_that_stand_still(server: Server) 
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
-def test_probes_do_not_wait_for_long_texts_that_stand_still(server: Server, path: str) -> None:
+def test_probes_do_not_wait_for_a_stopped_pool(server: Server, path: str) -> None:
     with stopped_pool(server, CONNECTIONS) as waiting:
         response = requests.get(server.url + path, timeout=TIMEOUT_SECONDS)
         still_waiting = not any(future.done() for future in waiting)
@@ -108,23 +108,23 @@ def test_probes_do_not_wait_for_long_texts_that_stand_still(server: Server, path
 
 
 @pytest.mark.alone
-def test_short_texts_are_fast_while_hostile_ones_come_without_pause(server: Server) -> None:
+def test_short_texts_are_fast_during_a_stream_of_hostile_ones(server: Server) -> None:
     with hostile_connections(server) as long_seconds:
         connection = http.client.HTTPConnection(*address(server), timeout=TIMEOUT_SECONDS)
-        # From the moment on in which all of them are under way.
+        # Measure only once the hostile texts keep all connections busy.
         while len(long_seconds) < CONNECTIONS:
             seconds_of(connection, SHORT)
         short_seconds = sorted(seconds_of(connection, SHORT) for _ in range(100))
         connection.close()
 
-    # Whatever else the machine does: most of them, and far less than a long text takes.
+    # p90 and median only, because other work on the machine may delay single requests.
     assert short_seconds[90] < LONGEST_WAIT_SECONDS
     assert short_seconds[50] < sorted(long_seconds)[len(long_seconds) // 2] / 10
 
 
 @contextmanager
 def hostile_connections(server: Server) -> Iterator[list[float]]:
-    """Send hostile texts over many connections, and yield how long each of them took."""
+    """Send hostile texts over many connections, and yield how long each text took."""
     seconds: list[float] = []
     over = threading.Event()
 
@@ -157,7 +157,7 @@ def seconds_of(connection: http.client.HTTPConnection, text: str) -> float:
     return time.monotonic() - started
 
 
-def test_what_cannot_be_screened_in_time_is_a_503(server: Server) -> None:
+def test_a_text_that_cannot_be_screened_in_time_gets_a_503(server: Server) -> None:
     before = samples(server.url)
     with stopped_pool(server, CONNECTIONS) as waiting:
         refused = next(
@@ -173,14 +173,14 @@ def test_what_cannot_be_screened_in_time_is_a_503(server: Server) -> None:
     assert body == {
         "code": "OVERLOADED",
         "message": "Service Unavailable",
-        "detail": "There are more long texts than can be screened in time.",
+        "detail": "Too many long texts are waiting to be screened.",
     }
     overloaded = 'reflex_layer_requests_total{outcome="overloaded"}'
     refusals = sum(future.result().status_code == 503 for future in waiting)
     assert samples(server.url)[overloaded] - before[overloaded] == refusals
 
 
-def test_long_texts_are_counted_as_short_ones_are(server: Server) -> None:
+def test_long_texts_are_counted_like_short_ones(server: Server) -> None:
     before = samples(server.url)
     server.send_long(3)
     post(server.url, {"text": SHORT})
@@ -195,7 +195,7 @@ def test_long_texts_are_counted_as_short_ones_are(server: Server) -> None:
     }
 
 
-def test_a_process_for_each_processor_gives_way_to_the_one_that_serves(server: Server) -> None:
+def test_each_processor_has_a_process_of_lower_priority(server: Server) -> None:
     assert len(server.pool) == PROCESSORS
     assert all(process.nice() > server.worker.nice() for process in server.pool)
 
@@ -206,22 +206,22 @@ def test_ctrl_c_at_a_terminal_reaches_only_the_server(server: Server) -> None:
     assert os.getpgid(server.worker.pid) not in others
 
 
-def test_killed_processes_are_replaced_and_cost_at_most_their_requests(server: Server) -> None:
+def test_killed_processes_are_replaced_and_fail_at_most_their_requests(server: Server) -> None:
     killed = server.pool
     with stopped_pool(server, PROCESSORS) as waiting:
-        # What was sent before these has reached the processes.
+        # After these answers, the earlier requests have reached the processes.
         for _ in range(10):
             post(server.url, {"text": SHORT})
         for process in killed:
             process.kill()
 
-    # New ones start within the longest wait, or these are refused.
+    # The waiting requests are refused unless new processes start in time.
     assert {future.result().status_code for future in waiting} <= {200, 503}
     assert any(server.send_long(1)[0].status_code == 200 for _ in range(20))
     assert not {process.pid for process in server.pool} & {process.pid for process in killed}
 
 
-def test_a_process_that_hangs_costs_its_request_and_is_replaced(server: Server) -> None:
+def test_a_process_that_hangs_fails_its_request_and_is_replaced(server: Server) -> None:
     hanging = server.pool
     with stopped_pool(server, 1) as [waiting]:
         response = waiting.result()
@@ -240,7 +240,7 @@ def test_a_killed_template_is_replaced_when_a_process_is_needed(server: Server) 
     assert server.template != template
 
 
-def test_processes_without_their_template_go_on_and_end_with_the_server(server: Server) -> None:
+def test_processes_work_without_their_template_and_end_with_the_server(server: Server) -> None:
     server.wait_until_started()
     processes = server.pool
     server.template.kill()

@@ -1,4 +1,4 @@
-"""What RE2 finds is what the Python patterns find, over the whole of any text."""
+"""The scanner with RE2 finds the same matches as the Python patterns, in any text."""
 
 import random
 import re
@@ -40,7 +40,7 @@ PIECES = [
 
 
 def random_text(generator: random.Random, pieces: int) -> str:
-    """Return a text of pieces that are found, cut into each other, in any case."""
+    """Return a random text of pieces with findings, some of them cut off or in another case."""
     parts = []
     for _ in range(pieces):
         piece = generator.choice(PIECES)
@@ -56,7 +56,7 @@ def random_text(generator: random.Random, pieces: int) -> str:
 def corpus() -> list[str]:
     generator = random.Random(11)
     short = [random_text(generator, generator.randrange(1, 30)) for _ in range(TEXTS)]
-    # Longer than the parts in which a text is looked at.
+    # The long texts are longer than the windows of the scanner.
     return short + [random_text(generator, 1000) for _ in range(LONG_TEXTS)]
 
 
@@ -93,15 +93,15 @@ def test_random_texts_have_the_matches_that_python_finds(name: str) -> None:
         expected = by_python(TABLES[name], folded)
         assert by_scanner(name, folded) == expected, text
         found |= expected.keys()
-    # It shows something only where there was something to find.
+    # The comparison proves something only if most rules had matches.
     assert len(found) > len(TABLES[name]) / 2
 
 
 @lru_cache(maxsize=1)
 def texts_of(pattern: re.Pattern[str]) -> st.SearchStrategy[str]:
-    """Return the texts that a pattern matches, with few of the rare characters.
+    """Return texts that a pattern matches, from a limited range of rare characters.
 
-    Hypothesis takes half a minute to list the million of an e-mail address.
+    Hypothesis would take half a minute to list the million characters of an e-mail address.
     """
     return st.from_regex(re.compile(pattern.pattern.replace(LAST, FEW_RARE), pattern.flags))
 
@@ -135,7 +135,7 @@ def test_costly_texts_have_the_matches_that_python_finds(text: str) -> None:
 
 
 def plain_pii(folded: Folded) -> list[Finding]:
-    """Find personal data rule by rule and match by match, each looked at as it comes."""
+    """Find personal data in the simplest way: rule by rule and match by match."""
     links = {at for link in pii.LINK.finditer(folded.lower) for at in range(*link.span())}
     claimed: set[int] = set()
     found = []
@@ -180,13 +180,13 @@ def test_random_texts_have_the_injections_that_a_plain_search_finds() -> None:
 
 
 class OutOfMemory:
-    """A set that has run out of memory, which cannot be brought about with the tables."""
+    """A set that has run out of memory, which never happens with the real tables."""
 
     def Match(self, _text: bytes) -> None:  # noqa: N802
         return None
 
 
-def test_a_set_without_enough_memory_hides_nothing() -> None:
+def test_a_set_that_runs_out_of_memory_hides_no_match() -> None:
     patterns, indexes = SCANNERS["pii"]._sets[False]
     text = shadow(fold("jane@example.com").lower)
 
@@ -194,7 +194,7 @@ def test_a_set_without_enough_memory_hides_nothing() -> None:
     assert scanner.chosen_by(OutOfMemory(), text, indexes) == indexes
 
 
-def test_a_hundred_findings_of_a_rule_are_enough_of_injections() -> None:
+def test_a_rule_yields_at_most_a_hundred_injections() -> None:
     folded = fold("[INST] " * 300)
 
     assert len(list(find_plain(folded))) == 100

@@ -1,4 +1,4 @@
-"""The time of a screening grows with the length of a text and nothing worse."""
+"""The time of a screening is proportional to the length of the text."""
 
 import json
 import statistics
@@ -14,12 +14,12 @@ from tests.safety.reflex_layer.texts import PROSE, costly, filled
 LARGEST_ANSWER_BYTES = 1024 * 1024
 QUARTER_BYTES = LARGEST_TEXT_BYTES // 4
 
-# A text four times as long may take eight times as long; what is quadratic takes sixteen.
+# A text four times as long may take eight times as long; quadratic time would be sixteen times.
 MOST_TIMES = 8
 SHORTEST_SECONDS = 0.003
 MOST_TRIES = 6
 
-# How much more than the yardstick a text may seem to take beside other work on the machine.
+# Tolerance over the yardstick, because other work on the machine slows the measurement.
 MARGIN = 1.5
 
 LONG, QUARTER = dict(costly()), dict(costly(QUARTER_BYTES))
@@ -38,9 +38,9 @@ def yardstick() -> float:
 
 
 def current_yardstick() -> float:
-    """Return the processor time of a fixed piece of work, as the machine is at the moment.
+    """Return the processor time of a fixed piece of work on this machine at the moment.
 
-    It is what the costliest text may take: 120 ms on the machine that the limit was set for.
+    The costliest text may take as long: 120 ms on the machine for which the limit was set.
     """
     return statistics.median(seconds_of_fixed_work() for _ in range(5))
 
@@ -53,8 +53,8 @@ def seconds_of_fixed_work() -> float:
 
 @pytest.mark.parametrize("name", LONG)
 def test_a_costly_text_takes_bounded_time(name: str, yardstick: float) -> None:
-    # What else the machine does can only make it slower: one good try is enough. It is held
-    # against the fixed work beside it, which the same makes slower too.
+    # Other work on the machine can only make a try slower, so one good try is enough. Each try is
+    # compared with a yardstick of the same moment, which the other work slows too.
     yardsticks = chain([yardstick], (current_yardstick() for _ in range(MOST_TRIES - 1)))
 
     assert any(

@@ -1,4 +1,4 @@
-"""Patterns of every form, on texts made to tell them apart."""
+"""Patterns of every form, on texts that show the differences between them."""
 
 import re
 
@@ -78,7 +78,7 @@ def test_a_search_finds_what_the_pattern_finds(pattern: "re.Pattern[str]", text:
 
 
 @pytest.mark.parametrize("source", ["(a)?(?(1)b|c)", "(?i:é)"])
-def test_a_pattern_that_cannot_be_read_stops_the_start(source: str) -> None:
+def test_a_pattern_that_cannot_be_converted_is_an_error(source: str) -> None:
     with pytest.raises(NotImplementedError):
         widened(re.compile(source))
 
