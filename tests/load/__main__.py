@@ -1,7 +1,7 @@
 """The load test of the project: `make bench`.
 
-It starts PostgreSQL, the service and a stand-in of the Reflex Layer, drives them with wrk,
-and stops them. docs/performance.md says what the figures mean.
+It starts PostgreSQL, the service and a stand-in for the Reflex Layer, sends requests with wrk, and
+stops everything. docs/performance.md explains the figures.
 """
 
 import os
@@ -22,7 +22,7 @@ MEASUREMENTS = {
     "screening": screening.measure,
     "console": console.measure,
 }
-# Debian has nginx where only root looks.
+# Debian installs nginx in a folder that is only in the PATH of root.
 PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         required("wrk")
     for number in STOPPING_SIGNALS:
         signal.signal(number, stop)
-    # Two services at most: those of an empty and of a full table.
+    # At most two services run at once: one with an empty table and one with a full table.
     with running_parts(nginx, 2, options.workers, options.threads) as parts:
         for name in options.only:
             section = MEASUREMENTS[name](parts, options)
@@ -53,7 +53,7 @@ def required(program: str) -> str:
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """End the run; further signals change nothing, since all that runs is being stopped."""
+    """End the run, and ignore further signals while everything is being stopped."""
     for stopping in STOPPING_SIGNALS:
         signal.signal(stopping, signal.SIG_IGN)
     raise SystemExit(128 + number)

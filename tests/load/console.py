@@ -1,4 +1,4 @@
-"""How long the server takes for each page of the console, and for the statements of each."""
+"""The time that the server takes for each page of the console, and for its statements."""
 
 import contextlib
 import os
@@ -27,17 +27,19 @@ from tests.load.progress import tell
 from tests.load.tables import machine, table
 
 HEADER = ("page", "median ms", "slowest statement ms", "statements")
-# By then what can be kept is kept, and what is prepared is prepared.
+# Afterwards caches are filled and statements are prepared.
 WARM_UP_REQUESTS = 3
 REQUESTS_A_ROUND = 5
-# The plan of a slower statement is printed, and that of the slowest in any case.
+# The plans of slower statements are printed, and always the plan of the slowest.
 SLOW_MS = 100
-# Of a statement, the most that anybody would read.
+# A longer statement is cut off in the document.
 STATEMENT_CHARACTERS = 3_000
 
 TASKS = "/admin/tasks/task/"
 RECEIPTS = "/admin/safety/receipt/"
 DAY = ("from", "to")
+# Of the parameters whose name in a URL does not say what they are.
+LABELS = {"p": "page", "q": "search"}
 ROWS_ON_A_PAGE = 100
 MOST_PAGES = 100
 
@@ -63,7 +65,7 @@ class Visit:
 
 
 def measure(parts: Parts, options: Options) -> str:
-    """Visit every page with all permissions; return the section of the document."""
+    """Visit every page as a superuser; return the section of the document."""
     database = parts.new_database("console")
     tell(f"Filling the console with {options.rows:,} tasks")
     fill(database, options.rows)
@@ -75,9 +77,9 @@ def measure(parts: Parts, options: Options) -> str:
         plans = [explained(name, statement) for name, statement in worth_a_plan(visits)]
         version = database.server_version
     return (
-        f"{machine(version)} {options.rows:,} tasks of `manage.py demo`, one process, one request "
-        f"after the other, {options.rounds * REQUESTS_A_ROUND} for each page after "
-        f"{WARM_UP_REQUESTS} that warm it up; medians.\n\n"
+        f"{machine(version)} {options.rows:,} tasks of `manage.py demo`; one process, one request "
+        f"at a time. Medians of {options.rounds * REQUESTS_A_ROUND} requests per page, after "
+        f"{WARM_UP_REQUESTS} warm-up requests.\n\n"
         + table(HEADER, [row(name, taken) for name, taken in visits.items()])
         + "".join(f"\n\n{plan}" for plan in plans)
     )
@@ -88,7 +90,7 @@ def fill(database: Database, tasks: int) -> None:
         [sys.executable, "manage.py", "demo", "--database-from-environment", "--tasks", str(tasks)],
         cwd=ROOT,
         env=os.environ | {"ORCHESTRATOR_DATABASE_URL": database.url, "ORCHESTRATOR_DEBUG": "true"},
-        # Apart from the tables.
+        # Standard output is for the tables.
         stdout=sys.stderr,
         check=True,
     )
@@ -97,7 +99,7 @@ def fill(database: Database, tasks: int) -> None:
 
 @contextlib.contextmanager
 def logged_in(url: str) -> Iterator[Client]:
-    """Make this process one that serves the console of a database; return who may see it all."""
+    """Set up Django on a database in this process; yield a client signed in as a superuser."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "orchestrator_site.settings",
         "ORCHESTRATOR_DATABASE_URL": url,
@@ -113,7 +115,7 @@ def logged_in(url: str) -> Iterator[Client]:
 
 
 def pages(client: Client, rows: int) -> Iterator[tuple[str, str]]:
-    """Yield the name and the path of each page that staff may look at."""
+    """Yield the name and the path of each page for staff."""
     task = apps.get_model("tasks", "TaskResult").objects.first().task
     receipts = apps.get_model("safety", "Receipt").objects
     receipt, blocked = task.receipt, receipts.filter(verdict="blocked").first()
@@ -125,7 +127,7 @@ def pages(client: Client, rows: int) -> Iterator[tuple[str, str]]:
     for meaning, term in terms(str(task.pk), receipt.request_id):
         yield f"tasks, search for {meaning}", f"{TASKS}?{urlencode({'q': term})}"
     yield "a task", f"{TASKS}{task.pk}/change/"
-    yield "an action on yesterday's tasks, previewed", action_on(client, day, task.pk)
+    yield "preview of an action on yesterday's tasks", action_on(client, day, task.pk)
     yield "actions", "/admin/tasks/action/"
     for choices in receipt_choices(day):
         yield listed("receipts", RECEIPTS, choices)
@@ -138,7 +140,7 @@ def pages(client: Client, rows: int) -> Iterator[tuple[str, str]]:
 
 
 def action_on(client: Client, day: dict[str, str], task_id: object) -> str:
-    """Choose all tasks of a day; return the page where the action on them would be confirmed."""
+    """Choose all tasks of a day; return the path of the action's preview."""
     chosen = {"action": "cancel", "select_across": "1", "_selected_action": task_id}
     return client.post(f"{TASKS}?{urlencode(day)}", chosen)["Location"]
 
@@ -186,16 +188,16 @@ def terms(task_id: str, request_id: str) -> Iterator[tuple[str, str]]:
     yield "a rare word", "Nordhafen"
     yield "two words", "invoices Lublin"
     yield "two frequent words", "the of"
-    yield "no word of any goal", "abracadabra"
-    yield "a frequent word and none", "the abracadabra"
+    yield "an unknown word", "abracadabra"
+    yield "a frequent and an unknown word", "the abracadabra"
     yield "10 kB", "the warehouse " * 715
 
 
 def listed(name: str, path: str, choices: dict[str, Any]) -> tuple[str, str]:
-    # What Django's own filters are called in a URL.
+    # Django's own filters have this suffix in a URL.
     plain = {"status", "priority", "verdict"}
     query = {f"{key}__exact" if key in plain else key: value for key, value in choices.items()}
-    words = [f"{key} {value}" for key, value in choices.items() if key not in DAY]
+    words = [f"{LABELS.get(key, key)} {value}" for key, value in choices.items() if key not in DAY]
     if len(words) < len(choices):
         words.append("yesterday")
     return ", ".join([name, *words]), f"{path}?{urlencode(query)}"
@@ -220,7 +222,7 @@ def _visit(client: Client, path: str) -> Visit:
     with connection.execute_wrapper(timed):
         started_at = time.perf_counter()
         response = client.get(path)
-        # What streams has its statements only when it is read.
+        # A streaming response runs its statements while it is read.
         response.getvalue()
         ms = (time.perf_counter() - started_at) * 1000
     return Visit(response.status_code, ms, statements)
@@ -237,12 +239,12 @@ def row(name: str, visits: list[Visit]) -> list[object]:
 
 
 def worth_a_plan(visits: dict[str, list[Visit]]) -> list[tuple[str, Statement]]:
-    """Return the slow statements of the last visits, or at least the slowest, with their pages."""
+    """Return the slow statements of the last visits with their pages; at least the slowest."""
     found = [
         (name, statement)
         for name, taken in visits.items()
         for statement in taken[-1].statements
-        # Nothing else has a plan, or may be carried out once more.
+        # Other statements have no plan, or must not be executed again.
         if statement.sql.lstrip().startswith(("SELECT", "WITH"))
     ]
     found.sort(key=lambda pair: pair[1].ms, reverse=True)
@@ -250,7 +252,7 @@ def worth_a_plan(visits: dict[str, list[Visit]]) -> list[tuple[str, Statement]]:
 
 
 def explained(name: str, statement: Statement) -> str:
-    """Return the statement as it was sent, and what PostgreSQL did for it."""
+    """Return the statement with its parameters, and its plan with the measured times."""
     filled_in = psycopg.ClientCursor(connection.connection).mogrify(
         statement.sql, statement.parameters
     )
@@ -258,4 +260,4 @@ def explained(name: str, statement: Statement) -> str:
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {filled_in}")
         plan = "\n".join(line for (line,) in cursor.fetchall())
     shown = filled_in[:STATEMENT_CHARACTERS]
-    return f"{statement.ms:.0f} ms of `{name}`:\n\n```\n{shown}\n\n{plan}\n```"
+    return f"{statement.ms:.0f} ms, a statement of `{name}`:\n\n```\n{shown}\n\n{plan}\n```"

@@ -1,11 +1,11 @@
-"""Databases with as many tasks as a measurement wants."""
+"""Databases with as many tasks as a measurement needs."""
 
 from typing import Any, Self
 
 import psycopg
 
-# Believable ones: everything a client may send, over thirty days up to now, in all statuses.
-# The share of each status is that of a service which has been at work for a while.
+# Realistic tasks of the last thirty days, with every field that a client may send, and in all
+# statuses. The shares of the statuses are those of a service that has run for a while.
 TASKS = """
 INSERT INTO tasks (goal, status, priority, constraints, context, acceptance_criteria,
     task_metadata, max_cost_usd, max_time_seconds, max_tokens, verdict, created_at, updated_at)
@@ -37,7 +37,7 @@ SELECT id, verdict,
     'load-test', md5(id::text), 0.01, '127.0.0.1', md5(id::text), created_at
 FROM tasks
 """
-# Three in seven of the completed ones: 30 % of all.
+# Three in seven completed tasks, which is 30 % of all tasks.
 RESULTS = """
 INSERT INTO task_results (task_id, result_data, confidence, created_at)
 SELECT id, '{"sentiment": 0.8, "reviews": 1250, "topics": ["price", "delivery", "quality"]}',
@@ -48,7 +48,7 @@ WHERE mod(number, 7) < 3
 
 
 class Database:
-    """A look into a database that a service is working on."""
+    """A connection to the database of a service."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -61,8 +61,8 @@ class Database:
         self._connection.close()
 
     def fill(self, count: int) -> None:
-        """Make it hold `count` tasks with their receipts, and results of 30 % of them."""
-        # The database is the load test's own; its events are nobody's record.
+        """Replace all tasks with `count` new ones with receipts, 30 % of them with results."""
+        # The database belongs to the load test; its events record nothing.
         self._connection.execute(
             "ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate"
         )
@@ -77,7 +77,7 @@ class Database:
         return [str(task_id) for (task_id,) in rows]
 
     def settle(self) -> None:
-        """Write everything out, so that what was filled in does not slow what is measured."""
+        """Write all changes to disk now, so that they do not slow the measurement."""
         self._connection.execute("CHECKPOINT")
 
     @property

@@ -1,4 +1,4 @@
-"""The memory of each worker under minutes of load."""
+"""The memory of each worker during minutes of load."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from tests.load.throughput import TASKS
 from tests.load.wrk import Answers
 
 CONNECTIONS = 50
-# The client connects anew for each, so that every worker gets its share of the connections.
+# The client opens new connections for each piece, so that every worker gets some.
 PIECE_SECONDS = 10
-# By then everything has been loaded and every thread has its connection.
+# Afterwards all code is loaded and every thread has its database connection.
 SETTLED_SECONDS = 60
 MEBIBYTE = 1024 * 1024
-HEADER = ("worker", "CPU s", "settled, MiB", "at the end, MiB", "at most, MiB", "growth")
+HEADER = ("worker", "CPU s", "after warm-up, MiB", "at the end, MiB", "peak, MiB", "growth")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of the load, and the bytes of each worker after it."""
+    """A part of the load, and the memory of each worker after it, in bytes."""
 
     ended_after_seconds: float
     answers: Answers
@@ -29,7 +29,7 @@ class Piece:
 
 
 def measure(parts: Parts, options: Options) -> str:
-    """Watch a service from its start on; return the section of the document."""
+    """Measure a service from its start; return the section of the document."""
     database = parts.new_database("memory")
     database.fill(TASKS)
     seconds = round(options.minutes * 60)
@@ -44,15 +44,15 @@ def measure(parts: Parts, options: Options) -> str:
         for count in ("good", "refused", "errors")
     )
     return (
-        f"{circumstances(options, version)} {CONNECTIONS} connections, both requests in turn for "
-        f"{pieces[-1].ended_after_seconds:.0f} s: {good:,} answered with 2xx, {refused:,} early "
-        f"503, {errors:,} errors. Settled: after {settled_seconds:.0f} s.\n\n"
+        f"{circumstances(options, version)} {CONNECTIONS} connections, both requests alternately "
+        f"for {pieces[-1].ended_after_seconds:.0f} s: {good:,} answers of 2xx, {refused:,} of 503, "
+        f"{errors:,} errors. Warm-up: {settled_seconds:.0f} s.\n\n"
         + table(HEADER, rows(pieces, settled_seconds, processor))
     )
 
 
 def watch(subject: Subject, seconds: int) -> list[Piece]:
-    """Take the memory of each worker again and again under load."""
+    """Measure the memory of each worker repeatedly under load."""
     pieces: list[Piece] = []
     passed_seconds = 0.0
     piece_seconds = max(1, min(PIECE_SECONDS, seconds // 10))
@@ -66,10 +66,10 @@ def watch(subject: Subject, seconds: int) -> list[Piece]:
 def rows(
     pieces: list[Piece], settled_seconds: float, processor: dict[int, float]
 ) -> list[list[object]]:
-    """Return a row for each worker, the one that grew most first.
+    """Return a row for each worker, sorted by growth, the largest first.
 
     Raises:
-        SystemExit: a worker was replaced while it was watched.
+        SystemExit: a worker was replaced during the measurement.
     """
     if any(piece.memory.keys() != processor.keys() for piece in pieces):
         raise SystemExit("A worker died under load.")

@@ -1,11 +1,11 @@
-"""What may be asked of the load test."""
+"""The options of the load test."""
 
 import argparse
 import os
 from dataclasses import dataclass
 
 DRIVEN_BY_WRK = ("throughput", "scale", "memory")
-# Measured unless others are asked for.
+# Measured by default.
 USUAL = (*DRIVEN_BY_WRK, "screening")
 PARTS = (*USUAL, "console")
 QUICK = {
@@ -42,7 +42,7 @@ def positive(text: str) -> int:
 def parse(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(
         prog="make bench",
-        description="Load test of the project: starts and stops all it needs, prints tables.",
+        description="Load test of the project: starts and stops all that it needs, prints tables.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
 
@@ -58,13 +58,13 @@ def parse(arguments: list[str]) -> Options:
         type=positive,
         default=[1, 8, 50, 200],
         metavar="N",
-        help="of the client at once, one row of the table of throughput each",
+        help="numbers of concurrent connections; each is a row of the throughput table",
     )
-    add("--rounds", "how often each figure is taken", 3)
-    add("--seconds", "how long each time", 5)
+    add("--rounds", "how often each figure is measured", 3)
+    add("--seconds", "how long each measurement takes", 5)
     add("--rows", "tasks in the full table", 1_000_000)
     parser.add_argument(
-        "--minutes", type=float, default=10, metavar="N", help="how long memory is watched"
+        "--minutes", type=float, default=10, metavar="N", help="how long memory is measured"
     )
     parser.add_argument(
         "--sizes",
@@ -72,14 +72,16 @@ def parse(arguments: list[str]) -> Options:
         type=positive,
         default=[1_000, 10_000, 100_000],
         metavar="N",
-        help="bytes of the texts that are screened, one row of the table each",
+        help="sizes of the screened texts in bytes; each is a row of the table",
     )
-    # The service's own defaults are in its environment by now.
+    # use_defaults() has put the service's defaults into the environment.
     add("--workers", "processes of the service", int(os.environ["ORCHESTRATOR_WORKERS"]))
     add("--threads", "threads in each of them", int(os.environ["ORCHESTRATOR_THREADS"]))
-    parser.add_argument("--write", action="store_true", help="put them into docs/performance.md")
     parser.add_argument(
-        "--quick", action="store_true", help="the least of everything, to try whether it works"
+        "--write", action="store_true", help="write the tables to docs/performance.md"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="as little as possible, to check that everything works"
     )
     if "--quick" in arguments:
         parser.set_defaults(**QUICK)

@@ -1,4 +1,4 @@
-"""All that a measurement needs, started and stopped together."""
+"""Everything that a measurement needs, started and stopped together."""
 
 import contextlib
 import os
@@ -20,16 +20,16 @@ from tests.postgresql import Postgresql, new_database
 from tests.service import Service
 
 STOPPING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-# Beside those of two services: the test's own, and the server's.
+# In addition to those of the services: for the load test itself, and for the server.
 SPARE_CONNECTIONS = 20
-# Enough for every thread of a service to have had a request, and a connection of its own.
+# Enough for every thread of a service to serve a request and open its database connection.
 WARM_UP_CONNECTIONS, WARM_UP_SECONDS = 50, 2
 KILL_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Point:
-    """A measurement: the answers, and milliseconds of the processor for each of them."""
+    """A measurement: the answers, and the CPU time per answer, in milliseconds."""
 
     answers: Answers
     service_ms: float
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Subject:
-    """A running service on a database of its own, and a client of it."""
+    """A running service with its own database, and a client of it."""
 
     service: Service
     database: Database
@@ -49,7 +49,7 @@ class Subject:
         mains = (psutil.Process(self.service.process.pid), self.postgresql)
         before = [processor_seconds(main) for main in mains]
         answers = self.client.run(kind, connections, seconds)
-        # wrk leaves when its time is up, and does not wait for what it has asked for.
+        # When its time is up, wrk ends without waiting for the outstanding answers.
         wait_until_idle(mains[0])
         service_ms, postgresql_ms = (
             (processor_seconds(main) - earlier) / answers.count * 1000
@@ -59,7 +59,7 @@ class Subject:
 
 
 class Parts:
-    """PostgreSQL and the stand-in of the Reflex Layer, running; services as they are wanted."""
+    """A running PostgreSQL and a stand-in for the Reflex Layer; starts services on them."""
 
     def __init__(self, folder: Path, server: Postgresql, reflex_url: str) -> None:
         self._folder = folder
@@ -71,7 +71,7 @@ class Parts:
 
     @contextlib.contextmanager
     def subject(self, database: Database, workers: int, threads: int) -> Iterator[Subject]:
-        """Start a service on `database`, and warm it up with the tasks that are there."""
+        """Start a service on `database`, and warm it up by reading and submitting tasks."""
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         with Service(
             folder,
@@ -93,26 +93,26 @@ def is_ready(service: Service) -> bool:
     try:
         return service.get("/ready").ok
     except requests.RequestException:
-        # It has ended: a setting was wrong.
+        # The service has ended, because a setting was wrong.
         return False
 
 
 @contextlib.contextmanager
 def running_parts(nginx: str | None, services: int, workers: int, threads: int) -> Iterator[Parts]:
-    """Start what all measurements share; in the end nothing is left of it.
+    """Start what all measurements share; afterwards stop it and remove its files.
 
     Args:
-        nginx: the program; None where no service will run.
-        services: how many may run at once.
-        workers, threads: of each of them.
+        nginx: path of the program; None if no service will run.
+        services: how many services may run at once.
+        workers, threads: of each service.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-load-")))
-        # The user that PostgreSQL runs as has to get to its data.
+        # The user that runs PostgreSQL must be able to reach its data.
         folder.chmod(0o755)
-        # What a service has made there goes too, if a signal ended it before it could.
+        # Temporary files of a service are removed with the folder, even after a kill.
         os.environ["TMPDIR"] = str(folder)
-        # Also what was being started when a signal came.
+        # This includes a process that was being started when a signal arrived.
         stack.callback(end_children)
         with stopping_signals_later():
             server = stack.enter_context(Postgresql(folder / "postgresql"))
@@ -125,9 +125,9 @@ def running_parts(nginx: str | None, services: int, workers: int, threads: int) 
 
 @contextlib.contextmanager
 def stopping_signals_later() -> Iterator[None]:
-    """Hold back Ctrl-C and its like: PostgreSQL is no child, and a half-started one would stay.
+    """Block the stopping signals: PostgreSQL is not our child, so a half-started one would stay.
 
-    What is started here holds them back as well, and PostgreSQL undoes that for itself.
+    Processes started here inherit the blocked signals; PostgreSQL unblocks them itself.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     try:

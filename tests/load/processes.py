@@ -1,4 +1,4 @@
-"""What processes take: time of the processor, and memory."""
+"""CPU time and memory of processes."""
 
 import contextlib
 import time
@@ -9,15 +9,15 @@ from tests.service import Service
 
 IDLE_WAIT_SECONDS = 10
 IDLE_LOOK_SECONDS = 0.2
-# Of one processor. Gunicorn's looking after its workers takes less.
+# Of one processor. gunicorn's checks of its workers take less.
 IDLE_SHARE = 0.1
 
 
 def processor_seconds(main: psutil.Process) -> float:
-    """Return what `main` and its children have taken, those that have ended included."""
+    """Return the CPU time of `main` and its children, including ended children."""
     seconds = 0.0
     for process in [main, *main.children(recursive=True)]:
-        # One that ends meanwhile is among the ended ones of its parent next time.
+        # A process that ends meanwhile is counted next time, as an ended child of its parent.
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             seconds += times.user + times.system + times.children_user + times.children_system
@@ -25,7 +25,7 @@ def processor_seconds(main: psutil.Process) -> float:
 
 
 def wait_until_idle(main: psutil.Process) -> None:
-    """Wait until `main` and its children have next to nothing to do, but not for ever."""
+    """Wait until `main` and its children are almost idle, but at most for some seconds."""
     give_up_at = time.monotonic() + IDLE_WAIT_SECONDS
     taken = processor_seconds(main)
     while time.monotonic() < give_up_at:
@@ -36,5 +36,5 @@ def wait_until_idle(main: psutil.Process) -> None:
 
 
 def bytes_by_worker(service: Service) -> dict[int, int]:
-    """Return the memory that is each worker's own (USS), by its process id."""
+    """Return the memory that each worker does not share (USS), by process id."""
     return {worker.pid: worker.memory_full_info().uss for worker in service.workers}

@@ -1,9 +1,9 @@
-"""What the person at the terminal may know meanwhile."""
+"""Progress for the person at the terminal."""
 
 import sys
 
 
 def tell(sentence: str) -> None:
-    """Say it apart from the tables, which may go to a file."""
+    """Write to standard error; the tables on standard output may go to a file."""
     sys.stderr.write(f"{sentence} ...\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""nginx in the place of the Reflex Layer: it finds all texts clean, and costs next to nothing."""
+"""nginx in place of the Reflex Layer: every text is clean, and an answer costs very little."""
 
 import json
 import socket
@@ -36,7 +36,7 @@ class ReflexStandIn:
     """A running nginx.
 
     Args:
-        nginx: the program.
+        nginx: path of the program.
         folder: for its files.
     """
 

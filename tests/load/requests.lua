@@ -1,7 +1,7 @@
--- What wrk sends, and one line of JSON about how it went.
+-- The requests that wrk sends, and one line of JSON about the answers.
 --
--- Arguments: "submit", "read" or "mixed" (both in turn); a file with the body of a submission,
--- in which NUMBER is replaced by a new one each time; a file with one task's id a line.
+-- Arguments: "submit", "read" or "mixed" (both alternately); a file with the body of a submission,
+-- in which NUMBER is replaced by a new number each time; a file with one task id per line.
 
 local threads = {}
 
@@ -20,7 +20,7 @@ function init(arguments)
    end
    math.randomseed(os.time())
    wrk.headers["Content-Type"] = "application/json"
-   -- Global, so that they can be had from the thread in the end.
+   -- Global, so that done() can read them from the thread.
    sent, good, refused, wrong = 0, 0, 0, 0
 end
 

@@ -1,4 +1,4 @@
-"""An empty table against a full one, in turns on two databases of one server."""
+"""An empty table compared with a full one, alternately, on two databases of one server."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.load.tables import circumstances, median, spread, table
 from tests.load.wrk import REQUESTS, Kind
 
 CONNECTIONS = 8
-# What there must be in an empty table, so that there is something to read.
+# The "empty" table holds these in the measurement of reads.
 TASKS_TO_READ = 100
 
 FIGURES: dict[str, Callable[[Point], float]] = {
@@ -37,16 +37,16 @@ def measure(parts: Parts, options: Options) -> str:
         parts.subject(full, options.workers, options.threads) as on_full,
     ):
         for turn in range(options.rounds):
-            tell(f"Empty against {options.rows:,} tasks, round {turn + 1} of {options.rounds}")
+            tell(f"Empty table and {options.rows:,} tasks, round {turn + 1} of {options.rounds}")
             for kind in REQUESTS:
                 pairs[kind].append(compare(on_empty, on_full, kind, options.seconds))
         version = empty.server_version
     return (
         f"{circumstances(options, version)} {CONNECTIONS} connections. Rounds: "
-        f"{options.rounds}, of empty, full, full, empty, {options.seconds} s each; medians, in "
-        "brackets the least and the most.\n\n"
+        f"{options.rounds}, each with the tables empty, full, full, empty for {options.seconds} s. "
+        "Medians; minimum and maximum in brackets.\n\n"
         + table(
-            ("request", "figure", "empty", f"{options.rows:,} tasks", "ratio"),
+            ("request", "measure", "empty table", f"{options.rows:,} tasks", "ratio"),
             [row for kind, taken in pairs.items() for row in rows(kind, taken)],
         )
     )
@@ -54,10 +54,10 @@ def measure(parts: Parts, options: Options) -> str:
 
 def compare(on_empty: Subject, on_full: Subject, kind: Kind, seconds: int) -> Pair:
     pair: Pair = ([], [])
-    # In this order a machine that grows slower, or faster, does so for both.
+    # In this order, a machine that becomes slower or faster affects both tables equally.
     for is_full in (False, True, True, False):
         if not is_full:
-            # What was submitted in the last turn has made it less than empty.
+            # The last measurement may have submitted tasks.
             on_empty.database.fill(0 if kind == "submit" else TASKS_TO_READ)
             on_empty.client.read(on_empty.database.random_task_ids())
         subject = on_full if is_full else on_empty
@@ -66,7 +66,7 @@ def compare(on_empty: Subject, on_full: Subject, kind: Kind, seconds: int) -> Pa
 
 
 def rows(kind: Kind, pairs: list[Pair]) -> list[list[str]]:
-    """Return a row for each figure; a round's ratio is that of its sums."""
+    """Return a row for each measure; the ratio of a round is the ratio of its sums."""
     table_rows = []
     for figure, of in FIGURES.items():
         empty, full = ([sum(map(of, pair[place])) / 2 for pair in pairs] for place in (0, 1))

@@ -1,4 +1,4 @@
-"""What the bundled Reflex Layer needs to screen a text, in processor time."""
+"""The CPU time that the bundled Reflex Layer needs to screen a text."""
 
 import statistics
 import time
@@ -28,23 +28,23 @@ def measure(_parts: Parts, options: Options) -> str:
         found = median_ms(shuffled([f"{text} " for text in FOUND], size), times)
         name, hostile = costliest(costly(size), times)
         rows.append((f"{size:,}", f"{prose:.2f}", f"{found:.1f}", f"{hostile:.1f}", f"`{name}`"))
-    header = ("bytes", "prose ms", "every pattern ms", "costliest ms", "which is")
+    header = ("bytes", "prose ms", "every pattern ms", "slowest ms", "slowest text")
     return (
-        f"{machine()} Processor time of one screening, medians of {times}. The costliest is that "
-        f"of {hostile_texts} texts of `tests/safety/reflex_layer/texts.py`.\n\n"
+        f"{machine()} CPU time of one screening, medians of {times}. The slowest text is one of "
+        f"the {hostile_texts} texts in `tests/safety/reflex_layer/texts.py`.\n\n"
         + table(header, rows)
     )
 
 
 def costliest(texts: Iterable[Text], times: int) -> tuple[str, float]:
-    """Return the text that takes longest; only those that once took long are taken again."""
+    """Return the slowest text and its time; after one pass, only the slowest are measured again."""
     once = sorted(((median_ms(text, 1), name, text) for name, text in texts), reverse=True)
     most, name = max((median_ms(text, times), name) for _, name, text in once[:TAKEN_AGAIN])
     return name.strip("'\""), most
 
 
 def median_ms(text: str, times: int) -> float:
-    """Return the milliseconds of the processor for one screening."""
+    """Return the CPU time of one screening, in milliseconds."""
     taken = []
     for _ in range(times):
         started = time.process_time()

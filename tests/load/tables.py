@@ -1,4 +1,4 @@
-"""Figures as Markdown tables, on paper and in docs/performance.md."""
+"""Figures as Markdown tables, on the terminal and in docs/performance.md."""
 
 import os
 import platform
@@ -26,20 +26,20 @@ def median(values: Iterable[float], digits: int = 1) -> str:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Return the median, and the least and the most in brackets."""
+    """Return the median, with the minimum and the maximum in brackets."""
     least, most = min(values), max(values)
     return f"{median(values, digits)} ({least:.{digits}f}–{most:.{digits}f})"
 
 
 def circumstances(options: Options, server_version: str) -> str:
-    """Say by which command, when and on what the figures of a running service were taken."""
+    """Describe the command, the date, the machine and the processes of a measurement."""
     return (
         f"{machine(server_version)[:-1]}; {options.workers} processes of {options.threads} threads."
     )
 
 
 def machine(server_version: str = "") -> str:
-    """Say by which command, when and on what figures were taken."""
+    """Describe the command, the date and the machine of a measurement."""
     arguments = shlex.join(argument for argument in sys.argv[1:] if argument != "--write")
     server = f", PostgreSQL {server_version}" if server_version else ""
     command = f'make bench ARGS="{arguments}"' if arguments else "make bench"
@@ -50,7 +50,7 @@ def machine(server_version: str = "") -> str:
 
 
 def processor() -> str:
-    """Return its model if the system says so, else its kind."""
+    """Return the model of the processor if the system tells it, otherwise its architecture."""
     information = Path("/proc/cpuinfo")
     text = information.read_text() if information.exists() else ""
     model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)

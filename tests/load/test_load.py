@@ -29,8 +29,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where the load test keeps what is temporary."""
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    """The temporary folder of the load test."""
+    # The user that runs PostgreSQL cannot enter pytest's own folders.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-load-test-"))
     folder.chmod(0o755)
     yield folder
@@ -60,10 +60,10 @@ def start(folder: Path) -> Iterator[Start]:
 
 
 def remains(folder: Path) -> list[str]:
-    """Return the processes and folders that are left of a load test in `folder`."""
+    """Return the processes and folders that a load test has left behind in `folder`."""
     left = [path.name for path in folder.glob("orchestrator-*")]
     for process in psutil.process_iter():
-        # Others come and go, and may be none of our business.
+        # A process may end meanwhile, or belong to another user.
         with contextlib.suppress(psutil.Error):
             if str(folder) in f"{process.cmdline()} {process.environ()}":
                 left.append(str(process))
@@ -71,7 +71,7 @@ def remains(folder: Path) -> list[str]:
 
 
 @needs_tools
-def test_the_load_test_prints_a_table_and_leaves_nothing(start: Start, folder: Path) -> None:
+def test_the_load_test_prints_a_table_and_leaves_nothing_behind(start: Start, folder: Path) -> None:
     process = start(*SHORTEST)
     output, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
@@ -88,9 +88,7 @@ def test_the_load_test_prints_a_table_and_leaves_nothing(start: Start, folder: P
 
 
 @needs_tools
-def test_a_signal_stops_the_load_test_and_all_that_it_has_started(
-    start: Start, folder: Path
-) -> None:
+def test_a_signal_stops_the_load_test_and_everything_it_started(start: Start, folder: Path) -> None:
     process = start(*SHORTEST)
     assert process.stderr is not None
     assert process.stderr.readline() == "Throughput, round 1 of 1 ...\n"
@@ -99,7 +97,7 @@ def test_a_signal_stops_the_load_test_and_all_that_it_has_started(
     assert remains(folder) == []
 
 
-def test_the_console_is_measured_page_by_page_and_nothing_is_left(
+def test_the_console_is_measured_page_by_page_and_nothing_is_left_behind(
     start: Start, folder: Path
 ) -> None:
     process = start(*"--only console --rows 300 --rounds 1".split())
@@ -110,7 +108,7 @@ def test_the_console_is_measured_page_by_page_and_nothing_is_left(
     pages = {page: [float(cell) for cell in cells] for page, *cells in lines[2:]}
     known = {"dashboard", "tasks", "tasks, status failed, yesterday", "a task", "/metrics"}
     assert known <= pages.keys()
-    # Each was answered with 200.
+    # A page with another status than 200 has the status in its name.
     assert [page for page in pages if re.search(r": \d+$", page)] == []
     for whole_ms, statement_ms, statements in pages.values():
         assert 0 < statement_ms < whole_ms < 5_000
@@ -119,18 +117,18 @@ def test_the_console_is_measured_page_by_page_and_nothing_is_left(
     assert remains(folder) == []
 
 
-def test_the_screening_of_texts_is_measured_by_size(start: Start, folder: Path) -> None:
+def test_screening_is_measured_by_size(start: Start, folder: Path) -> None:
     process = start(*"--quick --only screening".split())
     output, told = process.communicate(timeout=120)
     assert process.returncode == 0, told
     lines = [line.strip("| ").split(" | ") for line in output.splitlines() if " | " in line]
-    assert lines[0][:4] == ["bytes", "prose ms", "every pattern ms", "costliest ms"]
+    assert lines[0][:4] == ["bytes", "prose ms", "every pattern ms", "slowest ms"]
     assert [line[0] for line in lines[2:]] == ["1,000", "10,000"]
     for line in lines[2:]:
-        prose, found, costliest = map(float, line[1:4])
-        # One round says little about two texts that cost about the same.
-        assert 0 < prose < min(found, costliest)
-        assert max(found, costliest) < 5_000
+        prose, found, slowest = map(float, line[1:4])
+        # After one round, texts of about the same cost may be in either order.
+        assert 0 < prose < min(found, slowest)
+        assert max(found, slowest) < 5_000
     assert remains(folder) == []
 
 
@@ -140,7 +138,7 @@ def test_requests_without_an_answer_are_errors() -> None:
         | dict.fromkeys(("p50", "p90", "p95", "p99", "max"), 1.0),
         connections=8,
     )
-    # Of 111, 96 had an answer, 8 were under way in the end, and one was wrk's own.
+    # Of 111 requests, 96 had an answer, 8 were under way at the end, and one was wrk's own.
     assert answers == Answers(
         seconds=2.0,
         good=90,
@@ -163,7 +161,7 @@ def test_a_worker_that_was_replaced_has_no_growth() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_table_takes_the_place_of_the_last_one_in_the_document(
+def test_a_table_replaces_the_previous_one_in_the_document(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = tmp_path / "performance.md"

@@ -1,4 +1,4 @@
-"""Requests a second, how long they take, and what they cost."""
+"""Requests per second, their latency and their CPU time."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from tests.load.progress import tell
 from tests.load.tables import circumstances, median, spread, table
 from tests.load.wrk import REQUESTS, Kind
 
-# Enough for reads to hit different ones.
+# Enough for reads to hit different tasks.
 TASKS = 10_000
 HEADER = (
     "request",
@@ -19,7 +19,7 @@ HEADER = (
     "p95 ms",
     "p99 ms",
     "max ms",
-    "early 503",
+    "503 (overload)",
     "errors",
     "CPU ms, service",
     "CPU ms, PostgreSQL",
@@ -27,7 +27,7 @@ HEADER = (
 
 
 def measure(parts: Parts, options: Options) -> str:
-    """Take turns with all numbers of connections; return the section of the document."""
+    """Measure all numbers of connections in each round; return the section of the document."""
     database = parts.new_database("throughput")
     database.fill(TASKS)
     points: dict[tuple[Kind, int], list[Point]] = defaultdict(list)
@@ -40,8 +40,8 @@ def measure(parts: Parts, options: Options) -> str:
                     points[kind, connections].append(point)
         version = database.server_version
     return (
-        f"{circumstances(options, version)} Rounds: {options.rounds}, of "
-        f"{options.seconds} s for each row; medians, in brackets the least and the most.\n\n"
+        f"{circumstances(options, version)} Rounds: {options.rounds}, "
+        f"{options.seconds} s per row. Medians; minimum and maximum in brackets.\n\n"
         + table(HEADER, [row(*key, taken) for key, taken in points.items()])
     )
 

@@ -1,4 +1,4 @@
-"""Requests from wrk, and what it says about the answers."""
+"""Runs wrk, and reads its report about the answers."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 SCRIPT = Path(__file__).with_name("requests.lua")
-# A slower answer is an error. wrk keeps a counter for each microsecond of it.
+# A slower answer is an error. wrk allocates a counter for each microsecond of this time.
 TIMEOUT_SECONDS = 10
 BODY = {
     "goal": "Analyze sentiment of user reviews, batch NUMBER",
@@ -24,15 +24,15 @@ REQUESTS: dict[Kind, str] = {"submit": "`POST /submit`", "read": "`GET /tasks/{i
 
 @dataclass(frozen=True)
 class Answers:
-    """How a number of connections fared that each sent one request after the other.
+    """The answers to a number of connections that each send one request after the other.
 
     Attributes:
-        seconds: how long they sent.
-        good: answers of 2xx.
-        refused: early 503s.
-        errors: other answers, broken connections, and requests without an answer.
-        p50, p90, p95, p99, max: milliseconds that answers of all kinds took.
-        mean: the same, without what wrk makes of slow ones.
+        seconds: how long requests were sent.
+        good: number of 2xx answers.
+        refused: number of 503 answers.
+        errors: number of other answers, broken connections, and requests without an answer.
+        p50, p90, p95, p99, max: latency of all answers, in milliseconds, as wrk corrects it.
+        mean: latency in milliseconds, without the correction of wrk.
     """
 
     seconds: float
@@ -52,10 +52,10 @@ class Answers:
 
 
 class Client:
-    """wrk with what it needs to know.
+    """A client that sends requests with wrk.
 
     Args:
-        folder: for its files.
+        folder: for the files that wrk reads.
         url: of the service.
     """
 
@@ -70,10 +70,10 @@ class Client:
         self._ids.write_text("\n".join(task_ids))
 
     def run(self, kind: Kind, connections: int, seconds: int) -> Answers:
-        """Send requests over all `connections` at once, and return what came.
+        """Send requests over `connections` concurrent connections; return the answers.
 
         Raises:
-            SystemExit: wrk failed, or not one answer was good.
+            SystemExit: wrk failed, or no answer was 2xx.
         """
         command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
         command += [f"--timeout={TIMEOUT_SECONDS}s", f"--script={SCRIPT}", self._url]
@@ -83,18 +83,18 @@ class Client:
             raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
         figures = json.loads(done.stdout.splitlines()[-1])
         if not figures["good"]:
-            raise SystemExit(f"Not one request was answered with 2xx:\n{done.stdout}")
+            raise SystemExit(f"No request was answered with 2xx:\n{done.stdout}")
         return answers_of(figures, connections)
 
 
 def answers_of(figures: dict[str, float], connections: int) -> Answers:
-    """Read the line of JSON that the script writes."""
+    """Convert the JSON that requests.lua writes."""
     sent, wrong, socket_errors = (
         int(figures.pop(name)) for name in ("sent", "wrong", "socket_errors")
     )
     answered = int(figures["good"] + figures["refused"]) + wrong
-    # wrk opens a connection anew without a word if it ends before the answer. Those under way
-    # at the end have no answer either, nor has the one that wrk makes to try the script.
+    # wrk silently reconnects if a connection ends before the answer. The requests under way at the
+    # end have no answer either, nor has the one request that wrk makes to try the script.
     unanswered = max(0, sent - answered - connections - 1)
     return Answers(
         **figures,
