@@ -12,7 +12,7 @@ DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- The table of the last `make faults ARGS=--write`. -->", "<!-- End. -->"
 COLUMNS = (
     "fault",
-    "what was done",
+    "action",
     "requests",
     "200",
     "503",

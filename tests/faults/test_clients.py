@@ -36,7 +36,7 @@ def test_wrong_passwords(stage: Stage, judge: Judge) -> None:
             load.go_on(seconds)
         assert statuses <= {200, 503}
 
-    done = f"{GUESSERS} clients sign in with wrong passwords without a pause, for {seconds:g} s"
+    done = f"{GUESSERS} clients sign in with wrong passwords, without pause for {seconds:g} s"
     judge("Wrong passwords", observe(stage, fault, done=done, is_of_clients=True))
 
 
@@ -48,7 +48,7 @@ def test_long_texts(stage: Stage, judge: Judge) -> None:
             load.go_on(seconds)
         assert statuses <= {200, 403, 503}
 
-    done = f"{HEAVY} clients submit texts of 100 kB without a pause, for {seconds:g} s"
+    done = f"{HEAVY} clients submit texts of 100 kB, without pause for {seconds:g} s"
     judge("Long texts", observe(stage, fault, done=done, is_of_clients=True))
 
 
@@ -62,7 +62,7 @@ def test_idle_connections(stage: Stage, judge: Judge) -> None:
                 opened.enter_context(client)
             load.go_on(seconds)
 
-    done = f"{IDLE:,} connections that ask once and are kept, for {seconds:g} s"
+    done = f"{IDLE:,} connections send one request and stay open for {seconds:g} s"
     judge("Idle connections", observe(stage, fault, done=done, is_of_clients=True))
 
 

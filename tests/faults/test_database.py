@@ -38,7 +38,7 @@ def test_killed(stage: Stage, server: Postgresql, judge: Judge) -> None:
         load.go_on(seconds)
         server.start()
 
-    done = f"all its processes killed with -9, started {seconds:g} s later"
+    done = f"`kill -9` of all its processes, start {seconds:g} s later"
     judge("PostgreSQL killed", observe(stage, fault, done=done))
 
 
@@ -64,7 +64,7 @@ def test_refusing_connections(stage: Stage, server: Postgresql, judge: Judge) ->
             load.go_on(seconds)
             connection.execute("ALTER DATABASE postgres WITH ALLOW_CONNECTIONS true")
 
-    done = f"all connections cut, and new ones refused for {seconds:g} s"
+    done = f"all connections terminated, new ones refused for {seconds:g} s"
     judge("PostgreSQL refusing connections", observe(stage, fault, done=done))
 
 
@@ -77,7 +77,9 @@ def test_connections_cut(stage: Stage, server: Postgresql, judge: Judge) -> None
                 cut_all(connection)
                 load.go_on(CUT_EVERY_SECONDS)
 
-    done = f"`pg_terminate_backend` on all, every {CUT_EVERY_SECONDS:g} s for {seconds:g} s"
+    done = (
+        f"`pg_terminate_backend` of all connections every {CUT_EVERY_SECONDS:g} s for {seconds:g} s"
+    )
     judge("Connections cut by PostgreSQL", observe(stage, fault, done=done))
 
 

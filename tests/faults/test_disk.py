@@ -46,7 +46,7 @@ def test_full_disk(stage: Stage, disk: Disk, judge: Judge) -> None:
         load.go_on(seconds)
         disk.make_room()
 
-    done = f"no room for a table to grow, for {seconds:g} s"
+    done = f"no room for tables to grow for {seconds:g} s"
     judge("Full disk", observe(stage, fault, done=done))
 
 
@@ -68,7 +68,7 @@ def test_full_disk_and_no_room_for_the_log(
         server.kill()
         server.start()
 
-    done = f"no room for the write-ahead log; room again {seconds:g} s later, and a new start"
+    done = f"no room for the write-ahead log; room and a restart {seconds:g} s later"
     judge("Full disk, PostgreSQL down", observe(stage, fault, done=done))
 
 

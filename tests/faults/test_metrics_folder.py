@@ -47,5 +47,5 @@ def test_full_metrics_folder(stage: Stage, disk: Disk, judge: Judge) -> None:
         disk.make_room()
         assert "SIGBUS" not in stage.service.log.read_text()
 
-    done = f"no room in the metrics folder, and a worker killed with -9, for {seconds:g} s"
+    done = f"`kill -9` of a worker, and no room in the metrics folder for {seconds:g} s"
     judge("Full metrics folder", observe(stage, fault, done=done, kills_workers=True))

@@ -62,7 +62,7 @@ def test_down(stage: Stage, scripted: ScriptedReflexLayer, judge: Judge) -> None
         observe(
             stage,
             fault,
-            done=f"connections broken off, and new ones refused for {seconds:g} s",
+            done=f"connections closed, new ones refused for {seconds:g} s",
         ),
     )
 
@@ -70,15 +70,15 @@ def test_down(stage: Stage, scripted: ScriptedReflexLayer, judge: Judge) -> None
 @pytest.mark.parametrize(
     ("name", "done", "behaviour"),
     [
-        ("hanging", "takes requests and answers none", hangs()),
+        ("hanging", "reads requests and does not answer", hangs()),
         (
             "trickling",
-            "one byte of the answer every 0.1 s",
+            "sends one byte of the answer every 0.1 s",
             trickles(HEADERS, b" ", pause_seconds=0.1),
         ),
         (
             "answering garbage",
-            "in turn no HTTP, no JSON, and no answer of the protocol",
+            "answers that are not HTTP, not JSON, or not in the protocol",
             takes_turns(sends(b"\x16\x03\x01\x00\xff" * 9), says(b"<p>Hello</p>"), says([])),
         ),
     ],
@@ -117,5 +117,5 @@ def test_slow(stage: Stage, scripted: ScriptedReflexLayer, judge: Judge) -> None
         load.go_on(seconds)
         scripted.behaviour = CLEAN
 
-    done = f"each answer 1 s late, for {seconds:g} s"
+    done = f"answers 1 s late, for {seconds:g} s"
     judge("Reflex Layer slow", observe(stage, fault, done=done))

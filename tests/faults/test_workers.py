@@ -32,7 +32,7 @@ def test_worker_killed(stage: Stage, judge: Judge) -> None:
 
     judge(
         "Worker killed",
-        observe(stage, fault, done="one of two workers killed with -9", kills_workers=True),
+        observe(stage, fault, done="`kill -9` of one of two workers", kills_workers=True),
     )
 
 
@@ -75,7 +75,7 @@ def test_master_killed(
     judge(
         "Master killed",
         Observation(
-            done="gunicorn's master killed with -9, and started anew once the port was free, "
+            done="`kill -9` of gunicorn's master, restart once the port was free, "
             f"{free_after_seconds:.1f} s later",
             outcomes=load.outcomes,
             probes=probes,
@@ -109,7 +109,7 @@ def test_order_to_stop(
     judge(
         "SIGTERM",
         Observation(
-            done=f"SIGTERM to gunicorn in a burst of connections, {len(rounds)} times",
+            done=f"SIGTERM to gunicorn during a burst of connections, {len(rounds)} times",
             outcomes=[outcome for one in rounds for outcome in one.outcomes],
             probes=[probe for one in rounds for probe in one.probes],
             stored_without_a_200=sum(one.stored_without_a_200 for one in rounds),
