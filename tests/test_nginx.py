@@ -1,4 +1,4 @@
-"""The reverse proxy as we ship it: a real nginx in front of a real service."""
+"""docs/nginx.conf: a real nginx in front of a real service."""
 
 import contextlib
 import http.client
@@ -29,11 +29,11 @@ TOO_LARGE = "The body is too large: at most 1048576 bytes are allowed."
 NOT_UNDERSTOOD = "The request cannot be understood."
 TASK_NOT_FOUND = "Task not found"
 HEADERS_TOO_LARGE = "The headers are too large."
-# So many addresses of this machine, and so many connections of each, are slow.
+# The slow clients: addresses of this machine, and connections from each of them.
 SLOW_ADDRESSES = 10
 SLOW_OF_EACH = 40
 ANSWERED_SECONDS = 2
-# As few as a process can have.
+# The fewest that a process can have.
 THREADS = 3
 
 
@@ -41,7 +41,7 @@ THREADS = 3
 def behind(
     tmp_path_factory: pytest.TempPathFactory, service_database_url: str, bundled_reflex_layer: str
 ) -> Iterator[Service]:
-    """A service that a few slow senders could keep busy."""
+    """A service that a few slow clients could block."""
     with Service(
         tmp_path_factory.mktemp("behind"),
         DATABASE_URL=service_database_url,
@@ -70,9 +70,9 @@ def post(*headers: str) -> bytes:
 
 
 def exchange(proxy: Proxy, data: bytes, source: str = "127.0.0.1") -> "tuple[int, Any, Any]":
-    """Send bytes that need be no HTTP; return status, headers and JSON of the answer."""
+    """Send bytes, valid HTTP or not; return the status, headers and JSON of the answer."""
     with proxy.connect(source) as peer:
-        # The answer may come before everything is sent.
+        # The answer may arrive before everything is sent.
         with contextlib.suppress(OSError):
             peer.sendall(data)
         response = http.client.HTTPResponse(peer)
@@ -81,7 +81,7 @@ def exchange(proxy: Proxy, data: bytes, source: str = "127.0.0.1") -> "tuple[int
 
 
 def assert_served(proxy: Proxy, path: str = "/health", **options: Any) -> Any:
-    """Ask from an address that is not slow, in as much time as a client may have to wait."""
+    """Request from an address that is not slow; fail if the answer takes too long."""
     started = time.monotonic()
     response = proxy.request("POST" if path == "/submit" else "GET", path, **options)
     assert time.monotonic() - started < ANSWERED_SECONDS
@@ -89,8 +89,8 @@ def assert_served(proxy: Proxy, path: str = "/health", **options: Any) -> Any:
     return response.json()
 
 
-def slow_senders(proxy: Proxy, opened: contextlib.ExitStack) -> list[ssl.SSLSocket]:
-    """Open connections that sent nothing, half a head, or half a body."""
+def slow_clients(proxy: Proxy, opened: contextlib.ExitStack) -> list[ssl.SSLSocket]:
+    """Open connections that have sent nothing, half of the headers, or half of a body."""
     starts = [b"", post("X-Slow: ")[:-8], post("Content-Length: 100000") + b'{"goal": "']
     peers = []
     for number in range(SLOW_ADDRESSES * SLOW_OF_EACH):
@@ -100,25 +100,25 @@ def slow_senders(proxy: Proxy, opened: contextlib.ExitStack) -> list[ssl.SSLSock
     return peers
 
 
-def test_slow_senders_keep_nobody_waiting_and_are_cut_off(proxy: Proxy) -> None:
+def test_slow_clients_delay_no_other_client_and_are_disconnected(proxy: Proxy) -> None:
     with contextlib.ExitStack() as opened:
-        peers = slow_senders(proxy, opened)
+        peers = slow_clients(proxy, opened)
         for byte in b"slow":
             task = assert_served(proxy, "/submit", json={"goal": "Quick"})
             assert_served(proxy, f"/tasks/{task['task_id']}")
             assert_served(proxy, "/health")
             assert_served(proxy, "/ready")
-            # Some go on, a byte at a time, and some are silent.
+            # Half of the slow clients go on sending, a byte at a time.
             for peer in peers[::2]:
                 peer.sendall(bytes([byte]))
-        # As long as nginx waits for one that is silent, and not for what it might still send.
+        # The silent ones are disconnected after nginx's timeout.
         for peer in peers[1::2]:
             with contextlib.suppress(ConnectionResetError):
                 assert peer.recv(1) == b""
         assert_served(proxy, "/health")
 
 
-def test_without_the_proxy_a_half_request_for_each_thread_is_enough(behind: Service) -> None:
+def test_without_the_proxy_half_a_request_per_thread_blocks_the_service(behind: Service) -> None:
     with contextlib.ExitStack() as opened:
         for _ in range(THREADS + CONSOLE_THREADS):
             peer = opened.enter_context(socket.create_connection(("127.0.0.1", behind.port)))
@@ -127,18 +127,18 @@ def test_without_the_proxy_a_half_request_for_each_thread_is_enough(behind: Serv
             requests.get(f"{behind.url}/health", timeout=ANSWERED_SECONDS)
 
 
-def test_one_address_has_so_many_requests_under_way(proxy: Proxy) -> None:
+def test_requests_under_way_are_limited_per_address(proxy: Proxy) -> None:
     half = post("Content-Length: 100", "Expect: 100-continue")
     [limit] = re.findall(r"limit_conn addresses (\d+);", SHIPPED)
     with contextlib.ExitStack() as opened:
         for _ in range(int(limit)):
             peer = opened.enter_context(proxy.connect("127.0.2.1"))
             peer.sendall(half)
-            # So the whole head was read.
+            # nginx has read all headers.
             assert peer.recv(100).startswith(b"HTTP/1.1 100 ")
-        status, headers, says = exchange(proxy, head("GET /health"), "127.0.2.1")
+        status, headers, content = exchange(proxy, head("GET /health"), "127.0.2.1")
         assert (status, headers["Retry-After"]) == (429, "1")
-        assert says["detail"].startswith("Too many requests of this address")
+        assert content["detail"].startswith("Too many requests from this address")
         assert_served(proxy, "/health")
 
 
@@ -170,50 +170,48 @@ def test_one_address_has_so_many_requests_under_way(proxy: Proxy) -> None:
         (post("Content-Length: -1") + GOOD, 400, NOT_UNDERSTOOD),
         (post("Transfer-Encoding: gzip") + GOOD, 400, NOT_UNDERSTOOD),
         (post("Transfer-Encoding: chunked", "Content-Length: 5"), 400, NOT_UNDERSTOOD),
-        (head("TRACE /health"), 405, "This method is none that is served."),
+        (head("TRACE /health"), 405, "This method is not supported."),
         (head("BREW /submit"), 405, "This method is none of HTTP's."),
         (head("GET /error"), 404, "Not found. The API is described at /docs."),
     ],
     ids=range(24),
 )
-def test_what_cannot_be_served_gets_an_error_of_the_client(
-    data: bytes, status: int, detail: str, proxy: Proxy
-) -> None:
-    got, headers, says = exchange(proxy, data)
-    assert (got, says) == (status, {"detail": detail})
+def test_an_invalid_request_gets_a_4xx(data: bytes, status: int, detail: str, proxy: Proxy) -> None:
+    got, headers, content = exchange(proxy, data)
+    assert (got, content) == (status, {"detail": detail})
     assert headers["Content-Type"] == "application/json"
     assert re.fullmatch("[A-Za-z0-9_-]{1,64}", headers["X-Request-ID"])
 
 
-# Gunicorn has limits too, and answers in its own way: nginx must refuse first.
+# gunicorn has limits too, and its own error format: nginx must refuse first.
 @pytest.mark.parametrize("length", range(4_056, 4_104, 2))
-def test_at_the_limits_of_head_every_answer_is_ours(length: int, proxy: Proxy) -> None:
-    status, _, says = exchange(proxy, head("GET /tasks/" + "x" * (length - len("/tasks/"))))
-    assert (status, says["detail"]) in ((404, TASK_NOT_FOUND), (414, "The path is too long."))
-    status, _, says = exchange(proxy, head("GET /health", "X-Long: ".ljust(length, "x")))
-    assert (status, says) in ((200, {"status": "healthy"}), (431, {"detail": HEADERS_TOO_LARGE}))
+def test_every_answer_at_the_limits_of_path_and_headers_is_ours(length: int, proxy: Proxy) -> None:
+    status, _, content = exchange(proxy, head("GET /tasks/" + "x" * (length - len("/tasks/"))))
+    assert (status, content["detail"]) in ((404, TASK_NOT_FOUND), (414, "The path is too long."))
+    status, _, content = exchange(proxy, head("GET /health", "X-Long: ".ljust(length, "x")))
+    assert (status, content) in ((200, {"status": "healthy"}), (431, {"detail": HEADERS_TOO_LARGE}))
 
 
 def test_too_many_small_headers_are_refused(proxy: Proxy) -> None:
     with proxy.connect() as peer:
         peer.sendall(head("GET /health", *[f"X-{number}: x" for number in range(200)]))
-        # This one is gunicorn's, which counts headers.
+        # This answer is from gunicorn, which counts headers.
         assert peer.recv(100).startswith(b"HTTP/1.1 431 ")
 
 
-def test_body_as_large_as_it_may_be_arrives(proxy: Proxy) -> None:
+def test_body_of_the_largest_allowed_size_arrives(proxy: Proxy) -> None:
     body = GOOD.ljust(settings.MAX_BODY_BYTES)
-    status, _, says = exchange(proxy, post(f"Content-Length: {len(body)}") + body)
-    assert (status, says["status"]) == (200, "pending")
+    status, _, content = exchange(proxy, post(f"Content-Length: {len(body)}") + body)
+    assert (status, content["status"]) == (200, "pending")
 
 
-def test_body_in_chunks_is_collected_for_the_service(proxy: Proxy) -> None:
+def test_chunked_body_is_collected_for_the_service(proxy: Proxy) -> None:
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD)
-    status, _, says = exchange(proxy, post("Transfer-Encoding: chunked") + chunks)
-    assert (status, says["status"]) == (200, "pending")
+    status, _, content = exchange(proxy, post("Transfer-Encoding: chunked") + chunks)
+    assert (status, content["status"]) == (200, "pending")
 
 
-def test_the_service_sees_the_client_and_not_what_it_says_of_itself(
+def test_the_service_sees_the_real_address_and_not_the_forwarded_headers_of_the_client(
     proxy: Proxy, behind: Service
 ) -> None:
     lies = ("X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: http", "X-Request-ID: mine-1")
@@ -225,7 +223,7 @@ def test_the_service_sees_the_client_and_not_what_it_says_of_itself(
     assert cookie.secure
 
 
-def test_id_of_the_request_is_the_same_at_both(proxy: Proxy, behind: Service) -> None:
+def test_nginx_and_the_service_use_the_same_request_id(proxy: Proxy, behind: Service) -> None:
     _, headers, _ = exchange(proxy, head("GET /tasks/x", "X-Request-ID: a b"))
     assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-ID"])
     ids = [line["request_id"] for line in behind.log_lines()]
@@ -237,25 +235,25 @@ def test_id_of_the_request_is_the_same_at_both(proxy: Proxy, behind: Service) ->
 @pytest.mark.parametrize(
     "path", ["/metrics", "//metrics", "/%6detrics", "/a/../metrics", "http://localhost/metrics"]
 )
-def test_metrics_are_not_for_the_outside(path: str, proxy: Proxy) -> None:
-    status, _, says = exchange(proxy, head(f"GET {path}"))
-    assert (status, says) == (403, {"detail": "This is not served here."})
+def test_metrics_are_not_served_through_the_proxy(path: str, proxy: Proxy) -> None:
+    status, _, content = exchange(proxy, head(f"GET {path}"))
+    assert (status, content) == (403, {"detail": "Access to this path is denied."})
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/ready", "/docs", "/schema", "/submit", "//"])
-def test_nothing_is_redirected_and_everything_stays_on_tls(path: str, proxy: Proxy) -> None:
+def test_nothing_is_redirected_and_every_answer_sets_hsts(path: str, proxy: Proxy) -> None:
     response = proxy.get(path)
     assert not response.is_redirect
     assert response.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_method_that_nginx_refuses_is_told_which_are_allowed(proxy: Proxy) -> None:
+def test_a_405_from_nginx_names_the_allowed_methods(proxy: Proxy) -> None:
     _, headers, _ = exchange(proxy, head("TRACE /health"))
     assert headers["Allow"] == "GET, HEAD, POST, OPTIONS"
 
 
 @pytest.mark.parametrize(("method", "times"), [("POST", 1), ("GET", 2)])
-def test_only_what_changes_nothing_is_sent_to_another_server(
+def test_a_get_is_repeated_on_another_server_and_a_post_is_not(
     method: str, times: int, tmp_path: Path
 ) -> None:
     with ScriptedReflexLayer() as one, ScriptedReflexLayer() as other:
@@ -270,7 +268,7 @@ def test_only_what_changes_nothing_is_sent_to_another_server(
     assert len(one.requests) + len(other.requests) == times
 
 
-def test_post_on_a_kept_connection_that_breaks_is_not_sent_again(tmp_path: Path) -> None:
+def test_post_on_a_broken_keep_alive_connection_is_not_repeated(tmp_path: Path) -> None:
     with ScriptedReflexLayer() as server:
         server.behaviour = says({})
         with Proxy(tmp_path, server.listener.getsockname()[1]) as proxy:
@@ -280,7 +278,9 @@ def test_post_on_a_kept_connection_that_breaks_is_not_sent_again(tmp_path: Path)
     assert [method for method, *_ in server.requests] == ["GET", "POST"]
 
 
-def test_without_a_service_the_answer_says_so(tmp_path: Path, start_service: StartService) -> None:
+def test_without_a_service_the_answer_is_502_in_json(
+    tmp_path: Path, start_service: StartService
+) -> None:
     service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
     service.stop()
     with Proxy(tmp_path, service.port) as proxy:
@@ -289,7 +289,7 @@ def test_without_a_service_the_answer_says_so(tmp_path: Path, start_service: Sta
     assert response.headers["Content-Type"] == "application/json"
 
 
-def test_limits_are_those_of_the_service() -> None:
+def test_limits_match_those_of_the_service() -> None:
     def numbers(directive: str) -> list[int]:
         return [int(number) for number in re.findall(rf"{directive} (\d+)s?;", SHIPPED)]
 
