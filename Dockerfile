@@ -1,5 +1,5 @@
-# Everything is installed here, so that the image that runs holds neither pip's cache nor
-# what building may need. Each file has to have the hash that requirements.lock says.
+# The first stage installs everything, so that the final image contains neither pip's cache nor build
+# tools. Each file must have its hash from requirements.lock.
 FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements.lock ./
@@ -18,7 +18,7 @@ COPY manage.py ./
 COPY orchestrator_site orchestrator_site
 COPY tasks tasks
 COPY safety safety
-# Static files need no step of their own: whitenoise serves them out of the packages.
+# There is no collectstatic step: whitenoise serves static files from the installed packages.
 RUN python -m compileall -q .
 USER 10001
 EXPOSE 8000

