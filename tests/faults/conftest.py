@@ -1,4 +1,4 @@
-"""Stages for the faults, and the table of what was seen on them."""
+"""Fixtures for the fault tests, and the table of their results."""
 
 import contextlib
 import shutil
@@ -20,10 +20,8 @@ Judge = Callable[[str, Observation], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--short", action="store_true", help="short faults, as CI has them")
-    parser.addoption(
-        "--write", action="store_true", help="write the fault table to docs/reliability.md"
-    )
+    parser.addoption("--short", action="store_true", help="shorter faults, as in CI")
+    parser.addoption("--write", action="store_true", help="write the table to docs/reliability.md")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +34,7 @@ def pytest_terminal_summary(
     observations = config.stash[SEEN]
     if not observations:
         return
-    terminalreporter.section("what was seen")
+    terminalreporter.section("results")
     terminalreporter.write(table.render(observations))
     if config.getoption("write") and exitstatus == pytest.ExitCode.OK:
         table.write(table.render(observations))
@@ -49,7 +47,7 @@ def form(pytestconfig: pytest.Config) -> Form:
 
 @pytest.fixture(scope="session")
 def judge(pytestconfig: pytest.Config) -> Judge:
-    """Put an observation on record, and fail if anything was wrong."""
+    """Record an observation, and fail if anything was wrong."""
 
     def judge(fault: str, observation: Observation) -> None:
         pytestconfig.stash[SEEN][fault] = observation
@@ -60,8 +58,8 @@ def judge(pytestconfig: pytest.Config) -> Judge:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgresql]:
-    """A migrated PostgreSQL of the module's own."""
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    """A migrated PostgreSQL for one module."""
+    # The user that runs PostgreSQL cannot enter pytest's own folders.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-faults-"))
     folder.chmod(0o755)
     with Postgresql(folder / "data") as server:
@@ -71,7 +69,7 @@ def server() -> Iterator[Postgresql]:
 
 
 def started(server: Postgresql, reflex_url: str, folder: Path, port: int = 0) -> Service:
-    """Start a service with the settings that the faults are measured with."""
+    """Start a service with the settings of the fault tests."""
     return Service(
         folder,
         port=port,
@@ -85,7 +83,7 @@ def started(server: Postgresql, reflex_url: str, folder: Path, port: int = 0) ->
 
 @contextlib.contextmanager
 def stage_on(server: Postgresql, reflex_url: str, folder: Path, form: Form) -> Iterator[Stage]:
-    """A warm service."""
+    """Start and warm up a service."""
     with started(server, reflex_url, folder) as service:
         assert service.get("/ready").status_code == 200
         stage = Stage(service, server.url, form)
@@ -100,7 +98,7 @@ def stage(
     tmp_path_factory: pytest.TempPathFactory,
     form: Form,
 ) -> Iterator[Stage]:
-    """A service with the bundled Reflex Layer, on the module's own database."""
+    """A service with the bundled Reflex Layer, on the module's database."""
     folder = tmp_path_factory.mktemp("service")
     with stage_on(server, bundled_reflex_layer, folder, form) as stage:
         yield stage

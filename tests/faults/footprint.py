@@ -1,4 +1,4 @@
-"""What the workers of a service hold: memory, threads, connections."""
+"""The resources that the workers of a service hold: memory, threads, connections."""
 
 import contextlib
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ BYTES_PER_MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What all workers hold together.
+    """The resources of all workers together.
 
     Attributes:
-        memory_mib: what is theirs alone and not shared with one another.
-        sockets: open ones, those to clients, database and Reflex Layer together.
-        database_connections: as the server counts them.
+        memory_mib: memory that the workers do not share (USS).
+        sockets: open sockets to clients, database and Reflex Layer.
+        database_connections: as PostgreSQL counts them.
     """
 
     memory_mib: float
@@ -30,7 +30,7 @@ class Footprint:
 def footprint(service: Service, database_url: str) -> Footprint:
     memory_bytes = threads = sockets = 0
     for worker in service.workers:
-        # One may have been killed just now.
+        # A worker may have just been killed.
         with contextlib.suppress(psutil.Error):
             memory_bytes += worker.memory_full_info().uss
             threads += worker.num_threads()

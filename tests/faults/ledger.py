@@ -1,4 +1,4 @@
-"""What clients were told, held against what the database holds."""
+"""Compares the answers to clients with the rows in the database."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A task of the load as the database holds it."""
+    """A task of the load, as stored in the database."""
 
     marker: str
     task_id: str
@@ -34,7 +34,7 @@ def rows_of(load: Load, database_url: str) -> list[Row]:
 
 
 def receipts_without_their_task(database_url: str) -> int:
-    """Count receipts that promise a task which is not there."""
+    """Count receipts of accepted tasks without their task."""
     with psycopg.connect(database_url) as connection:
         row: Any = connection.execute(
             "SELECT count(*) FROM receipts WHERE verdict NOT IN ('blocked', 'none')"
@@ -46,7 +46,7 @@ def receipts_without_their_task(database_url: str) -> int:
 def broken_promises(
     outcomes: list[Outcome], rows: list[Row], *, may_break_connections: bool
 ) -> list[str]:
-    """Return what clients were told and is not so, or should not have been told."""
+    """Return a line for each kind of wrong answer, and for each kind of wrong row."""
     stored = {(row.marker, row.task_id) for row in rows}
     found = {
         "200 without its row": [
@@ -79,6 +79,6 @@ def broken_promises(
 
 
 def stored_without_a_200(outcomes: list[Outcome], rows: list[Row]) -> int:
-    """Count the rows of submissions whose clients do not know that they were stored."""
+    """Count the stored tasks whose client did not get 200."""
     told = {one.marker for one in outcomes if one.is_stored}
     return sum(row.marker not in told for row in rows)

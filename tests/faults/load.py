@@ -1,4 +1,4 @@
-"""Continuous load on a service, and what each client was told."""
+"""Continuous load on a service, and the answers to each client."""
 
 import contextlib
 import http.client
@@ -14,12 +14,12 @@ from typing import Self
 
 from tests.service import Service
 
-# More than the service has threads, so that a fault that holds them holds all it can.
+# More than the service has threads, so that a fault can block all of them.
 CLIENTS = 24
-# Continuous, and no flood: each client begins at most so many requests a second.
+# The most that each client sends, so that the load does not overload the service.
 REQUESTS_PER_SECOND = 4
 PROBES_PER_SECOND = 10
-# Longer than any request may take: screening, database and the wait for a place.
+# Longer than any request may take: screening, database and the wait for a slot.
 SILENCE_SECONDS = 15
 REMEMBERED_TASKS = 200
 BURST = 48
@@ -29,23 +29,23 @@ class Ending(StrEnum):
     """How a request ended for its client."""
 
     ANSWERED = "answered"
-    # Not a byte of it was sent.
+    # Nothing was sent.
     REFUSED = "connection refused"
-    # Some or all of it was sent, and the connection ended without an answer.
+    # The request was sent, partly or completely, and the connection ended without an answer.
     BROKEN = "connection broken"
     SILENT = "no answer in time"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One request as its client saw it.
+    """One request, from the client's point of view.
 
     Attributes:
         marker: the goal of the task that was submitted or read.
-        client: its number, the same for all requests of a client.
-        task_id: of the task that was read, or that a submission was told.
-        sent_at: when its last byte was handed to the kernel.
-        retry_after: the header of that name, empty without one.
+        client: the number of the client.
+        task_id: of the task that was read or submitted.
+        sent_at: when the last byte was passed to the kernel.
+        retry_after: the Retry-After header; empty without one.
     """
 
     is_submission: bool
@@ -76,7 +76,7 @@ class Probe:
 
 
 class Client:
-    """One client with one connection, which it keeps as long as it works."""
+    """One client with one keep-alive connection."""
 
     def __init__(self, port: int, number: int = 0) -> None:
         self._number = number
@@ -128,14 +128,13 @@ class Client:
 
 
 class Load:
-    """Clients that submit tasks and read them back, and a probe of /health, for a while.
+    """Clients that submit tasks and read them, and a probe of /health.
 
-    Each submission has a goal that no other has, so that its row is found whatever the
-    client was told.
+    Each submission has a unique goal, so that its row can be found whatever the answer was.
 
     Attributes:
-        outcomes: of the requests so far, in the order of their ends.
-        probes: of /health so far.
+        outcomes: of all requests so far, in the order in which they ended.
+        probes: all probes of /health so far.
     """
 
     def __init__(self, service: Service) -> None:
@@ -165,11 +164,11 @@ class Load:
             thread.join()
 
     def go_on(self, seconds: float) -> None:
-        """Return when the load has gone on for `seconds`."""
+        """Let the load continue for `seconds`."""
         self._over.wait(seconds)
 
     def burst(self) -> None:
-        """Send many submissions at the same moment, each on a connection of its own."""
+        """Send many submissions at the same moment, each on its own connection."""
         together = threading.Barrier(BURST)
 
         def once() -> None:
@@ -189,7 +188,7 @@ class Load:
         return f"Sort the reviews of {self._series} "
 
     def _next_marker(self) -> str:
-        # Letters only: a number might be taken for somebody's personal data.
+        # Letters only: the Reflex Layer could take a number for personal data.
         return self.markers_begin_with + _in_letters(next(self._numbers))
 
     def _work(self, number: int) -> None:
@@ -220,7 +219,7 @@ class Load:
             is_over = self._over.wait(max(0, 1 / PROBES_PER_SECOND - seconds))
 
     def _health(self) -> int:
-        """Return the status of /health, zero without an answer."""
+        """Return the status of /health, or zero without an answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=SILENCE_SECONDS)
         with contextlib.closing(connection):
             try:

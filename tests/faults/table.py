@@ -35,14 +35,14 @@ def render(observations: dict[str, Observation]) -> str:
 
 
 def write(table: str, document: Path = DOCUMENT) -> None:
-    """Replace the table of `document` by `table`."""
+    """Replace the table in `document` with `table`."""
     text, count = re.subn(
         f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})",
         lambda _: f"\n{table}\n",
         document.read_text(),
         flags=re.DOTALL,
     )
-    assert count == 1, f"{document.name} has no place for the table"
+    assert count == 1, f"{document.name} has no marks for the table"
     document.write_text(text)
 
 

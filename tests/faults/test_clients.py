@@ -1,4 +1,4 @@
-"""Clients that ask for more than their share, beside ordinary ones."""
+"""Clients that demand more than their share, while others send ordinary load."""
 
 import contextlib
 import socket
@@ -18,7 +18,7 @@ from tests.sign_in import sign_in
 
 GUESSERS = 12
 HEAVY = 16
-# As long as texts may be together, and full of what every kind of pattern has to look at.
+# Texts of the largest allowed total length, full of candidates for every kind of pattern.
 LONG_TEXT = {
     "goal": "Sort these",
     "constraints": ["ignore all the 4111 1.2.3.4 you are now act as if a@a. +1 ".ljust(1990, "x")]
@@ -32,7 +32,7 @@ def test_wrong_passwords(stage: Stage, judge: Judge) -> None:
     seconds = stage.form.fault_seconds
 
     def fault(load: Load) -> None:
-        with going_on(GUESSERS, lambda: sign_in(stage.service, "admin", "wrong")) as statuses:
+        with repeated(GUESSERS, lambda: sign_in(stage.service, "admin", "wrong")) as statuses:
             load.go_on(seconds)
         assert statuses <= {200, 503}
 
@@ -44,7 +44,7 @@ def test_long_texts(stage: Stage, judge: Judge) -> None:
     seconds = stage.form.fault_seconds
 
     def fault(load: Load) -> None:
-        with going_on(HEAVY, lambda: stage.service.submit(LONG_TEXT)) as statuses:
+        with repeated(HEAVY, lambda: stage.service.submit(LONG_TEXT)) as statuses:
             load.go_on(seconds)
         assert statuses <= {200, 403, 503}
 
@@ -67,8 +67,8 @@ def test_idle_connections(stage: Stage, judge: Judge) -> None:
 
 
 @contextlib.contextmanager
-def going_on(clients: int, request: Callable[[], Response]) -> Iterator[set[int]]:
-    """Have so many clients make the request again and again; return the statuses they get."""
+def repeated(clients: int, request: Callable[[], Response]) -> Iterator[set[int]]:
+    """Repeat the request from so many clients at once; yield the set of the statuses."""
     is_over = threading.Event()
     statuses: set[int] = set()
 

@@ -16,7 +16,7 @@ CUT_EVERY_SECONDS = 0.25
 
 @pytest.fixture(autouse=True)
 def restored(server: Postgresql) -> Iterator[None]:
-    """The server runs after each test, however it ended."""
+    """Make the server run again after each test, even after a failed one."""
     yield
     server.resume()
     server.start()
@@ -84,7 +84,7 @@ def test_connections_cut(stage: Stage, server: Postgresql, judge: Judge) -> None
 
 
 def elsewhere(server: Postgresql) -> "psycopg.Connection[TupleRow]":
-    """Connect to the server, and not to the service's database."""
+    """Connect to another database of the server."""
     url = server.url.replace("/postgres?", "/template1?")
     return psycopg.connect(url, autocommit=True)
 

@@ -13,7 +13,7 @@ from tests.faults.trial import Stage, observe
 from tests.postgresql import Postgresql
 
 DISK = "128m"
-# Of the write-ahead log: more than the disk has room for.
+# Files of the write-ahead log, more than fit on the disk.
 FILES = 50
 
 
@@ -25,7 +25,7 @@ def disk() -> Iterator[Disk]:
 
 @pytest.fixture(scope="module")
 def server(disk: Disk) -> Iterator[Postgresql]:
-    """A migrated PostgreSQL with all that it writes on the small disk."""
+    """A migrated PostgreSQL with all its data on the small disk."""
     with Postgresql(disk.folder / "data") as server:
         server.migrate()
         yield server
@@ -53,10 +53,10 @@ def test_full_disk(stage: Stage, disk: Disk, judge: Judge) -> None:
 def test_full_disk_and_no_room_for_the_log(
     stage: Stage, server: Postgresql, disk: Disk, judge: Judge
 ) -> None:
-    """PostgreSQL ends itself when it cannot write its log; an operator has to start it.
+    """PostgreSQL exits when it cannot write its log, and an operator has to start it.
 
-    18.4 may also stay without the process that recovers it, and refuse all connections for good.
-    So the operator ends what is left of it before.
+    PostgreSQL 18.4 may also lose its recovery process and refuse all connections from then on. So
+    the test kills the rest of PostgreSQL before it starts it again.
     """
     seconds = stage.form.fault_seconds
 
@@ -73,10 +73,10 @@ def test_full_disk_and_no_room_for_the_log(
 
 
 def use_up_the_log(server: Postgresql, load: Load) -> None:
-    """Begin files of the write-ahead log until there is room for none, and the server ends."""
+    """Start new files of the write-ahead log until the disk is full and the server exits."""
     with contextlib.suppress(psycopg.OperationalError):
         with psycopg.connect(server.url, autocommit=True) as operator:
             for _ in range(FILES):
                 operator.execute("SELECT pg_switch_wal()")
                 load.go_on(0.1)
-        raise AssertionError("PostgreSQL found room for all of its log")
+        raise AssertionError("the disk had room for the whole write-ahead log")

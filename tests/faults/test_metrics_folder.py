@@ -41,7 +41,7 @@ def test_full_metrics_folder(stage: Stage, disk: Disk, judge: Judge) -> None:
 
     def fault(load: Load) -> None:
         disk.fill()
-        # A new worker begins new files.
+        # The new worker needs new files.
         stage.service.workers[0].kill()
         load.go_on(seconds)
         disk.make_room()

@@ -43,7 +43,7 @@ def stage(
     tmp_path_factory: pytest.TempPathFactory,
     form: Form,
 ) -> Iterator[Stage]:
-    """A service whose Reflex Layer does as it is told."""
+    """A service with a scripted Reflex Layer."""
     folder = tmp_path_factory.mktemp("service")
     with stage_on(server, scripted.url, folder, form) as stage:
         yield stage

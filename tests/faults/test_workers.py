@@ -1,4 +1,4 @@
-"""Faults of the service's own processes, and the order to stop, under load."""
+"""Faults of the service's own processes, and SIGTERM, under load."""
 
 import contextlib
 import threading
@@ -21,9 +21,9 @@ from tests.faults.trial import (
 from tests.postgresql import Postgresql
 from tests.service import Service
 
-# How long after the beginning of a burst of new connections the order comes: while they
-# wait in the kernel, in the pool of threads, for the Reflex Layer, for the database.
-ORDER_AFTER_SECONDS = (0.0, 0.01, 0.02, 0.04, 0.08)
+# How long SIGTERM comes after the start of a burst of new connections: while they wait in the
+# kernel, for a thread, for the Reflex Layer, for the database.
+SIGTERM_AFTER_SECONDS = (0.0, 0.01, 0.02, 0.04, 0.08)
 
 
 def test_worker_killed(stage: Stage, judge: Judge) -> None:
@@ -88,7 +88,7 @@ def test_master_killed(
 def started_once_the_port_is_free(
     server: Postgresql, reflex_url: str, folder: Path, port: int
 ) -> Service:
-    """Do as a supervisor does."""
+    """Restart the service as a supervisor does."""
     give_up_at = time.monotonic() + RECOVERY_SECONDS
     while True:
         with contextlib.suppress(OSError):
@@ -96,10 +96,10 @@ def started_once_the_port_is_free(
         assert time.monotonic() < give_up_at, "the port never became free"
 
 
-def test_order_to_stop(
+def test_sigterm(
     server: Postgresql, bundled_reflex_layer: str, tmp_path: Path, form: Form, judge: Judge
 ) -> None:
-    delays = ORDER_AFTER_SECONDS if form is LONG else ORDER_AFTER_SECONDS[1:3]
+    delays = SIGTERM_AFTER_SECONDS if form is LONG else SIGTERM_AFTER_SECONDS[1:3]
     rounds = []
     for number, delay_seconds in enumerate(delays):
         folder = tmp_path / str(number)
@@ -127,19 +127,19 @@ def stop_under_load(
         burst = threading.Thread(target=load.burst)
         burst.start()
         load.go_on(delay_seconds)
-        ordered_at = time.monotonic()
+        signalled_at = time.monotonic()
         exit_status = service.stop()
         burst.join()
     rows = rows_of(load, database_url)
     wrong = broken_promises(load.outcomes, rows, may_break_connections=True)
-    probes = [probe for probe in load.probes if probe.began_at < ordered_at]
+    probes = [probe for probe in load.probes if probe.began_at < signalled_at]
     wrong += wrong_probes(probes)
     if dropped := [
         one
         for one in load.outcomes
-        if one.ending is not Ending.ANSWERED and one.sent_at and one.sent_at < ordered_at
+        if one.ending is not Ending.ANSWERED and one.sent_at and one.sent_at < signalled_at
     ]:
-        wrong.append(f"{len(dropped)} x sent before the order and dropped: {dropped[:3]}")
+        wrong.append(f"{len(dropped)} x sent before SIGTERM and dropped: {dropped[:3]}")
     if exit_status:
         wrong.append(f"exit status {exit_status}")
     return Observation(

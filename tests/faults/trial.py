@@ -1,4 +1,4 @@
-"""One fault under load: bring it about, wait for the recovery, count, judge."""
+"""One fault under load: cause it, wait for the recovery, check the results."""
 
 import math
 import time
@@ -18,25 +18,25 @@ from tests.service import Service
 
 WORKERS = 2
 THREADS = 8
-# What is promised of /health while a fault lasts, and after its end.
+# The guarantees: for /health at any time, and for the recovery after a fault.
 HEALTH_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 SETTLE_SECONDS = 5.0
 WARM_UP_SECONDS = 30.0
-# Caches fill and allocators keep a reserve; a leak of a hundred bytes a request would not fit.
+# Room for caches and reserves of the allocator; a leak of a hundred bytes per request exceeds it.
 MEMORY_MIB_PER_WORKER = 8.0
-GLANCE_SECONDS = 0.1
-GLANCES = 5
+SAMPLE_SECONDS = 0.1
+SAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How long a trial takes.
+    """The durations of a trial.
 
     Attributes:
         before_seconds: load before the fault.
-        fault_seconds: how long a fault lasts that has no length of its own.
-        calm_seconds: how long nothing may go wrong before the service counts as recovered.
+        fault_seconds: duration of a fault, unless the fault is a single event.
+        calm_seconds: how long nothing may fail before the service counts as recovered.
     """
 
     before_seconds: float
@@ -50,7 +50,7 @@ SHORT = Form(before_seconds=0.5, fault_seconds=2.5, calm_seconds=1.5)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A service, the database that holds its tasks, and how long its trials take."""
+    """A service, its database, and the durations of its trials."""
 
     service: Service
     database_url: str
@@ -59,13 +59,13 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a fault did to the service.
+    """The effects of a fault on the service.
 
     Attributes:
-        done: what was done, for the table.
-        wrong: what should not have happened, one line for each kind.
-        recovered_seconds: from the fault's end to the end of the last request that did not
-            get a 200. None where the service ended, and so did what it held.
+        done: the action that caused the fault, for the table.
+        wrong: broken guarantees, one line for each kind.
+        recovered_seconds: from the end of the fault to the end of the last request that did not
+            get 200. None if the service has ended; then `before` and `after` are None too.
     """
 
     done: str
@@ -86,16 +86,16 @@ def observe(
     kills_workers: bool = False,
     is_of_clients: bool = False,
 ) -> Observation:
-    """Put load on the service, call `fault`, and return what came of it.
+    """Put load on the service, call `fault`, and return the observation.
 
     Args:
-        fault: returns at the fault's end.
-        kills_workers: the connections of a killed process break, that of a probe too.
-        is_of_clients: it is other clients or one process, and no client may notice it for long.
+        fault: causes the fault, and returns when the fault ends.
+        kills_workers: connections may break, and one probe may get no answer.
+        is_of_clients: other clients are the fault, so no client's submissions may fail for long.
     """
     with Load(stage.service) as load:
         load.go_on(stage.form.before_seconds)
-        before = _most_held(stage, load)
+        before = _maximum(stage, load)
         fault(load)
         ended_at = time.monotonic()
         recovered_seconds = _recover(load, ended_at, stage.form)
@@ -121,13 +121,13 @@ def observe(
 
 
 def warm_up(stage: Stage) -> None:
-    """Have every thread of every worker at work, so that what it holds counts as before."""
+    """Use every thread of every worker, so that its resources are counted before the fault."""
     full = WORKERS * (THREADS + CONSOLE_THREADS)
     give_up_at = time.monotonic() + WARM_UP_SECONDS
     while footprint(stage.service, stage.database_url).database_connections < full:
         assert time.monotonic() < give_up_at, "the service never used all of its threads"
         Load(stage.service).burst()
-    # A forked worker shares its memory until it writes to it, which takes some requests.
+    # A forked worker shares memory with the master until it writes to it, in the first requests.
     with Load(stage.service) as load:
         held_mib = 0.0
         while (now := footprint(stage.service, stage.database_url).memory_mib) > held_mib + 1:
@@ -137,26 +137,26 @@ def warm_up(stage: Stage) -> None:
 
 
 def _last_trouble_at(load: Load) -> float:
-    """Return when the last request ended that did not get a 200."""
+    """Return when the last request without a 200 ended."""
     return max((one.ended_at for one in load.outcomes if one.status != 200), default=-math.inf)
 
 
 def _recover(load: Load, ended_at: float, form: Form) -> float:
-    """Wait until nothing has gone wrong for a while; return when the last thing did."""
+    """Wait until nothing has failed for a while; return how long the recovery took."""
     give_up_at = ended_at + RECOVERY_SECONDS + form.calm_seconds
     while time.monotonic() < give_up_at:
-        load.go_on(GLANCE_SECONDS)
+        load.go_on(SAMPLE_SECONDS)
         if time.monotonic() - max(ended_at, _last_trouble_at(load)) > form.calm_seconds:
             break
     return max(0.0, _last_trouble_at(load) - ended_at)
 
 
-def _most_held(stage: Stage, load: Load) -> Footprint:
-    """Return the most of everything that is seen in a few glances."""
+def _maximum(stage: Stage, load: Load) -> Footprint:
+    """Return the maximum of each resource over a few samples."""
     seen = []
-    for _ in range(GLANCES):
+    for _ in range(SAMPLES):
         seen.append(footprint(stage.service, stage.database_url))
-        load.go_on(GLANCE_SECONDS)
+        load.go_on(SAMPLE_SECONDS)
     return Footprint(
         memory_mib=max(one.memory_mib for one in seen),
         threads=max(one.threads for one in seen),
@@ -166,13 +166,13 @@ def _most_held(stage: Stage, load: Load) -> Footprint:
 
 
 def _settle(stage: Stage, load: Load, before: Footprint) -> Footprint:
-    """Return what is held once it is no more than before, or in the end."""
+    """Wait until the resources are no more than before, or time is up; return them."""
     give_up_at = time.monotonic() + SETTLE_SECONDS
     while True:
         after = footprint(stage.service, stage.database_url)
         if time.monotonic() > give_up_at or not _wrong_footprint(before, after):
             return after
-        load.go_on(GLANCE_SECONDS)
+        load.go_on(SAMPLE_SECONDS)
 
 
 def wrong_probes(probes: list[Probe], *, may_lose: int = 0) -> list[str]:
@@ -187,7 +187,7 @@ def wrong_probes(probes: list[Probe], *, may_lose: int = 0) -> list[str]:
 
 
 def wrong_failures(outcomes: list[Outcome]) -> list[str]:
-    """Return how long the submissions of one client went on failing, if that was too long."""
+    """Return a line if the submissions of one client failed for too long."""
     longest = 0.0
     failing_since: dict[int, float] = {}
     for one in outcomes:
@@ -202,7 +202,7 @@ def wrong_failures(outcomes: list[Outcome]) -> list[str]:
 
 
 def _wrong_inside(stage: Stage) -> list[str]:
-    """Return what is wrong that no client was told."""
+    """Return faults that no answer shows."""
     wrong = []
     if count := receipts_without_their_task(stage.database_url):
         wrong.append(f"{count} x receipt without its task")
@@ -213,7 +213,7 @@ def _wrong_inside(stage: Stage) -> list[str]:
 
 def _wrong_recovery(load: Load, ended_at: float, recovered_seconds: float) -> list[str]:
     if recovered_seconds > RECOVERY_SECONDS:
-        return [f"requests went wrong until {recovered_seconds:.1f} s after the fault"]
+        return [f"requests failed until {recovered_seconds:.1f} s after the fault"]
     if not any(one.is_stored and one.began_at > ended_at for one in load.outcomes):
         return ["no task was stored after the fault"]
     return []
@@ -223,7 +223,7 @@ def _wrong_footprint(before: Footprint, after: Footprint) -> list[str]:
     slack = {
         "memory_mib": MEMORY_MIB_PER_WORKER * WORKERS,
         "threads": 0,
-        # A worker keeps as many connections to the Reflex Layer as it once used at a time.
+        # A worker keeps as many connections to the Reflex Layer as it has ever used at a time.
         "sockets": (THREADS + CONSOLE_THREADS) * WORKERS,
         "database_connections": 0,
     }
