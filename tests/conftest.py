@@ -1,4 +1,4 @@
-"""Real parts for the tests: databases, Reflex Layers, running services."""
+"""Real dependencies for the tests: databases, Reflex Layers, running services."""
 
 import os
 import socket
@@ -40,18 +40,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
-    """A hash that is slow on purpose would be made for each member of staff."""
+    """Use a fast password hash: the default is slow on purpose, for each member of staff."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Let Django empty its tests' own database.
+    """Let Django empty its test database.
 
-    After a test that commits, it does so by TRUNCATE of all tables, which the events refuse. The
-    database of the services keeps the trigger, and there it is tested. The roles come back, since
-    other tests may follow.
+    After a test that commits, Django truncates all tables, which a trigger on the events refuses.
+    The database of the services keeps the trigger; the trigger is tested there. The
+    roles are restored, since other tests may follow.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate")
@@ -72,10 +72,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 @pytest.fixture
 def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
-    """A scripted Reflex Layer that this process' gate asks; it says that all is clean."""
+    """A scripted Reflex Layer for the gate of this process; by default, every text is clean."""
     with ScriptedReflexLayer() as scripted:
         settings.REFLEX_URL = scripted.url
-        # A circuit that a test leaves open closes soon.
+        # So that a circuit that a test leaves open closes soon.
         settings.CIRCUIT_RESET_SECONDS = 0.05
         gate.cache_clear()
         yield scripted
@@ -86,26 +86,26 @@ def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
 
 @pytest.fixture(scope="session")
 def service_owner_url() -> str:
-    """A migrated database for services, apart from the one that Django's tests roll back."""
+    """A migrated database for services, separate from the one that Django's tests roll back."""
     return new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], "service")
 
 
 @pytest.fixture(scope="session")
 def service_database_url(service_owner_url: str) -> str:
-    """The same for the role of the service, so that each test of a service finds missing grants."""
+    """The same with the service's role, so that every test of a service detects missing grants."""
     return as_service(service_owner_url)
 
 
 @pytest.fixture(scope="session")
 def service_database(service_owner_url: str) -> Iterator["psycopg.Connection[Any]"]:
-    """A look into the services' database, by its owner."""
+    """A connection to the services' database, as the owner."""
     with psycopg.connect(service_owner_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def start_service(tmp_path: Path, service_database_url: str) -> Iterator[StartService]:
-    """Start a service with settings of the test's own; it stops with the test."""
+    """Start services with settings of the test; they stop after the test."""
     started: list[Service] = []
 
     def start(**variables: Any) -> Service:
@@ -123,7 +123,7 @@ def start_service(tmp_path: Path, service_database_url: str) -> Iterator[StartSe
 
 @pytest.fixture(scope="session")
 def bundled_reflex_layer() -> Iterator[str]:
-    """The bundled Reflex Layer in a process of its own; its URL."""
+    """The URL of the bundled Reflex Layer, in its own process."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         process = subprocess.Popen(
             [sys.executable, "-m", "safety.reflex_layer", "--fd", str(listener.fileno())],
@@ -140,7 +140,7 @@ def bundled_reflex_layer() -> Iterator[str]:
 def service(
     tmp_path_factory: pytest.TempPathFactory, service_database_url: str, bundled_reflex_layer: str
 ) -> Iterator[Service]:
-    """The service as an operator runs it, with the bundled Reflex Layer."""
+    """A service as operators run it, with the bundled Reflex Layer."""
     with Service(
         tmp_path_factory.mktemp("service"),
         DATABASE_URL=service_database_url,
@@ -154,7 +154,7 @@ def service(
 def unscreened(
     tmp_path_factory: pytest.TempPathFactory, service_database_url: str
 ) -> Iterator[Service]:
-    """A service that takes every text: nothing but the service itself can refuse one."""
+    """A service without screening: every refusal comes from the service itself."""
     with Service(
         tmp_path_factory.mktemp("unscreened"),
         DATABASE_URL=service_database_url,

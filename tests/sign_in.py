@@ -1,10 +1,10 @@
-"""The console's form to sign in, as a browser sends it."""
+"""Submits the console's sign-in form, as a browser does."""
 
 import requests
 
 from tests.service import Service
 
-# Any will do, as long as cookie and form agree.
+# Any token works if the cookie and the form have the same.
 TOKEN = "t" * 32
 
 

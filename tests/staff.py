@@ -1,10 +1,10 @@
-"""Members of staff, with permissions one by one or with a role."""
+"""Creates members of staff with single permissions or with a role."""
 
 from django.contrib.auth.models import Group, Permission, User
 
 
 def staff(*codenames: str, name: str = "") -> User:
-    """Make a member of staff who has these permissions and no others."""
+    """Create a member of staff with exactly these permissions."""
     user = User.objects.create_user(name or f"staff-{User.objects.count()}", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return user

@@ -1,4 +1,4 @@
-"""The directions in which packages may know each other. Each rule names what it protects."""
+"""The allowed directions of imports, and the size of folders. Each rule gives its reason."""
 
 import ast
 import subprocess
@@ -15,7 +15,7 @@ PRODUCT = ("orchestrator_site", "tasks", "safety")
 MOST_MODULES = 15
 MOST_MODULES_AT_THE_TOP = 12
 MOST_LEVELS = 3
-# Django gives these their names, and their number grows with the years.
+# Django fixes the names of these folders, and migrations only become more.
 OF_DJANGO = {"migrations", "management", "commands"}
 
 
@@ -23,8 +23,8 @@ class Rule(NamedTuple):
     """Modules below `package` import nothing below `forbidden`.
 
     Attributes:
-        apart_from: modules for which the rule does not hold.
-        allowed: what they may import all the same.
+        apart_from: modules below `package` that are exempt.
+        allowed: modules below `forbidden` that may still be imported.
     """
 
     package: str
@@ -35,63 +35,73 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("safety", ("tasks", "orchestrator_site", "tests"), "safety knows no tasks and no site"),
-    Rule("tasks", ("orchestrator_site", "tests"), "tasks do not know where they are shown"),
-    Rule("orchestrator_site", ("tests",), "the product does not know its tests"),
-    Rule("safety", ("rest_framework",), "the gate knows no REST framework"),
-    Rule("safety", ("django.contrib.admin",), "the console is one room, and not in safety"),
-    Rule("tasks", ("django.contrib.admin",), "the console is one room, and not in tasks"),
+    Rule(
+        "safety",
+        ("tasks", "orchestrator_site", "tests"),
+        "safety does not depend on tasks or the site",
+    ),
+    Rule(
+        "tasks", ("orchestrator_site", "tests"), "tasks do not depend on the site that shows them"
+    ),
+    Rule("orchestrator_site", ("tests",), "the product does not depend on its tests"),
+    Rule("safety", ("rest_framework",), "the gate does not depend on the REST framework"),
+    Rule("safety", ("django.contrib.admin",), "the console is in one package, outside of safety"),
+    Rule("tasks", ("django.contrib.admin",), "the console is in one package, outside of tasks"),
     Rule(
         "safety",
         ("requests", "urllib3", "pybreaker"),
-        "only safety.outbound speaks HTTP; the others see its types and exceptions",
+        "only safety.outbound makes HTTP calls; other modules use its types and exceptions",
         apart_from=("safety.outbound",),
     ),
-    Rule("tasks", ("requests", "urllib3", "pybreaker"), "tasks call others by safety.outbound"),
+    Rule(
+        "tasks",
+        ("requests", "urllib3", "pybreaker"),
+        "tasks call other services through safety.outbound",
+    ),
     Rule(
         "safety.outbound",
         ("safety", "django"),
-        "a call to any service knows no verdict and no Reflex Layer",
+        "calls to other services do not depend on verdicts or the Reflex Layer",
         allowed=("safety.outbound",),
     ),
     Rule(
         "safety.reflex_layer",
         ("django", "safety"),
-        "the bundled Reflex Layer is a service of its own",
+        "the bundled Reflex Layer is a separate service",
         allowed=("safety.reflex_layer",),
     ),
     Rule(
         "tasks",
         ("rest_framework", "drf_spectacular"),
-        "the API is one way among others to reach a task",
+        "only tasks.api uses the REST framework",
         apart_from=("tasks.api",),
     ),
-    Rule("tasks", ("tasks.api",), "what tasks are does not depend on the API", ("tasks.api",)),
+    Rule("tasks", ("tasks.api",), "tasks do not depend on the API", ("tasks.api",)),
     Rule(
         "tasks.models",
         ("tasks.services", "safety.gate", "safety.outbound", "safety.reflex_client"),
-        "a table knows no service",
+        "models do not depend on services",
     ),
-    Rule("tasks.states", ("tasks",), "everything else is derived from the states"),
+    Rule("tasks.states", ("tasks",), "the states depend on nothing else in tasks"),
     Rule(
         "orchestrator_site",
         ("orchestrator_site.console",),
-        "nothing is built on the console",
+        "nothing depends on the console",
         apart_from=(
             "orchestrator_site.console",
             "orchestrator_site.admin",
-            # An account's name is held by its field, also where no console is.
+            # It puts the check of account names on the field, for commands as well as the console.
             "orchestrator_site.apps",
         ),
     ),
     Rule(
         "orchestrator_site",
         ("orchestrator_site.development",),
-        "production runs without what is for development",
+        "production does not use the code for development",
         apart_from=(
             "orchestrator_site.development",
             "orchestrator_site.management",
-            # It decides which mode it is.
+            # The settings choose between production and development.
             "orchestrator_site.settings",
         ),
     ),
@@ -108,7 +118,7 @@ def name_of(path: Path) -> str:
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Yield what a file imports, each name of a `from` with its module before it."""
+    """Yield the imports of a file; names of a `from` import are prefixed with the module."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -126,7 +136,7 @@ IMPORTS = [
 ]
 
 
-def is_against(rule: Rule, module: str, imported: str) -> bool:
+def breaks(rule: Rule, module: str, imported: str) -> bool:
     def is_below(name: str, packages: tuple[str, ...]) -> bool:
         return any(below(name, package) for package in packages)
 
@@ -143,13 +153,13 @@ def test_imports_go_one_way(rule: Rule) -> None:
     wrong = [
         f"{module} imports {imported}, but {rule.why}"
         for module, imported in IMPORTS
-        if is_against(rule, module, imported)
+        if breaks(rule, module, imported)
     ]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[f"{rule.package}: {rule.why}" for rule in RULES])
-def test_each_rule_has_somebody_to_hold_it(rule: Rule) -> None:
+def test_each_rule_applies_to_existing_modules(rule: Rule) -> None:
     assert any(below(module, rule.package) for module, _ in IMPORTS)
     for exempt in rule.apart_from:
         assert any(below(module, exempt) for module, _ in IMPORTS)
@@ -164,14 +174,14 @@ def folders() -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(("folder", "modules"), list(folders()))
-def test_a_folder_is_taken_in_at_a_glance(folder: str, modules: int) -> None:
+def test_a_folder_has_few_modules_and_levels(folder: str, modules: int) -> None:
     is_top = folder in ("tasks", "orchestrator_site")
     assert modules <= (MOST_MODULES_AT_THE_TOP if is_top else MOST_MODULES)
     assert folder.count(".") < MOST_LEVELS
 
 
 def test_the_models_of_safety_load_without_an_http_client() -> None:
-    """What reads receipts should not need what asks the Reflex Layer."""
+    """Code that reads receipts should not need the code that calls the Reflex Layer."""
     script = """
 import sys
 import django.conf

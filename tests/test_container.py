@@ -1,4 +1,4 @@
-"""The container files, as far as they can be checked without an engine; see tests/containers."""
+"""Checks of the container files that need no Docker; for the others see tests/containers."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ def test_the_image_has_two_stages_and_does_not_run_as_root() -> None:
     assert instructions("USER") == ["10001"]
 
 
-def test_the_image_holds_what_the_service_imports_and_nothing_it_ignores() -> None:
+def test_the_image_contains_exactly_what_dockerignore_keeps() -> None:
     copied = [line.split()[0] for line in instructions("COPY") if not line.startswith("--")]
     kept = {
         line.removeprefix("!")
@@ -40,9 +40,7 @@ def test_the_image_holds_what_the_service_imports_and_nothing_it_ignores() -> No
 
 
 @pytest.mark.parametrize("path", ["/health", "/static/admin/css/base.css"])
-def test_the_health_check_and_static_files_work_without_a_collecting_step(
-    service: Service, path: str
-) -> None:
+def test_health_and_static_files_work_without_collectstatic(service: Service, path: str) -> None:
     assert service.get(path).status_code == 200
 
 
@@ -57,7 +55,7 @@ def test_the_health_check_of_the_image_finds_a_healthy_service(service: Service)
     assert finished.returncode == 0
 
 
-def test_the_image_installs_nothing_without_its_hash() -> None:
+def test_the_image_installs_packages_only_by_hash() -> None:
     [install] = [line for line in instructions("RUN") if "pip install" in line]
     assert "--require-hashes" in install
     assert install.split("-r ")[1] == "requirements.lock"
@@ -80,13 +78,13 @@ def test_each_container_is_confined(name: str) -> None:
     assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
 
 
-def test_no_password_is_a_part_of_a_url() -> None:
+def test_no_url_contains_a_password() -> None:
     for service in SERVICES.values():
         for value in service.get("environment", {}).values():
             assert not ("://" in str(value) and "${" in str(value))
 
 
-def test_the_reflex_layer_is_told_no_setting_and_meets_nobody_but_the_service() -> None:
+def test_the_reflex_layer_gets_no_setting_and_shares_a_network_with_the_service_only() -> None:
     assert not {"environment", "env_file", "secrets"} & SERVICES["reflex-layer"].keys()
     assert SERVICES["reflex-layer"]["networks"] == ["screening"]
     on_its_network = {name for name in SERVICES if "screening" in SERVICES[name]["networks"]}
@@ -94,9 +92,9 @@ def test_the_reflex_layer_is_told_no_setting_and_meets_nobody_but_the_service() 
     assert COMPOSE["networks"]["screening"] == {"internal": True}
 
 
-def test_the_service_is_told_every_setting_but_not_the_password_of_the_owner() -> None:
+def test_the_service_gets_every_setting_but_not_the_password_of_the_owner() -> None:
     environment = SERVICES["web"]["environment"]
-    # ORCHESTRATOR_DEBUG is not for a stack that is there for real.
+    # ORCHESTRATOR_DEBUG is only for development.
     assert environment.keys() == {f"ORCHESTRATOR_{name}" for name in known() - {"DEBUG"}} | {
         "PGPASSWORD"
     }
@@ -104,7 +102,7 @@ def test_the_service_is_told_every_setting_but_not_the_password_of_the_owner() -
     assert "env_file" not in SERVICES["web"]
 
 
-def test_the_port_of_the_machine_is_not_that_of_the_container() -> None:
+def test_the_port_of_the_host_can_differ_from_the_port_in_the_container() -> None:
     assert SERVICES["web"]["ports"] == ["127.0.0.1:${ORCHESTRATOR_PORT:-8000}:8000"]
     assert SERVICES["web"]["environment"]["ORCHESTRATOR_PORT"] == 8000
     assert SERVICES["web"]["environment"]["ORCHESTRATOR_HOST"] == "0.0.0.0"  # noqa: S104

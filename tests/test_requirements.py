@@ -1,4 +1,4 @@
-"""What `requirements.txt` and `requirements-dev.txt` promise."""
+"""requirements.txt, requirements-dev.txt and requirements.lock are complete and agree."""
 
 import re
 from importlib import metadata
@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from tests.environment import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-# They come with the virtual environment itself.
+# Every virtual environment contains these.
 OF_THE_ENVIRONMENT = {"pip", "setuptools"}
 
 
@@ -34,7 +34,7 @@ def pinned() -> dict[str, str]:
     }
 
 
-def test_everything_installed_is_pinned_at_its_version() -> None:
+def test_every_installed_package_is_pinned() -> None:
     installed = {
         canonicalize_name(distribution.name): distribution.version
         for distribution in metadata.distributions()
@@ -44,8 +44,8 @@ def test_everything_installed_is_pinned_at_its_version() -> None:
     } == pinned()
 
 
-def test_what_run_installs_is_what_the_code_imports_and_no_tool() -> None:
-    """`make run` names few packages on top of production; the others come with them."""
+def test_make_run_installs_what_the_code_imports_and_no_tools() -> None:
+    """`make run` installs production, a few packages, and their dependencies."""
     [arguments] = re.findall(r"installing -c requirements-dev.txt (.+)", MAKEFILE)
     needed = with_dependencies({*arguments.split(), *map(name_of, lines_of("requirements.txt"))})
     modules = metadata.packages_distributions()
@@ -80,13 +80,13 @@ def test_each_line_says_what_it_is_for() -> None:
 
 
 def locked() -> dict[str, str]:
-    """The packages of requirements.lock, each with all of its line."""
+    """Return the packages of requirements.lock, each with its whole line."""
     lines = (ROOT / "requirements.lock").read_text().replace("\\\n", "").splitlines()
     packages = (line.split(maxsplit=1) for line in lines if not line.startswith("#"))
     return {canonicalize_name(pin.split("==")[0]): f"{pin} {hashes}" for pin, hashes in packages}
 
 
-def test_the_lock_holds_each_package_of_production_at_its_version_and_no_other() -> None:
+def test_the_lock_contains_exactly_the_packages_of_production() -> None:
     pins = [Requirement(line.split("#")[0]) for line in lines_of("requirements.txt")]
     assert {name: line.split()[0].split("==")[1] for name, line in locked().items()} == {
         canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins
@@ -95,7 +95,7 @@ def test_the_lock_holds_each_package_of_production_at_its_version_and_no_other()
 
 def test_each_package_of_the_lock_has_a_hash_for_each_processor() -> None:
     for line in locked().values():
-        # One for both, where the package holds no machine code.
+        # A package without machine code has one file, and one hash, for both processors.
         assert re.fullmatch(r"[\w.-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64}){1,2}", line), line
     compiled = {name for name, line in locked().items() if line.count("--hash") == 2}
     assert {"psycopg-binary", "rpds-py"} <= compiled

@@ -1,4 +1,4 @@
-"""Chromium without a screen, and what it has to say about our pages."""
+"""Starts a headless Chromium that logs its console messages and requests."""
 
 import shutil
 
@@ -17,7 +17,7 @@ def start() -> Chrome:
     options.binary_location = str(CHROMIUM)
     for flag in (
         "--headless=new",
-        # Chromium's own cage cannot be had as root or in a container.
+        # Chromium's sandbox does not work as root or in a container.
         "--no-sandbox",
         "--disable-dev-shm-usage",
         "--disable-background-networking",

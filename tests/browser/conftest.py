@@ -1,4 +1,4 @@
-"""A service with demonstration data, staff of every role, and a browser that is listened to."""
+"""A service with demonstration data, staff of every role, and a browser with a checked log."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def driver() -> Iterator[Chrome]:
 
 @pytest.fixture(scope="session")
 def browser_database_url(driver: Chrome) -> str:
-    """A database of demonstration data; only where there is a browser to look at them."""
+    """A database of demonstration data; created only if there is a browser."""
     url = new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], "browser")
     for command in (
         ["demo", "--database-from-environment", f"--tasks={TASKS}"],
@@ -72,7 +72,7 @@ def database(browser_database_url: str) -> "Iterator[psycopg.Connection]":
 
 @pytest.fixture
 def console(driver: Chrome, browser_service: Service) -> Iterator[Console]:
-    """The browser; whatever a test does, it must find nothing to complain about."""
+    """The console in the browser; the test fails if the browser logs an error."""
     console = Console(driver, browser_service.url)
     console.in_colours("light")
     console.of_width()

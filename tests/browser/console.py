@@ -1,4 +1,4 @@
-"""The console as somebody at a browser uses it."""
+"""The console in a browser, as staff use it."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ PASSWORD = "a-password-for-the-tests"
 
 
 class Console:
-    """One browser on one service.
+    """One browser and one service.
 
     Attributes:
         url: of the service.
@@ -31,7 +31,7 @@ class Console:
         self.driver.get(self.url + path)
 
     def sign_in(self, name: str, password: str = PASSWORD) -> None:
-        """Start anew, as this member of staff."""
+        """End the session, and sign in as this member of staff."""
         self.open("/admin/login/")
         self.driver.delete_all_cookies()
         self.open("/admin/login/")
@@ -40,7 +40,7 @@ class Console:
         self.wait_for("#user-tools")
 
     def in_colours(self, scheme: str) -> None:
-        """Have pages in `light` or `dark`, as the system of the user would ask for."""
+        """Show pages in `light` or `dark`, as if the user's system asked for it."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
@@ -58,28 +58,28 @@ class Console:
         return self.driver.find_element(By.LINK_TEXT, text)
 
     def labelled(self, text: str) -> WebElement:
-        """Return the field whose label, or name for a screen reader, is `text`."""
+        """Return the field whose accessible name is `text`."""
         for field in self.all("input:not([type=hidden]), select, textarea, progress"):
             if field.accessible_name == text:
                 return field
-        raise AssertionError(f"no field is called {text}")
+        raise AssertionError(f"no field has the name {text}")
 
     def press(self, text: str) -> None:
-        """Press the button, or what looks like one, with this text."""
+        """Press the button with this text."""
         for button in self.all("button, input[type=submit]"):
             if button.accessible_name == text:
                 button.click()
                 return
-        raise AssertionError(f"no button is called {text}")
+        raise AssertionError(f"no button has the name {text}")
 
     def wait_for(self, selector: str, text: str = "") -> WebElement:
-        """Wait for an element that holds `text`."""
+        """Wait for an element that contains `text`."""
 
         def shown(_: Chrome) -> WebElement | None:
             return next((found for found in self.all(selector) if text in found.text), None)
 
         wait = WebDriverWait(self.driver, WAIT_SECONDS, ignored_exceptions=[Exception])
-        return wait.until(shown, f"nothing at {selector} says {text!r}")
+        return wait.until(shown, f"no element {selector} contains {text!r}")
 
     @property
     def text(self) -> str:
@@ -87,7 +87,7 @@ class Console:
 
     @property
     def status(self) -> int:
-        """The status with which the page came."""
+        """The HTTP status of the page."""
         return int(
             self.driver.execute_script(
                 "return performance.getEntriesByType('navigation')[0].responseStatus"
@@ -95,9 +95,9 @@ class Console:
         )
 
     def complaints(self) -> list[str]:
-        """Return what the browser's console says since the last call, and requests elsewhere.
+        """Return the browser's warnings and errors since the last call, and foreign requests.
 
-        Not that a page came with an error of its own, which a test may have asked for.
+        A page with a 4xx status is left out: a test may have requested it on purpose.
         """
         said = [
             entry["message"]
@@ -115,7 +115,7 @@ class Console:
         return [message for message in said if message not in pages] + elsewhere
 
     def _requested(self) -> list[str]:
-        """Return the URLs that pages asked for; the browser draws its own fields from `data:`."""
+        """Return the requested URLs, without the `data:` URLs of the browser's own form fields."""
         events: list[dict[str, Any]] = [
             json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
         ]

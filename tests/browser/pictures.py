@@ -1,4 +1,4 @@
-"""The pictures of the documents: `make pictures` takes them anew, on demonstration data."""
+"""Takes the screenshots of the documents on demonstration data: `make pictures`."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run the service as a newcomer would; yield its URL and the password of its admin."""
+    """Run the service as `make run` does; yield its URL and the password of its admin."""
     folder.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -75,7 +75,7 @@ def take_all(console: Console, password: str) -> None:
     take(console, "console-dark")
     console.in_colours("light")
 
-    # Machines without fonts for all scripts show boxes; these goals are in English.
+    # A machine may lack fonts for some scripts, so show only goals in English.
     console.open("/admin/tasks/task/?q=the")
     take(console, "tasks", most=900)
     console.labelled("Search").clear()
@@ -97,7 +97,7 @@ def take_all(console: Console, password: str) -> None:
 
 
 def take(console: Console, name: str, *, most: int = 2_000) -> None:
-    """Take a picture of the whole page, or of its first `most` pixels."""
+    """Take a screenshot of the whole page, or of its first `most` pixels."""
     height = console.driver.execute_script("return document.documentElement.scrollHeight")
     console.of_width(height=min(height, most))
     console.driver.save_screenshot(FOLDER / f"{name}.png")

@@ -1,4 +1,4 @@
-"""The API's own pages in a browser: the form, its answers, and their colours."""
+"""The pages of the API in a browser: the form, the answers, and the colours."""
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -19,7 +19,7 @@ def post(console: Console, body: str) -> str:
 
 
 def answer(console: Console) -> str:
-    """Wait for the answer that takes the place of the page's own."""
+    """Wait for the answer to replace the initial text of the page."""
     for _ in range(100):
         text = console.find("#answer").text
         if "Fill in the form" not in text:
@@ -36,20 +36,20 @@ def answer(console: Console) -> str:
         ("no json", "400 Bad Request", "The body is not JSON"),
     ],
 )
-def test_what_was_typed_stays_after_a_refusal(
+def test_typed_text_stays_after_a_refusal(
     typed: str, status: str, detail: str, console: Console
 ) -> None:
     said = post(console, typed)
     assert said.startswith(f"HTTP {status}")
     assert detail in said
     assert console.labelled("Body (application/json)").get_property("value") == typed
-    # The page keeps it, and nothing else does.
+    # Only the page keeps the text: not the storage of the browser, and not the URL.
     assert console.driver.execute_script(
         "return [localStorage.length, sessionStorage.length, location.pathname]"
     ) == [0, 0, "/submit"]
 
 
-def test_id_of_an_accepted_task_leads_to_it(console: Console) -> None:
+def test_id_of_an_accepted_task_links_to_the_task(console: Console) -> None:
     post(console, '{"goal": "Count the boxes"}')
     task_id = console.find("#answer a[href*='/tasks/']:last-of-type").text
     console.link(task_id).click()
@@ -73,7 +73,7 @@ def test_box_is_as_high_as_its_text(console: Console) -> None:
     assert area.size["height"] > before + 30 * 15
 
 
-def test_service_that_cannot_be_reached_is_told(console: Console) -> None:
+def test_unreachable_service_is_reported(console: Console) -> None:
     console.open("/submit")
     console.driver.set_network_conditions(
         offline=True, latency=0, download_throughput=1, upload_throughput=1
@@ -87,7 +87,7 @@ def test_service_that_cannot_be_reached_is_told(console: Console) -> None:
 
 
 @pytest.mark.parametrize("path", ["/submit", "/docs", "/nowhere", "/", "/admin/nothing-here/"])
-def test_page_follows_the_colours_of_the_system(path: str, console: Console) -> None:
+def test_page_follows_the_colour_scheme_of_the_system(path: str, console: Console) -> None:
     def brightness(selector: str, style: str) -> int:
         """Return how bright a colour of the page is, 0 to 765."""
         canvas = (

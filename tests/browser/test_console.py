@@ -1,4 +1,4 @@
-"""The console in a browser: what staff do all day, by mouse and by keyboard."""
+"""The console in a browser: the daily work of staff, by mouse and by keyboard."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,12 +36,12 @@ def type_keys(console: Console, *keys: str) -> None:
 
 
 def tab_to(console: Console, name: str) -> None:
-    """Go on with the Tab key to what is called `name`."""
+    """Press Tab until the element with this accessible name has the focus."""
     for _ in range(100):
         type_keys(console, Keys.TAB)
         if focused_name(console).casefold() == name.casefold():
             return
-    raise AssertionError(f"the Tab key never comes to {name}")
+    raise AssertionError(f"the Tab key never reaches {name}")
 
 
 def add_tasks(database: Database, count: int, goal: str, status: str = "pending") -> list[object]:
@@ -59,7 +59,7 @@ def events(database: Database, reason: str) -> object:
 
 
 def one_step_each(database: Database, act: Callable[[], None], requests: int = 1) -> None:
-    """Have the requests of `act` wait for the tasks until it is time to answer after one step."""
+    """Lock the tasks while `act` sends requests, so that each request has time for one step."""
     with ThreadPoolExecutor(1) as browser:
         with database.transaction():
             database.execute("SELECT FROM tasks FOR UPDATE")
@@ -100,9 +100,7 @@ def test_keyboard_skips_to_the_content_and_reaches_a_task(console: Console) -> N
     console.wait_for("h2", "Timeline")
 
 
-def test_dashboard_leads_to_the_lists_behind_its_figures(
-    console: Console, database: Database
-) -> None:
+def test_dashboard_figures_link_to_their_lists(console: Console, database: Database) -> None:
     [(failed,)] = database.execute("SELECT count(*) FROM tasks WHERE status = 'failed'").fetchall()
     console.sign_in("admin")
     console.wait_for(".glance", "Version")
@@ -129,7 +127,7 @@ def test_filters_combine(console: Console, database: Database) -> None:
     assert wanted
 
 
-def test_new_operator_finds_the_failed_task_and_puts_it_back(console: Console) -> None:
+def test_operator_finds_the_failed_task_and_requeues_it(console: Console) -> None:
     console.sign_in("operator")
     console.link("Tasks").click()
     console.labelled("Search").send_keys("Nordhafen", Keys.ENTER)
@@ -147,7 +145,7 @@ def test_new_operator_finds_the_failed_task_and_puts_it_back(console: Console) -
     assert (who, why) == ("operator", "The ledger is back")
 
 
-def test_action_on_all_of_a_search_goes_on_by_itself_to_the_end(
+def test_action_on_all_results_of_a_search_runs_to_the_end(
     console: Console, database: Database
 ) -> None:
     word = f"w{uuid4().hex}"
@@ -165,7 +163,7 @@ def test_action_on_all_of_a_search_goes_on_by_itself_to_the_end(
     assert events(database, "They were sent twice") == 3_000
 
 
-def test_action_rests_goes_on_and_stops(console: Console, database: Database) -> None:
+def test_paused_action_continues_and_stops(console: Console, database: Database) -> None:
     ids = add_tasks(database, 3_000, "Rest")
     [(action,)] = database.execute(
         "INSERT INTO task_actions"
@@ -189,7 +187,7 @@ def test_action_rests_goes_on_and_stops(console: Console, database: Database) ->
     assert events(database, "Rest") == 1_000
 
 
-def test_what_clients_wrote_is_shown_as_text(console: Console, database: Database) -> None:
+def test_text_from_clients_is_not_run_as_html(console: Console, database: Database) -> None:
     [task_id] = add_tasks(database, 1, ATTACK)
     database.execute(
         "UPDATE tasks SET constraints = jsonb_build_array(%(attack)s::text),"
@@ -217,7 +215,7 @@ def test_what_clients_wrote_is_shown_as_text(console: Console, database: Databas
 
 
 @pytest.mark.parametrize("role", SECTIONS)
-def test_role_finds_its_sections_and_no_others(role: str, console: Console) -> None:
+def test_role_sees_only_its_sections(role: str, console: Console) -> None:
     console.sign_in(role)
     assert [link.text for link in console.all(".sections a")] == SECTIONS[role]
     for name in SECTIONS[role]:
@@ -229,7 +227,7 @@ def test_role_finds_its_sections_and_no_others(role: str, console: Console) -> N
         assert (console.status, console.find("p").text) == (403, "Your account may not do this.")
 
 
-def test_colours_are_chosen_by_hand(console: Console) -> None:
+def test_button_changes_the_colour_scheme(console: Console) -> None:
     console.sign_in("operator")
     background = "return getComputedStyle(document.body).backgroundColor"
     seen = set()

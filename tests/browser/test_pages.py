@@ -1,4 +1,4 @@
-"""Every page in light and dark: nothing that the browser or a screen reader has trouble with."""
+"""Every page in light and dark: no errors in the browser, and no faults in accessibility."""
 
 import psycopg
 import pytest
@@ -38,7 +38,7 @@ PAGES = {
 
 @pytest.fixture
 def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
-    """Ids that the paths name; of tasks with results and findings where there are."""
+    """The ids in the paths of PAGES."""
     found = {}
     for name, statement in {
         "failed": "SELECT id FROM tasks WHERE status = 'failed' LIMIT 1",
@@ -62,8 +62,8 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
 
 
 def violations(console: Console, axe: str) -> list[str]:
-    """Return the serious and critical faults that axe finds, and where."""
-    # Not as a script of the page, which its policy would refuse.
+    """Return the serious and critical violations that axe finds, with their elements."""
+    # Over the debugging protocol: the Content-Security-Policy forbids a script in the page.
     console.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
     found = console.driver.execute_async_script(
         "axe.run(document, {resultTypes: ['violations'], preload: false}).then(arguments[0])"
@@ -77,7 +77,7 @@ def violations(console: Console, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_page_has_no_serious_fault(
+def test_pages_have_no_serious_violation(
     colours: str, console: Console, axe: str, ids: dict[str, object]
 ) -> None:
     console.in_colours(colours)
@@ -100,9 +100,7 @@ def test_page_has_no_serious_fault(
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
-def test_page_of_a_narrow_screen_does_not_scroll_sideways(
-    console: Console, ids: dict[str, object]
-) -> None:
+def test_narrow_screen_does_not_scroll_sideways(console: Console, ids: dict[str, object]) -> None:
     console.of_width(400, 800)
     console.sign_in("admin")
     wide = {}
@@ -137,7 +135,7 @@ def test_narrow_screen_shows_every_label_and_reason(
         assert min(width for width in widths if width) > 200, name
 
 
-def test_filters_of_a_narrow_screen_stand_above_the_rows_and_begin_closed(
+def test_filters_on_a_narrow_screen_are_above_the_rows_and_closed(
     console: Console,
 ) -> None:
     console.of_width(390, 900)

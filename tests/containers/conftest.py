@@ -10,7 +10,8 @@ from tests.containers.stack import Stack
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--build-network", help="the network of `docker build`, such as host, to reach the index"
+        "--build-network",
+        help="the network of `docker build`, such as `host`, to reach the package index",
     )
 
 

@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml, under a name of its own beside whatever else runs here."""
+"""The stack of docker-compose.yml, under a unique project name."""
 
 import json
 import os
@@ -13,13 +13,13 @@ import requests
 
 from tests.environment import ROOT
 
-# What means something else in a URL, to a shell, to compose or to SQL.
+# With characters that are special in a URL, to a shell, to compose or in SQL.
 SECRETS = {
     "POSTGRES_PASSWORD": "o%40@:/#?& $%+",
     "POSTGRES_SERVICE_PASSWORD": """p%40$HOME@:/#?&"\\ 'x${y}""",
     "ORCHESTRATOR_SECRET_KEY": "a-key-for-the-tests-$%" + "x" * 40,
 }
-# Of ours, which are built here; the others come from a registry.
+# Services that use our own image; the others use images from a registry.
 IMAGES = ("migrate", "reflex-layer", "web")
 START_SECONDS = 120
 
@@ -28,8 +28,8 @@ class Stack:
     """All containers, from `docker build` to `docker compose down --volumes`.
 
     Args:
-        folder: for what compose is told.
-        build_options: of `docker build`.
+        folder: for the configuration of compose.
+        build_options: options of `docker build`.
     """
 
     def __init__(self, folder: Path, build_options: list[str]) -> None:
@@ -42,7 +42,7 @@ class Stack:
         override.write_text(
             json.dumps({"services": {name: {"image": self._image} for name in IMAGES}})
         )
-        # In the place of a .env for production.
+        # In place of the .env of production.
         self._env_file = folder / "env"
         self._env_file.write_text(f"ORCHESTRATOR_PORT={self._port}\nORCHESTRATOR_WORKERS=2\n")
         self._files = [ROOT / "docker-compose.yml", override]
@@ -99,7 +99,7 @@ class Stack:
 
 
 def run(*command: "str | Path", check: bool = True, **options: Any) -> str:
-    """Return what a command writes; what it complains about goes to our own standard error."""
+    """Run a command and return its standard output; its standard error is passed through."""
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, **options)
     assert finished.returncode == 0 or not check, f"{command[:3]}: {finished.stdout}"
     return finished.stdout

@@ -1,4 +1,4 @@
-"""The images and docker-compose.yml, on a real engine: `make containers`."""
+"""The image and docker-compose.yml, with a real Docker: `make containers`."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from tests.containers.stack import SECRETS, Stack
 
 SERVICES = ("database", "roles", "migrate", "reflex-layer", "web")
-# Whether hosts can be reached by TCP, as a JSON object.
+# Prints which hosts can be reached by TCP, as a JSON object.
 REACHED = """
 import json, socket
 def is_reached(host, port):
@@ -35,7 +35,7 @@ def reached_from(stack: Stack, service: str, **ports: int) -> set[str]:
     return {host for host, is_reached in answers.items() if is_reached}
 
 
-def test_a_task_is_found_again_after_a_restart(stack: Stack) -> None:
+def test_a_task_survives_a_restart(stack: Stack) -> None:
     submitted = stack.request("POST", "/submit", json={"goal": "Count the parcels"})
     assert submitted.status_code == 200
     path = submitted.headers["Location"]
@@ -70,12 +70,12 @@ def test_each_container_is_confined(stack: Stack, service: str) -> None:
     assert host["PidsLimit"] > 0
     assert host["NanoCpus"] > 0
     assert host["LogConfig"]["Config"] == {"max-file": "5", "max-size": "10m"}
-    # The database becomes the user postgres by itself.
+    # The database needs capabilities to become the user postgres.
     assert bool(host["CapAdd"]) == (service == "database")
 
 
 @pytest.mark.parametrize("service", ["web", "reflex-layer"])
-def test_processes_are_no_root_and_write_nowhere_but_in_memory(stack: Stack, service: str) -> None:
+def test_processes_do_not_run_as_root_and_write_only_to_memory(stack: Stack, service: str) -> None:
     code = """
 import os, pathlib
 caps = [line for line in open("/proc/self/status") if line.startswith("CapEff")]
@@ -100,7 +100,7 @@ def test_the_reflex_layer_has_no_secret_and_reaches_no_database(stack: Stack) ->
     }
 
 
-def test_the_service_has_its_own_password_and_not_that_of_the_owner(stack: Stack) -> None:
+def test_the_service_has_its_own_password_and_not_the_owners(stack: Stack) -> None:
     environment = stack.inspect("web")["Config"]["Env"]
     assert f"PGPASSWORD={SECRETS['POSTGRES_SERVICE_PASSWORD']}" in environment
     assert SECRETS["POSTGRES_PASSWORD"] not in "\n".join(environment)
@@ -113,7 +113,7 @@ def test_the_service_cannot_cover_its_tracks(stack: Stack, statement: str, table
     assert stack.python("web", SQL % f"SELECT count(*) FROM {table}") == "done"
 
 
-def test_the_first_account_is_made_as_documented(stack: Stack) -> None:
+def test_the_first_account_is_created_as_documented(stack: Stack) -> None:
     stack.compose(
         *("run", "--rm", "--no-TTY", "--env=DJANGO_SUPERUSER_PASSWORD=of the first account"),
         *("web", "python", "manage.py", "createsuperuser"),
@@ -122,7 +122,7 @@ def test_the_first_account_is_made_as_documented(stack: Stack) -> None:
     assert stack.python("web", SQL % "SELECT 1 / count(*) FROM auth_user") == "done"
 
 
-def test_another_password_of_the_service_takes_effect(
+def test_a_new_password_of_the_service_takes_effect(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SECRETS, "POSTGRES_SERVICE_PASSWORD", "another one: %24$$@/")
