@@ -204,6 +204,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",
     "django_prometheus",
     "rest_framework",
     "drf_spectacular",
@@ -242,6 +243,8 @@ TEMPLATES = [
         },
     }
 ]
+# The console has a widget template of its own. Django's default renderer would not look into DIRS.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # orchestrator_site/serving/limits.py bounds bodies. No form here has a file field: uploaded files
 # are read and dropped.
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
