@@ -1,3 +1,3 @@
-"""The composition root of the OctoLLM Orchestrator."""
+"""The Django project of the OctoLLM Orchestrator: settings, serving, observability, console."""
 
 VERSION = "1.0.0"

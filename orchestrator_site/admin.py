@@ -1,4 +1,4 @@
-"""What is registered with the console, and the class that shows it."""
+"""The models that the console shows, each with its admin class."""
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
@@ -10,7 +10,7 @@ from orchestrator_site.console.tasks.task_admin import TaskAdmin
 from safety.models import Receipt
 from tasks.models import Action, Task
 
-# Django registers both with classes of its own.
+# Django registers both with its own classes.
 admin.site.unregister([User, Group])
 
 admin.site.register(User, StaffAdmin)

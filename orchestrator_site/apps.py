@@ -15,9 +15,10 @@ class OrchestratorSiteConfig(AppConfig):
     name = "orchestrator_site"
 
     def ready(self) -> None:
-        # Once for each `migrate`, and Django sends it for applications that have models.
+        # Django sends this signal once for each application that has models. One sender is
+        # enough: the receiver then runs once for each `migrate`.
         post_migrate.connect(grant_to_service, sender=apps.get_app_config("tasks"))
-        # By the field, which forms and `createsuperuser` ask alike.
+        # On the field, because both forms and `createsuperuser` run its validators.
         get_user_model()._meta.get_field("username").validators.append(validate_staff_name)
         if not settings.ENABLE_REFLEX_INTEGRATION:
             logger.warning(

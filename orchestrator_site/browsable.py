@@ -1,4 +1,4 @@
-"""The browsable API in our own words and links, for those who ask for it."""
+"""The browsable API: DRF's page with our own template and links to tasks."""
 
 import re
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 
-# A task's id in an answer, whose quotation marks are escaped.
+# A task's id in a JSON response that was escaped for HTML.
 _TASK_ID: Final = re.compile(r"(&quot;task_id&quot;: &quot;)([0-9a-f-]{36})(&quot;)")
 
 
 class BrowsableRenderer(BrowsableAPIRenderer):
-    """A page with the answer and the form; its script sends the form, and keeps what was typed."""
+    """A page with the response and a form; a script sends the form without reloading the page."""
 
     template = "browsable.html"
 
@@ -37,12 +37,12 @@ def _with_links(content: str) -> SafeString:
         before, task_id, after = found.groups()
         return f'{before}<a href="{reverse("task", args=[task_id])}">{task_id}</a>{after}'
 
-    # Escaped first, and then only what the pattern lets through is added.
+    # The content is escaped first; the pattern only matches hexadecimal digits and dashes.
     return mark_safe(_TASK_ID.sub(link, escape(content)))  # noqa: S308
 
 
 class Negotiation(DefaultContentNegotiation):
-    """DRF's own, left out for programs: they take anything, or want JSON."""
+    """DRF's negotiation, skipped for programs that accept anything or want JSON."""
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: Any = None
@@ -58,7 +58,7 @@ class Negotiation(DefaultContentNegotiation):
         return chosen
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Name what is taken, where DRF would only quote what is not."""
+        """Name the supported media types in the error; DRF names only the unsupported one."""
         parser = super().select_parser(request, parsers)
         if parser is None:
             known = ", ".join(parser.media_type for parser in parsers)

@@ -22,13 +22,13 @@ from rest_framework.views import APIView
 from orchestrator_site.serving.content_security import POLICY_HEADER, policy_of
 from orchestrator_site.views import OneFormat
 
-# Swagger UI's styles hold their pictures themselves.
+# Swagger UI's style sheet embeds its images as `data:` URLs.
 DOCS_POLICY: Final = policy_of(settings.SECURE_CSP | {"img-src": ["'self'", "data:"]})
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 
 
 class BrowserRenderer(OpenApiYamlRenderer):
-    """YAML for a browser, which would save every other type instead of showing it."""
+    """YAML that is sent to browsers as plain text; they would download a YAML media type."""
 
     media_type = "text/html"
     format = "txt"
@@ -53,7 +53,7 @@ class SchemaView(OneFormat, APIView):
 def prepare_schema() -> None:
     """Generate the OpenAPI document in all its formats.
 
-    Its generator keeps state in classes, so that two threads must not run it at once.
+    The generator keeps state in classes, so two threads must not run it at the same time.
     """
     for renderer in SchemaView.renderer_classes:
         _rendered(renderer)

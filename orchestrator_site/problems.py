@@ -1,4 +1,4 @@
-"""What went wrong, as an answer of HTTP: the one place where the two meet."""
+"""The error responses. Only this module maps exceptions to HTTP."""
 
 import http.client
 import logging
@@ -29,8 +29,8 @@ _NOT_MIGRATED = ("42P01", "42703")
 DATABASE_RETRY_AFTER_SECONDS: Final = 5
 OVERLOADED_RETRY_AFTER_SECONDS: Final = 1
 
-# The closed list of `octollm_orchestrator_errors_total`. A 503 names its type itself; a
-# 403 is the gate at work, and so no error.
+# All types of `octollm_orchestrator_errors_total`. The status gives the type, except for a 503,
+# which has several. A 403 is not an error: the gate did its work.
 ERROR_TYPES: Final = (
     "validation",
     "not_found",
@@ -57,7 +57,7 @@ _TYPES_BY_STATUS: Final = {
 
 @dataclass(frozen=True)
 class Problem:
-    """An answer that is not what the client wanted."""
+    """An error response."""
 
     status: int
     detail: str
@@ -69,10 +69,10 @@ def _unavailable(detail: str, error_type: str, retry_after_seconds: int) -> Prob
     return Problem(503, detail, error_type, {"Retry-After": str(retry_after_seconds)})
 
 
-# HTTP wants `Allow` with every 405. Such a request is refused before anything looks whose
-# path it is, so these are the methods that any of our paths may have.
+# HTTP requires `Allow` with every 405. This request is refused before it is routed, so the
+# header lists the methods that at least one of our paths supports.
 UNKNOWN_METHOD: Final = Problem(
-    405, "This method is none of HTTP's.", headers={"Allow": "GET, HEAD, POST, OPTIONS"}
+    405, "This method is not supported.", headers={"Allow": "GET, HEAD, POST, OPTIONS"}
 )
 LENGTH_REQUIRED: Final = Problem(411, "Send the body with a Content-Length header, not in chunks.")
 TOO_LARGE: Final = Problem(
@@ -88,11 +88,13 @@ _DATABASE_UNAVAILABLE: Final = _unavailable(
     "database_unavailable",
     DATABASE_RETRY_AFTER_SECONDS,
 )
-_INTERNAL: Final = Problem(500, "Internal error. It was logged under the X-Request-ID.", "internal")
+_INTERNAL: Final = Problem(
+    500, "Internal error. The log names it by the X-Request-ID of this response.", "internal"
+)
 
 
 def problem_of(error: BaseException) -> Problem | None:
-    """Return the answer for `error`, None if it is nothing that we expect; log it."""
+    """Log `error` and return the response to it, or return None if the error is unexpected."""
     match error:
         case SubmissionBlocked():
             logger.info(
@@ -103,7 +105,7 @@ def problem_of(error: BaseException) -> Problem | None:
         case NoVerdict():
             logger.warning("No verdict on a submission", extra={"reason": error.reason})
             return _unavailable(
-                "No verdict on the safety of the task can be had now. Nothing was stored; try "
+                "The safety of the task cannot be checked now. Nothing was stored; try "
                 "again later.",
                 "safety_unavailable",
                 error.retry_after_seconds,
@@ -134,23 +136,23 @@ def _refusal(error: SubmissionBlocked) -> str:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Return whether `error` speaks of the database's state and not of our statement."""
+    """Return whether the state of the database caused `error`, and not a fault in our SQL."""
     if isinstance(error, ProgrammingError):
         return getattr(error.__cause__, "sqlstate", None) in _NOT_MIGRATED
     return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
 def database_reason(error: BaseException) -> str:
-    """Return the first line of what the database or libpq says.
+    """Return the first line of a message of the database or libpq.
 
-    The lines after it may quote a row.
+    Further lines may quote a row.
     """
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def to_response(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Return the answer for a request outside of the API's views.
+    """Return the error response to a request that no view of the API handled.
 
     The console and browsers get a page, programs get JSON.
     """
@@ -168,7 +170,7 @@ def to_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def answer_api_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: our own errors, then what DRF itself knows."""
+    """DRF's exception handler: our own exceptions first, then those that DRF handles."""
     problem = problem_of(error)
     if problem is None:
         return exception_handler(error, context)
@@ -178,7 +180,7 @@ def answer_api_error(error: Exception, context: dict[str, Any]) -> Response | No
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: what was raised outside of the API's views, or unforeseen."""
+    """Django's handler500: exceptions outside of the API's views, and unexpected ones."""
     error = sys.exc_info()[1]
     problem = problem_of(error) if error is not None else None
     if problem is None:
@@ -187,21 +189,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404: nothing of ours is at that path."""
+    """Django's handler404."""
     meant = endpoint_at(request.path_info.removesuffix("/"))
     detail = "The API is described at /docs."
     if meant not in (OTHER, CONSOLE, "/"):
-        detail = f"{meant} is meant, without a slash at its end. {detail}"
+        detail = f"Use {meant}, without a slash at the end. {detail}"
     return to_response(request, Problem(404, f"Not found. {detail}"))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403: staff who lack the permission."""
+    """Django's handler403: a member of staff lacks the permission."""
     return to_response(request, Problem(403, "Your account may not do this."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's view for a form that did not come from our own page, or from an old one."""
+    """Django's CSRF failure view: the form came from another site, or its page is too old."""
     return to_response(request, Problem(403, "This form is out of date. Open its page again."))
 
 
@@ -215,6 +217,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def error_type_of(response: Any) -> str | None:
-    """Return the type under which `response` counts as an error, None if it is none."""
+    """Return the error type of `response`, None if it is not an error."""
     named: str | None = getattr(response, "error_type", None)
     return named or _TYPES_BY_STATUS.get(response.status_code)

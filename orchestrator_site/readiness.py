@@ -1,4 +1,4 @@
-"""Whether the service can do its work now: asked anew each time, within one deadline."""
+"""The readiness check: database and Reflex Layer, uncached, within one deadline."""
 
 import functools
 import logging
@@ -19,8 +19,8 @@ from safety.gate import gate
 logger = logging.getLogger(__name__)
 
 DEADLINE_SECONDS: Final = 2
-# Checks that hang, in a name lookup for instance, keep their thread until they end. What
-# comes then waits in vain, and that is the right answer: not ready.
+# A check that hangs, in a DNS lookup for instance, keeps its thread until it ends. When all
+# threads hang, further checks time out, and the service rightly reports that it is not ready.
 _THREADS = 8
 
 Check = Callable[[], str]
@@ -32,7 +32,7 @@ def _executor() -> ThreadPoolExecutor:
 
 
 def readiness() -> tuple[bool, dict[str, str]]:
-    """Return whether the service is ready, and the state of its two parts."""
+    """Return whether the service is ready, and the state of its two dependencies."""
     database, reflex_layer = _submit(_database_state), _submit(_reflex_layer_state)
     wait([database, reflex_layer], timeout=DEADLINE_SECONDS)
     states = {
@@ -47,12 +47,12 @@ def readiness() -> tuple[bool, dict[str, str]]:
 
 
 def report_database() -> None:
-    """Have a warning written if the database cannot be used now; do not wait for it."""
+    """Check the database in the background, and log a warning if it cannot be used."""
     _submit(_database_state)
 
 
 def _submit(check: Check) -> "Future[str]":
-    # With the request's context, so that the log knows whose check it was.
+    # With the request's context, so that the log lines carry its request id.
     return _executor().submit(copy_context().run, check)
 
 
@@ -65,14 +65,14 @@ def _result(check: "Future[str]", late: str) -> str:
 
 def _database_state() -> str:
     try:
-        # A little less than the deadline, so that the reason gets into the log.
+        # A little less than the deadline, so that the reason is logged in time.
         with database_allowance(DEADLINE_SECONDS * 0.9):
             missing = missing_migrations()
     except DatabaseError as error:
         logger.warning("Not ready: no database", extra={"reason": database_reason(error)})
         return "disconnected"
     finally:
-        # A connection of its own each time: one that is kept would prove little.
+        # Each check makes a new connection; a kept one would prove little.
         connection.close()
     if missing:
         logger.warning(

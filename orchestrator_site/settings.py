@@ -1,7 +1,8 @@
-"""All settings. The variables of the environment begin with ORCHESTRATOR_; a `.env` file
-is read as well, and real variables win over it. docs/settings.md explains each.
+"""All settings. docs/settings.md explains each.
 
-Faults are reported all at once, by the name of the variable and without its value.
+They come from environment variables that begin with ORCHESTRATOR_, and from a `.env` file, over
+which real variables win. All invalid settings are reported at once, by the name of the variable
+and without its value.
 """
 
 import os
@@ -34,7 +35,7 @@ env.read_env(ENV_FILE, recurse=False)
 
 # Makes a variable required.
 NO_DEFAULT: Any = ...
-# As many as the key of an HMAC-SHA256 has bytes.
+# The size of an HMAC-SHA256 key in bytes.
 SECRET_KEY_CHARACTERS: Final = 32
 ALL_TYPES: Final = PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}
 
@@ -63,13 +64,13 @@ def is_http_url(value: str) -> None:
 def is_secret_key(value: str) -> None:
     if len(value) < SECRET_KEY_CHARACTERS:
         raise ValidationError(
-            f"must have at least {SECRET_KEY_CHARACTERS} characters; one is made by: "
+            f"must have at least {SECRET_KEY_CHARACTERS} characters; generate one with: "
             "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
         )
 
 
 def are_hosts(values: list[str]) -> None:
-    # Anything else never equals a Host header, whose port Django leaves out.
+    # Django removes the port from the Host header, so any other value would never match.
     if not all(
         re.fullmatch(r"\*|[\w.-]+|\[[0-9a-fA-F:.]+\]", value) for value in filter(None, values)
     ):
@@ -97,8 +98,8 @@ def is_action_by_type(value: dict[str, str]) -> None:
     types = PII_TYPES | {CUSTOM_TYPE}
     if not value.keys() <= types or not {*value.values()} <= {*actions}:
         raise ValidationError(
-            f"must be types and what they do, such as Email=redact: {listed(types)}; each "
-            f"{listed(actions)}"
+            f"must be pairs such as Email=redact, of a type ({listed(types)}) and an action "
+            f"({listed(actions)})"
         )
 
 
@@ -107,17 +108,17 @@ IS_SEVERITY = validate.OneOf([severity.name.lower() for severity in Severity])
 
 def names(variable: str, default: str, **options: Any) -> list[str]:
     found = env.list(variable, default.split(","), subcast=str.strip, **options)
-    # None where the value is wrong, which is reported with the other faults.
+    # `found` is None if the value is invalid, which is reported with the other faults.
     return [name for name in found or [] if name]
 
 
 # The variables.
 
-# Development mode. Django's own DEBUG below stays off: its error pages, its query log and
-# its memory of queries all hold the text of tasks.
+# Development mode. Django's own DEBUG below stays off: its error pages, its SQL log and
+# `connection.queries` would all hold the text of tasks.
 DEVELOPMENT = env.bool("DEBUG", False)
 DATABASE_URL = env.str("DATABASE_URL", "" if DEVELOPMENT else NO_DEFAULT, validate=is_database_url)
-# In development the embedded PostgreSQL stands in where it is empty.
+# Without it, development uses the embedded PostgreSQL.
 IS_DATABASE_URL_GIVEN = bool(DATABASE_URL)
 REFLEX_URL = env.str("REFLEX_URL", "http://localhost:8080", validate=is_http_url)
 # Without it, `make run` starts the bundled Reflex Layer.
@@ -126,7 +127,7 @@ ENABLE_REFLEX_INTEGRATION = env.bool("ENABLE_REFLEX_INTEGRATION", True)
 LOG_LEVEL = env.str(
     "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
-# All addresses in production, as specified: a container has no other way.
+# Production listens on all addresses, as specified: a container cannot be reached otherwise.
 HOST = env.str("HOST", "127.0.0.1" if DEVELOPMENT else "0.0.0.0")  # noqa: S104
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
 SECRET_KEY = env.str("SECRET_KEY", "" if DEVELOPMENT else NO_DEFAULT, validate=is_secret_key)
@@ -135,7 +136,7 @@ CSRF_TRUSTED_ORIGINS = names("CSRF_TRUSTED_ORIGINS", "", validate=are_origins)
 HTTPS = env.bool("HTTPS", not DEVELOPMENT)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0))
 WORKERS = env.int("WORKERS", 4, validate=validate.Range(1))
-# Two of them are kept for health checks, and the console has some of its own beside them; see
+# Some of them are reserved for probes, and the console gets extra threads; see
 # orchestrator_site/serving/limits.py.
 THREADS = env.int("THREADS", 8, validate=validate.Range(3))
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_048_576, validate=validate.Range(1))
@@ -166,7 +167,7 @@ if faults:
         "\n".join(f"{variable}: {' '.join(faults[variable])}" for variable in sorted(faults))
     )
 
-# What Django and its applications make of them.
+# Settings of Django and its applications.
 PII_ACTION_BY_TYPE = {name: PiiAction(action) for name, action in pii_action_by_type.items()}
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
 INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]
@@ -181,15 +182,14 @@ WSGI_APPLICATION = "orchestrator_site.wsgi.application"
 DATABASES = {
     "default": {
         "ENGINE": "orchestrator_site.database",
-        # A thread keeps its connection, and looks before each request whether it still leads
-        # anywhere.
+        # Each thread keeps its connection, and checks before each request that it still works.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         **parse_database_url(DATABASE_URL),
     }
 }
 DATABASES["default"]["OPTIONS"] |= {
-    # Ends on the server what nobody waits for any more.
+    # The server cancels the statement of a client that has disconnected.
     "options": "-c client_connection_check_interval=1000",
     # The database plans a statement once per connection, not once per request.
     "server_side_binding": True,
@@ -267,7 +267,7 @@ USE_I18N = False
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "orchestrator_site/console/static"]
-# Static files come straight out of the installed packages: nothing to collect, no folder.
+# Static files are served from the installed packages, without `collectstatic`.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
@@ -275,10 +275,10 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "orchestrator_site.problems.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-# Redirects to HTTPS and HSTS belong to the proxy that ends TLS.
+# Redirects to HTTPS and HSTS belong to the proxy that terminates TLS.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 X_FRAME_OPTIONS = "DENY"
-# Nothing that a page holds is run or styled by, only files of our own.
+# Pages load our own files only; inline scripts and styles are blocked.
 SECURE_CSP = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
@@ -293,7 +293,7 @@ SECURE_CSP = {
 
 LOGGING = logging_settings(LOG_LEVEL, is_for_people=DEVELOPMENT)
 
-# A gauge of migrations would ask the database at every start.
+# The gauge of migrations would query the database at every start.
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 REST_FRAMEWORK = {
@@ -302,7 +302,7 @@ REST_FRAMEWORK = {
         "orchestrator_site.browsable.BrowsableRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": ["tasks.api.parsers.StrictJSONParser"],
-    # The specification has none yet.
+    # Clients are not authenticated yet.
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
@@ -316,7 +316,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
-    # It would put links into buttons, which a keyboard or a screen reader cannot tell apart.
+    # Deep links would put a link into each button; keyboards and screen readers cannot tell the
+    # two apart.
     "SWAGGER_UI_SETTINGS": {"deepLinking": False},
     "COMPONENT_SPLIT_REQUEST": True,
     "TAGS": [{"name": "tasks"}, {"name": "service"}],

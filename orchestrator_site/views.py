@@ -1,4 +1,4 @@
-"""What the service says of itself: `/`, `/health`, `/ready`, `/metrics`."""
+"""The endpoints about the service itself: `/`, `/health`, `/ready`, `/metrics`."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ READINESS = _strings("Readiness", "status", "database", "reflex_layer")
 
 
 class RootView(APIView):
-    # Title and text of the page that a browser gets.
+    # Title and text of the page for browsers.
     name = "OctoLLM Orchestrator"
     description = "Submit a task at /submit, read about the API at /docs, or open the console."
 
@@ -40,12 +40,12 @@ class RootView(APIView):
         examples=[OpenApiExample("The service", value=ROOT)],
     )
     def get(self, request: Request) -> Response:
-        """Which service this is, and its version."""
+        """The name of the service, and its version."""
         return Response(ROOT)
 
 
 class OneFormat:
-    """Answers in its own format whatever `Accept` says, and errors in JSON."""
+    """Ignores `Accept`: the view answers in its own format, and its errors are JSON."""
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         return super().perform_content_negotiation(request, force=True)  # type: ignore[misc]
@@ -58,7 +58,7 @@ class OneFormat:
 
 
 class ProbeView(OneFormat, APIView):
-    """Probes ask for odd formats."""
+    """Probes send unusual `Accept` headers."""
 
     renderer_classes = (JSONRenderer,)
 
@@ -66,20 +66,20 @@ class ProbeView(OneFormat, APIView):
 class HealthView(ProbeView):
     @extend_schema(
         operation_id="health",
-        summary="Is the process alive",
+        summary="Liveness of the process",
         tags=["service"],
         responses=_strings("Health", *HEALTH),
         examples=[OpenApiExample("Alive", value=HEALTH)],
     )
     def get(self, request: Request) -> Response:
-        """Touches nothing: answers as long as the process lives."""
+        """Answers as long as the process lives. It checks no dependency."""
         return Response(HEALTH)
 
 
 class ReadyView(ProbeView):
     @extend_schema(
         operation_id="ready",
-        summary="Can the service do its work",
+        summary="Readiness of the service",
         tags=["service"],
         responses={200: READINESS, 503: READINESS},
         examples=[
@@ -100,7 +100,7 @@ class ReadyView(ProbeView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Asks the database and the Reflex Layer, each time anew."""
+        """Checks the database and the Reflex Layer at each request."""
         is_ready, states = readiness()
         body = {"status": "ready" if is_ready else "not_ready", **states}
         return Response(body, status=200 if is_ready else 503)
@@ -114,5 +114,5 @@ class MetricsView(ProbeView):
         responses={(200, "text/plain"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> HttpResponse:
-        """Added up over all worker processes."""
+        """The counts are summed over all worker processes."""
         return HttpResponse(metrics_page(), content_type=CONTENT_TYPE_LATEST)

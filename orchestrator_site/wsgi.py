@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""The WSGI application."""
 
 import os
 import warnings
@@ -15,10 +15,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_site.settings")
 
 
 class Request(WSGIRequest):
-    """A request whose query string is UTF-8, whatever charset its body claims.
+    """A request whose query string is always decoded as UTF-8.
 
-    Django decodes the query by that charset, with any codec that Python knows, before a
-    middleware could turn the failure into an answer: `charset=hex` would be a bare 500.
+    Django would decode it with the charset of the Content-Type header, which may be any codec of
+    Python. `charset=hex` would then fail before any middleware runs, with a bare 500.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -36,11 +36,10 @@ class Handler(WSGIHandler):
 django.setup(set_prefix=False)
 warnings.showwarning = log_warning
 
-# Needs Django's settings.
+# This import needs Django's settings.
 from orchestrator_site.documentation import prepare_schema  # noqa: E402
 
 application = Handler()
-# Imports all views and builds all routes now, before the workers fork and not during their
-# first requests.
+# Import all views and build all routes before the workers fork, not during their first requests.
 reverse("root")
 prepare_schema()

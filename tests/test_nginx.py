@@ -171,7 +171,7 @@ def test_requests_under_way_are_limited_per_address(proxy: Proxy) -> None:
         (post("Transfer-Encoding: gzip") + GOOD, 400, NOT_UNDERSTOOD),
         (post("Transfer-Encoding: chunked", "Content-Length: 5"), 400, NOT_UNDERSTOOD),
         (head("TRACE /health"), 405, "This method is not supported."),
-        (head("BREW /submit"), 405, "This method is none of HTTP's."),
+        (head("BREW /submit"), 405, "This method is not supported."),
         (head("GET /error"), 404, "Not found. The API is described at /docs."),
     ],
     ids=range(24),

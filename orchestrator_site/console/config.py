@@ -1,4 +1,7 @@
-"""Names the console to Django, before there are models; the console itself shows some."""
+"""The AppConfig that makes our console the admin's default site.
+
+Django imports it before any model, so it must not import the console, which needs models.
+"""
 
 from django.contrib.admin.apps import AdminConfig
 

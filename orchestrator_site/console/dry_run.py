@@ -1,6 +1,6 @@
-"""The dry run: what the gate would say of a text, as a page of the console.
+"""The page *Dry run*: staff enter a text and get the gate's verdict on it.
 
-The text goes to the Reflex Layer and back to who sent it, and nowhere else.
+The text is sent to the Reflex Layer and shown on the page. It goes nowhere else.
 """
 
 from collections import Counter, defaultdict
@@ -21,7 +21,7 @@ from safety.gate import gate
 from safety.origin import origin_of
 
 FIELD: Final = "text"
-# More rows explain nothing; the text shows the marks of all.
+# More rows would not help staff; the marks in the text show all findings.
 MAX_ROWS: Final = 100
 
 
@@ -29,26 +29,26 @@ class DryRunForm(forms.Form):
     text = forms.CharField(
         strip=False,
         widget=forms.Textarea(
-            # Some browsers send what they check to their makers.
+            # Some browsers send checked text to their vendor.
             attrs={"class": "vLargeTextField", "spellcheck": "false", "autocomplete": "off"}
         ),
-        help_text=f"At most {MAX_TEXT_BYTES} bytes of UTF-8. It is screened and not stored.",
+        help_text=f"At most {MAX_TEXT_BYTES} bytes of UTF-8. The text is screened but not stored.",
     )
 
     def clean_text(self) -> str:
-        """Undo what browsers do to the ends of lines, and hold the Reflex Layer's limit."""
+        """Restore the line ends that browsers change, and enforce the Reflex Layer's limit."""
         text: str = self.cleaned_data[FIELD].replace("\r\n", "\n")
         size_bytes = len(text.encode()) + 1
         if size_bytes > MAX_TEXT_BYTES:
             raise ValidationError(
-                f"The Reflex Layer screens at most {MAX_TEXT_BYTES} bytes of UTF-8, and a line "
-                f"end is one of them; this text has {size_bytes}."
+                f"The Reflex Layer screens at most {MAX_TEXT_BYTES} bytes of UTF-8. With a line "
+                f"end, this text has {size_bytes}."
             )
         return text
 
 
 class Segment(NamedTuple):
-    """A part of the text and the types of what was found in it."""
+    """A part of the text and the types of the findings in it."""
 
     text: str
     types: str
@@ -57,10 +57,10 @@ class Segment(NamedTuple):
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("safety.dry_run", raise_exception=True)
 def dry_run(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Answer with the form and, after a POST, with what came of its text.
+    """Show the form and, after a POST, the outcome for its text.
 
     Args:
-        context: what every page of the console shows.
+        context: the template context of every page of the console.
     """
     form = DryRunForm(request.POST if request.method == "POST" else None)
     outcome = {}
@@ -72,7 +72,7 @@ def dry_run(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def try_text(text: str, *, request_id: str) -> dict[str, Any]:
-    """Have `text` screened; return what the page shows of the outcome."""
+    """Screen `text`; return the outcome as template context."""
     the_gate = gate()
     try:
         screening = the_gate.screen(Document({FIELD: text}), request_id=request_id)

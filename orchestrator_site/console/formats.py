@@ -1,4 +1,4 @@
-"""How the console shows the values of a task. What clients wrote is always escaped."""
+"""How the console shows the values of a task. Text of clients is always escaped."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,7 +9,7 @@ from tasks.states import Priority, Status, TaskVerdict
 
 GOAL_CHARACTERS: Final = 80
 
-# A colour alone says nothing to who does not see it; each label has a sign and its name too.
+# Some people cannot tell colours apart, so each label has a sign and a name too.
 SIGNS: Final[dict[Status | Priority | TaskVerdict, str]] = {
     Status.PENDING: "○",
     Status.PROCESSING: "◐",
@@ -27,7 +27,7 @@ SIGNS: Final[dict[Status | Priority | TaskVerdict, str]] = {
 
 
 def label(value: Status | Priority | TaskVerdict) -> str:
-    """Return a coloured label with sign and name."""
+    """Return a coloured label with a sign and a name."""
     return format_html(
         '<span class="label label-{}"><span aria-hidden="true">{}</span> {}</span>',
         value.value,
@@ -37,7 +37,7 @@ def label(value: Status | Priority | TaskVerdict) -> str:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """Return how long ago `moment` was, with the exact time to be pointed at."""
+    """Return how long ago `moment` was, with the exact time as a tooltip."""
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
         moment.isoformat(),
@@ -57,9 +57,9 @@ def _in_short(duration: timedelta) -> str:
 
 
 def shortened(goal: str) -> str:
-    """Return the goal's beginning on one line, of which nothing reaches outside of it."""
+    """Return the beginning of the goal on one line, isolated from the text around it."""
     line = " ".join(goal.split())
     if len(line) > GOAL_CHARACTERS:
         line = f"{line[: GOAL_CHARACTERS - 1]}…"
-    # Text that runs from right to left would turn around what stands beside it.
+    # Right-to-left text would otherwise reorder the text beside it.
     return format_html("<bdi>{}</bdi>", line)

@@ -1,4 +1,4 @@
-"""JSON values as HTML that folds, and that can be copied as the JSON it is."""
+"""JSON values as foldable HTML; copied from the page, they are valid JSON again."""
 
 import json
 from typing import Any, Final
@@ -6,15 +6,15 @@ from typing import Any, Final
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-# Deeper values, and those in larger documents, are text without folds.
+# Deeper values, and larger documents, are shown as plain text that does not fold.
 MAX_DEPTH: Final = 20
 MAX_FOLDED_CHARACTERS: Final = 100_000
-# Longer lists and objects inside of others are folded at first.
+# Longer lists and objects inside others start folded.
 MAX_OPEN_ENTRIES: Final = 20
 
 
 def json_html(value: Any) -> str:
-    """Return `value` on lines of its own; each list and object can be folded."""
+    """Return `value` on separate lines, with foldable lists and objects."""
     text = _text(value)
     if len(text) > MAX_FOLDED_CHARACTERS:
         return format_html(
@@ -26,7 +26,7 @@ def json_html(value: Any) -> str:
 
 
 def _node(key: SafeString, value: Any, comma: SafeString, depth: int) -> SafeString:
-    """Return `value` between its key and its comma, if it has them."""
+    """Return `value` with its key before it and its comma after it; either may be empty."""
     if not isinstance(value, list | dict) or not value or depth == MAX_DEPTH:
         return format_html("<div>{}{}{}</div>", key, _text(value), comma)
     opening, closing = "{}" if isinstance(value, dict) else "[]"

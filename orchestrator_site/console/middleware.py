@@ -1,6 +1,6 @@
-"""Django's middleware for staff, for requests to the console only.
+"""Django's middleware for sessions, users and messages, for requests to the console only.
 
-The API knows no sessions, users or messages, and need not pay for them.
+The API uses none of them and should not pay for them.
 """
 
 from typing import Any

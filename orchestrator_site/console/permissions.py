@@ -1,4 +1,4 @@
-"""What staff may do with tasks, by their permissions; the roles are made by a migration."""
+"""The console's permission checks. A migration creates the roles that have these permissions."""
 
 from django.http import HttpRequest
 
@@ -14,5 +14,5 @@ def may_view_receipt(request: HttpRequest) -> bool:
 
 
 def may_operate(request: HttpRequest) -> bool:
-    """Whether the user may act on tasks, and see what others did."""
+    """Whether the user may act on tasks, and see the actions of others."""
     return request.user.has_perm("tasks.operate_task")

@@ -1,4 +1,4 @@
-"""A receipt in a sentence: the findings, their fields, and their effect."""
+"""A receipt in one sentence: its verdict, the findings with their fields, and their effect."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ from safety.gate import gate
 from safety.models import Receipt, ReceiptVerdict
 
 MAX_NAMED: Final = 3
-# A colour alone says nothing to people who do not see it.
+# Some people cannot tell colours apart, so each verdict has a sign too.
 SIGNS: Final = {
     ReceiptVerdict.SAFE: "✓",
     ReceiptVerdict.FLAGGED: "⚑",
@@ -28,10 +28,10 @@ WORDS: Final = {
 
 
 def sentence(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
-    """Return the verdict as a label, and why.
+    """Return the verdict as a label, followed by the reason for it.
 
     Args:
-        findings: those of the receipt, or its first ones.
+        findings: all findings of the receipt, or only its first ones.
     """
     verdict = ReceiptVerdict(receipt.verdict)
     why = _why(receipt, findings)
@@ -51,17 +51,17 @@ def _why(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
         return _why_blocked(receipt, findings)
     words = _named(findings, receipt.findings_count)
     if receipt.redacted_types:
-        return f"{words}; replaced: {', '.join(receipt.redacted_types)}"
+        return f"{words}; redacted: {', '.join(receipt.redacted_types)}"
     return words
 
 
 def _why_blocked(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
     if receipt.policy_version != gate().policy_version:
-        # Which of them blocked, only the rules of then could tell.
-        return f"{_named(findings, receipt.findings_count)}, by the policy of that time"
+        # Only the old policy could tell which of the findings blocked.
+        return f"{_named(findings, receipt.findings_count)}, by the policy at that time"
     blocking = [finding for finding in findings if _blocks(finding)]
     if blocking:
-        # More may lie among those that are not here, and which of them block is not known.
+        # Findings that are missing here may block too, so the number of further ones is unknown.
         return f"{_named(blocking, len(blocking))}, which the policy blocks"
     return _named(findings, receipt.findings_count)
 
@@ -75,7 +75,7 @@ def _blocks(finding: dict[str, Any]) -> bool:
 
 
 def _named(findings: Sequence[dict[str, Any]], count: int) -> str:
-    """Return the first different findings as `SSN in goal`, and how many more there are."""
+    """Return the first distinct findings, such as `SSN in goal`, and how many more there are."""
     named = list(dict.fromkeys(map(_name, findings)))
     words = ", ".join(named[:MAX_NAMED])
     more = count - sum(_name(finding) in named[:MAX_NAMED] for finding in findings)

@@ -1,8 +1,8 @@
-"""How each process of this machine last saw the Reflex Layer.
+"""The state of the Reflex Layer, as each process of this machine last saw it.
 
-Each process shows it in its gauges, which the others of the same machine can read
-(see orchestrator_site/observability/metrics.py); so it makes no difference which one answers.
-Those of other machines are not among them: Prometheus scrapes each machine.
+Each process writes its state to gauges, which all processes of the machine can read
+(see orchestrator_site/observability/metrics.py). So the page is the same whichever process
+answers. It does not include other machines; Prometheus scrapes each machine.
 """
 
 import os
@@ -26,10 +26,10 @@ class ProcessView:
     """The Reflex Layer as one process last saw it.
 
     Attributes:
-        circuit: closed or open; empty in the moment of a change.
-        answered_at: of the last answer, None if there was none yet.
-        answer: what it came to: safe, flagged or blocked.
-        failed_at: when there was no answer for the last time.
+        circuit: closed or open; empty for a moment while it changes.
+        answered_at: time of the last answer, None if there was none yet.
+        answer: the last answer: safe, flagged or blocked.
+        failed_at: time of the last request without an answer.
     """
 
     pid: int
@@ -40,7 +40,7 @@ class ProcessView:
 
 
 def reflex_state() -> list[ProcessView]:
-    """Return the views of the living processes of this machine that have a circuit."""
+    """Return a view for each live process of this machine that has a circuit."""
     by_name = {metric.name: metric.samples for metric in _metrics()}
     circuits = _by_process(by_name.get(_name(CIRCUIT_STATE), ()))
     results = _by_process(by_name.get(_name(LAST_SEEN), ()))
@@ -63,7 +63,7 @@ def _name(gauge: Gauge) -> str:
 def _by_process(samples: Iterable[Sample]) -> dict[int, list[Sample]]:
     found: dict[int, list[Sample]] = {}
     for sample in samples:
-        # A single process does not name itself.
+        # Without multiprocess mode there is no `pid` label.
         pid = int(sample.labels.get("pid", os.getpid()))
         found.setdefault(pid, []).append(sample)
     return found

@@ -14,11 +14,11 @@ from orchestrator_site.console.dry_run import dry_run
 class ConsoleSite(AdminSite):
     site_title = site_header = "OctoLLM Orchestrator"
     index_title = "Console"
-    # The few sections there are stand in the header of every page.
+    # The header of every page links to the few sections.
     enable_nav_sidebar = False
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Let every page say that nothing is screened."""
+        """Let every page warn staff while the screening is switched off."""
         return {
             **super().each_context(request),
             "is_screening_off": not settings.ENABLE_REFLEX_INTEGRATION,
@@ -31,7 +31,7 @@ class ConsoleSite(AdminSite):
         return super().index(request, {**(extra_context or {}), **dashboard(request)})
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
-        """Be absent: no form of ours completes anything."""
+        """Disable the view: no form of the console uses autocompletion."""
         raise Http404
 
     def dry_run(self, request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Accounts and groups of the console's users."""
+"""The console's pages for accounts and groups."""
 
 from typing import Any, Final
 
@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from orchestrator_site.console.lists.read_only import OddRequests
 
 ROLES_IN_WORDS: Final = (
-    "Who is to use this console needs the staff status and one of the groups. Viewer: tasks, "
-    "without goals, contexts and results. Operator: all of the tasks, and the actions on them. "
-    "Safety officer: receipts, refusals and the dry run. Admin: all of that, and the users."
+    "Users of this console need the staff status and one of the groups. Viewer: tasks without "
+    "goals, contexts and results. Operator: everything about tasks, and actions on them. "
+    "Safety officer: receipts, refusals and the dry run. Admin: all of that, and user accounts."
 )
 
 
@@ -26,7 +26,7 @@ class StaffAdmin(OddRequests, UserAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Say beside the permissions what it takes to enter, and what the roles are for."""
+        """Explain beside the permissions how to give access, and what each role is for."""
         described = {"description": ROLES_IN_WORDS}
         return [
             (name, options | (described if "groups" in options["fields"] else {}))

@@ -1,4 +1,4 @@
-"""Names that staff may have: none that could be taken for somebody else's in a timeline."""
+"""The names that staff may have. In a timeline, none may be mistaken for another actor."""
 
 from typing import Final
 
@@ -7,23 +7,23 @@ from django.core.exceptions import ValidationError
 
 from safety.reflex_layer.matching.folding import fold
 
-# How timelines call those who act and have no name.
+# The names of actors in timelines that are not accounts.
 RESERVED: Final = frozenset({"service", "client", "staff", "gate"})
-# Alike in many fonts once case no longer counts.
+# Characters that look alike in many fonts, after case folding.
 _SAME: Final = str.maketrans("0i1", "oll")
 
 
 def validate_staff_name(name: str) -> None:
-    """Refuse a reserved name, and one that looks like that of an account that exists.
+    """Refuse a name that looks like a reserved name or like that of another account.
 
-    An account keeps its own.
+    An account may keep its own name.
     """
     look = _look(name)
     if look in map(_look, RESERVED):
-        raise ValidationError("This name, or one like it, stands for the service in timelines.")
+        raise ValidationError("This name, or one that looks like it, is reserved.")
     users = get_user_model().objects.exclude(username=name)
     if any(_look(other) == look for other in users.values_list("username", flat=True).iterator()):
-        raise ValidationError("This name looks like that of an account that exists.")
+        raise ValidationError("This name is too similar to that of another account.")
 
 
 def _look(name: str) -> str:

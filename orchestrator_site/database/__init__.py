@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend with bounded waiting, and the address it connects to."""
+"""Django's PostgreSQL backend with bounded waiting, the database URL, and privileges."""

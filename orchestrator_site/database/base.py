@@ -1,7 +1,7 @@
-"""The database engine: django-prometheus' one, on connections that never hang.
+"""The database engine: django-prometheus' backend on connections that never hang.
 
-`statement_timeout` alone is kept by the server, and so means nothing when the server
-itself hangs or the network drops its answers. Here the client bounds its own waiting.
+The server enforces `statement_timeout`, so that setting does not help when the server itself
+hangs or the network drops its answers. Here the client limits its own waiting.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ from orchestrator_site.database.waiting import current_allowance
 
 
 class DatabaseTimeout(psycopg.OperationalError):
-    """The request has waited for the database as long as it may."""
+    """The request has used up its time for the database."""
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that waits no longer than the allowance of the request under way."""
+    """A connection that waits no longer than the allowance of the current request."""
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
-        """Connect; libpq counts this wait in whole seconds, from two up."""
+        """Connect within the allowance; libpq's timeout is in whole seconds, at least two."""
         allowance = current_allowance()
         if allowance is None:
             return super().connect(conninfo, **kwargs)
@@ -41,7 +41,7 @@ class Connection(psycopg.Connection[Any]):
             raise
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Run a libpq operation to its end, or give the connection up."""
+        """Run a libpq operation, and close the connection if that takes too long."""
         allowance = current_allowance()
         if allowance is None or timeout is not None:
             return super().wait(gen, interval, timeout)
@@ -50,16 +50,16 @@ class Connection(psycopg.Connection[Any]):
             with allowance:
                 return super().wait(gen, interval, allowance.seconds_left)
         except (errors._WaitTimeout, DatabaseTimeout) as error:
-            # A statement may still be under way: the connection is of no more use, and
-            # its end tells the server to stop (client_connection_check_interval).
+            # A statement may still be running, so the connection cannot be used again. Closing
+            # it makes the server cancel the statement (client_connection_check_interval).
             self.pgconn.finish()
             raise DatabaseTimeout("the database did not answer in time") from error
 
     def is_quiet(self) -> bool:
         """Return whether the connection is open with nothing to read.
 
-        On an idle one the server has nothing to say but that it ends it. A look at the
-        socket costs no round trip, unlike Django's own check.
+        The only message on an idle connection is that the server closes it. Polling the socket
+        costs no round trip, unlike Django's own check.
         """
         if self.closed:
             return False
@@ -71,11 +71,10 @@ class Connection(psycopg.Connection[Any]):
 
 
 def _let_go(error: BaseException) -> None:
-    """Close what the connection attempt that failed with `error` has open.
+    """Close the socket of the connection attempt that failed with `error`.
 
-    It lives on in the frames of the failure, which refer to each other, until Python looks
-    for such cycles. A server that goes on would meanwhile complete the connection and count
-    it.
+    The frames of the traceback hold the socket in a reference cycle, until the garbage collector
+    runs. Meanwhile a server that recovers would complete the connection and count it.
     """
     for failure in (error, error.__context__):
         if failure is not None:
@@ -88,11 +87,11 @@ def _refuse_if_used_up(seconds_left: float) -> None:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
-    """What Django calls `connection`."""
+    """Django's `connection`."""
 
-    # Django connects by way of `Database.connect`.
+    # Django connects with `Database.connect`.
     Database = SimpleNamespace(**{**vars(psycopg), "connect": Connection.connect})
 
     def is_usable(self) -> bool:
-        """Return whether a kept connection still leads to a server."""
+        """Return whether a kept connection still reaches the server."""
         return self.connection is not None and self.connection.is_quiet()

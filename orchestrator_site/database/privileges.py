@@ -1,8 +1,8 @@
-"""The privileges of the running service's role; each `migrate` grants them anew.
+"""The database privileges of the service's role; each `migrate` grants them again.
 
-The owner of the tables migrates and prunes. The service can work under a role of its own, whose
-name is that of the database with `_service` after it. It reads and adds receipts and events, and
-neither changes nor deletes them: an attacker in the service cannot cover their tracks.
+The owner of the tables migrates and prunes. The running service can use another role, which is
+named after the database with `_service` appended. That role can read and add receipts and events,
+but cannot change or delete them, so an attacker in the service cannot cover their tracks.
 """
 
 import sys
@@ -12,13 +12,14 @@ from typing import Any, Final
 from django.db import connections, transaction
 
 ALL_OF_A_ROW: Final = "SELECT, INSERT, UPDATE, DELETE"
-# Of single tables; every other one is changed by the service as it likes.
+# The exceptions. On all other tables, the service has ALL_OF_A_ROW.
 PRIVILEGES: Final = {
     "receipts": "SELECT, INSERT",
     "task_events": "SELECT, INSERT",
     "django_migrations": "SELECT",
 }
-# Those of the owner, whoever of its members migrates, and not what others keep beside them.
+# The relations whose owner is the migrating role, or a role that it is a member of. Other owners
+# may keep tables in the same schema.
 _TABLES: Final = """
     SELECT relname, relkind = 'S' FROM pg_class
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
@@ -35,7 +36,7 @@ _MAY: Final = "may change receipts and events"
 
 
 def grant_to_service(*, using: str, verbosity: int, **options: Any) -> None:
-    """Give the role of the service its rights to all tables, and no others; for post_migrate."""
+    """Grant the service's role exactly its privileges on all tables; a post_migrate receiver."""
     with transaction.atomic(using), connections[using].cursor() as cursor:
         said = _grant(cursor, connections[using].ops.quote_name)
     if verbosity:
@@ -43,16 +44,16 @@ def grant_to_service(*, using: str, verbosity: int, **options: Any) -> None:
 
 
 def _grant(cursor: Any, quoted: Callable[[str], str]) -> str:
-    """Return what was done, in a sentence for the operator."""
+    """Grant the privileges; return a sentence for the operator."""
     cursor.execute(_ROLES)
     if (found := cursor.fetchone()) is None:
-        return "Without tables, there is nothing to grant."
+        return "Nothing was granted: there are no tables."
     name, may_grant, has_rights_of_owner, schema = found
     if not may_grant:
-        return f"Nothing was granted to {name}: that takes the owner of the tables."
+        return f"Nothing was granted to {name}: only the owner of the tables can do that."
     if has_rights_of_owner is None:
-        return f"No role {name}: the service has that of the owner, which {_MAY}."
-    # It would keep them all.
+        return f"There is no role {name}: the service uses the role of the owner, which {_MAY}."
+    # A member of the owner keeps the owner's rights, whatever is revoked.
     if has_rights_of_owner:
         return f"The role {name} has the rights of the tables' owner: it {_MAY}."
     role = quoted(name)
@@ -61,7 +62,7 @@ def _grant(cursor: Any, quoted: Callable[[str], str]) -> str:
     for table, is_sequence in cursor.fetchall():
         kind = "SEQUENCE" if is_sequence else "TABLE"
         privileges = "USAGE" if is_sequence else PRIVILEGES.get(table, ALL_OF_A_ROW)
-        # Together in one transaction: the service at work notices nothing.
+        # Both run in one transaction, so the running service never lacks a privilege.
         cursor.execute(f"REVOKE ALL ON {kind} {quoted(table)} FROM {role}")
         cursor.execute(f"GRANT {privileges} ON {kind} {quoted(table)} TO {role}")
-    return f"Granted to {name} what the running service needs."
+    return f"The role {name} has the privileges that the running service needs."

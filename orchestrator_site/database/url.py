@@ -1,4 +1,4 @@
-"""`ORCHESTRATOR_DATABASE_URL`, read by libpq itself."""
+"""`ORCHESTRATOR_DATABASE_URL`, parsed by libpq."""
 
 import re
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-# The specification's own form names a driver of another stack; what it means is clear.
+# The specification's example names asyncpg, a driver that is not used here; it is accepted.
 _SCHEME = re.compile(r"(postgresql(\+(asyncpg|psycopg))?|postgres)://")
 
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-# Django's names for what libpq calls otherwise; the rest goes to libpq as it is.
+# libpq's parameters that have other names in Django; the other parameters go to libpq unchanged.
 _DJANGO_NAMES = {
     "dbname": "NAME",
     "user": "USER",
@@ -25,11 +25,11 @@ _DJANGO_NAMES = {
 def parse_database_url(url: str) -> dict[str, Any]:
     """Return the entries of Django's DATABASES for `url`.
 
-    libpq does the reading, so that percent-encoding, IPv6 hosts, `?sslmode=` and the
-    other parameters, and `?host=/socket/dir` mean what they mean everywhere.
+    libpq parses the URL, so percent-encoding, IPv6 hosts, parameters such as `?sslmode=`, and
+    `?host=/socket/dir` work as in any other client.
 
     Raises:
-        ValueError: says what is wrong without quoting the URL, which holds a password.
+        ValueError: with a message that does not quote the URL, which holds a password.
     """
     scheme = _SCHEME.match(url)
     if scheme is None:
@@ -37,9 +37,9 @@ def parse_database_url(url: str) -> dict[str, Any]:
     try:
         parameters = conninfo_to_dict("postgresql://" + url[scheme.end() :])
     except psycopg.ProgrammingError:
-        # Without the original, whose message quotes parts of the URL.
+        # `from None`: the message of the original error quotes parts of the URL.
         raise ValueError(
-            "is no PostgreSQL URL: it should look like "
+            "is not a PostgreSQL URL: it should look like "
             "postgresql://user:password@host:5432/database, special characters in "
             "user and password percent-encoded"
         ) from None
@@ -53,23 +53,23 @@ def parse_database_url(url: str) -> dict[str, Any]:
 
 
 def place_of(entries: Mapping[str, Any]) -> str:
-    """Return name and host of the database in entries of DATABASES, without its password."""
+    """Return the database's name and host, but not its password, from entries of DATABASES."""
     host = entries.get("HOST") or "this machine"
     port = entries.get("PORT")
     return f"{entries['NAME']} on {host}" + (f", port {port}" if port else "")
 
 
 def _check(parameters: dict[str, Any]) -> None:
-    """Refuse what libpq itself would find fault with only when it connects."""
+    """Refuse values that libpq would only refuse when it connects."""
     if not parameters.get("dbname"):
         raise ValueError("names no database: append /database to the host")
     if "@" in str(parameters.get("host", "")):
-        # Else the rest of the password would be looked up, and logged, as a host.
+        # Otherwise the rest of the password would be looked up, and logged, as a host.
         raise ValueError("has an @ in its host: write the one in the password as %40")
     for name in ("port", "connect_timeout"):
-        # One for each host, where there are several.
+        # A URL with several hosts may have a value for each of them.
         for value in str(parameters.get(name, "1")).split(","):
             if not value.isdecimal() or not 0 < int(value) < 65536:
-                raise ValueError(f"has a {name} that is no number from 1 to 65535")
+                raise ValueError(f"has a {name} that is not a number from 1 to 65535")
     if parameters.get("sslmode", "prefer") not in _SSL_MODES:
-        raise ValueError(f"has an sslmode that is none of {', '.join(_SSL_MODES)}")
+        raise ValueError(f"has an unknown sslmode: use one of {', '.join(_SSL_MODES)}")

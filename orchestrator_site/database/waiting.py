@@ -1,4 +1,4 @@
-"""How long a request may wait for the database, all its statements together."""
+"""How long a request may wait for the database, summed over its statements."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Allowance:
-    """What is left of the seconds that one request may wait for the database."""
+    """The seconds that one request may still wait for the database."""
 
     seconds_left: float
     _started_at: float = field(default=0.0, repr=False)
@@ -21,18 +21,18 @@ class Allowance:
         self.seconds_left -= time.monotonic() - self._started_at
 
 
-# Commands such as `migrate` have none and may take their time.
+# Commands such as `migrate` have no allowance and wait without a limit.
 _allowance: ContextVar[Allowance | None] = ContextVar("database_allowance", default=None)
 
 
 def current_allowance() -> Allowance | None:
-    """Return the allowance of the request under way, or None outside of one."""
+    """Return the allowance of the current request, None outside of a request."""
     return _allowance.get()
 
 
 @contextlib.contextmanager
 def database_allowance(seconds: float) -> Iterator[None]:
-    """Let the code within wait for the database at most `seconds` in all."""
+    """Let the block wait for the database at most `seconds` in total."""
     token = _allowance.set(Allowance(seconds))
     try:
         yield

@@ -1,1 +1,1 @@
-"""What only development needs. Importing it needs no installed package."""
+"""Code for development only. `installing` runs from here before any package is installed."""

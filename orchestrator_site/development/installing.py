@@ -1,6 +1,6 @@
 """`pip install` with its progress: `python -m orchestrator_site.development.installing ARGUMENTS`.
 
-It is what installs the packages, so it uses none.
+It runs before any package is installed, so it uses only the standard library.
 """
 
 import re
@@ -19,7 +19,7 @@ PIP: Final = ("-m", "pip", "install", "--disable-pip-version-check", "--progress
 
 
 def main() -> int:
-    """Return pip's exit status; what it said is shown only if it failed."""
+    """Run pip and return its exit status; show its output only if it fails."""
     started_at, before = time.monotonic(), _installed()
     with tempfile.TemporaryFile("w+") as log, MovingLine(sys.stdout) as line:
         command = [sys.executable, *PIP, *sys.argv[1:]]
@@ -36,7 +36,12 @@ def main() -> int:
 
 
 def progress_of(log: str, installed: int) -> tuple[str, str]:
-    """Return what pip is busy with and how far it is, by its log and the packages installed."""
+    """Return pip's current step and its progress.
+
+    Args:
+        log: pip's output so far.
+        installed: how many packages it has installed.
+    """
     if all_of_them := re.search(r"^Installing collected packages: (.+)$", log, re.MULTILINE):
         total = all_of_them[1].count(",") + 1
         return "Installing the requirements", f"{min(installed, total)} of {total} packages"

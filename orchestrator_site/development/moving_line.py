@@ -1,13 +1,13 @@
-"""The progress of a start, for the person who waits for it."""
+"""A progress line on the terminal."""
 
 import shutil
 from typing import Any, Self, TextIO
 
 
 class MovingLine:
-    """On a terminal one line that changes, elsewhere a line for each thing that begins.
+    """On a terminal, one line that is overwritten; elsewhere, a new line for each step.
 
-    Whatever else is written to the terminal takes its place.
+    Other output to the terminal overwrites the line too.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -16,7 +16,7 @@ class MovingLine:
         self._said = ""
 
     def say(self, busy_with: str, progress: str = "") -> None:
-        """Show what is done, and on a terminal how far it is."""
+        """Show the current step and, on a terminal, its progress."""
         if self._is_terminal:
             text = f"{busy_with}: {progress}" if progress else busy_with
             columns = shutil.get_terminal_size().columns

@@ -1,7 +1,7 @@
-"""django-prometheus' middleware, which finds each of its series once.
+"""django-prometheus' middleware with a cache of its series.
 
-prometheus_client checks the labels and takes a lock each time that it is asked for one, which
-for the nine of a request is as much as all else that this middleware does.
+Each lookup of a series by its labels checks the labels and takes a lock. The nine lookups of a
+request cost as much as the rest of this middleware.
 """
 
 import functools

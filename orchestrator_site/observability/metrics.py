@@ -1,7 +1,7 @@
-"""The metrics page: our families, django-prometheus' and what the database knows.
+"""The metrics page: our metrics, those of django-prometheus, and counts from the database.
 
-With many worker processes each writes its counts to files of its own
-(`PROMETHEUS_MULTIPROC_DIR`, set by gunicorn_conf.py), and whichever answers adds up all.
+Each worker process writes its counts to its own files in `PROMETHEUS_MULTIPROC_DIR`, which
+gunicorn_conf.py sets. The process that answers a scrape sums up all files.
 """
 
 import logging
@@ -26,7 +26,7 @@ from tasks.models import Task
 
 logger = logging.getLogger(__name__)
 
-# What a scrape may wait for the database: the rest of the page is worth more.
+# How long a scrape waits for the database; the rest of the page is more important.
 COUNT_SECONDS = 1
 
 API_REQUESTS = Counter(
@@ -44,7 +44,7 @@ ERRORS = Counter("octollm_orchestrator_errors_total", "Errors by type", ["type"]
 
 
 class Known(NamedTuple):
-    """An endpoint, the name of its view, and the statuses that it is known to answer with."""
+    """An endpoint, its view's name, its method, and the statuses of its usual responses."""
 
     endpoint: str
     view: str
@@ -52,7 +52,7 @@ class Known(NamedTuple):
     statuses: tuple[int, ...]
 
 
-# Shown from the first scrape. An endpoint that is missing here is counted all the same.
+# Series that exist from the first scrape on. Endpoints that are missing here are still counted.
 KNOWN: Final = (
     Known("/submit", "submit", "POST", (200, 400, 403, 411, 413, 415, 503)),
     Known("/tasks/{task_id}", "task", "GET", (200, 404, 503)),
@@ -68,7 +68,7 @@ KNOWN: Final = (
 
 
 class TasksByStatus(Collector):
-    """Counts the tasks at each scrape; leaves them out without a database."""
+    """Counts the tasks at each scrape; yields nothing if the database is unavailable."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         gauge = GaugeMetricFamily(
@@ -88,7 +88,7 @@ class TasksByStatus(Collector):
 
 
 class Completeness(Collector):
-    """Says whether the page holds all counts of the process that answers."""
+    """Tells whether the page has all counts of the process that answers."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily(
@@ -99,7 +99,7 @@ class Completeness(Collector):
 
 
 def metrics_page() -> bytes:
-    """Return all metrics as Prometheus text; without the counts where their folder is unusable."""
+    """Return all metrics as Prometheus text, without the counts if their folder is unusable."""
     beside_counts = CollectorRegistry()
     beside_counts.register(Completeness())
     beside_counts.register(TasksByStatus())
@@ -119,9 +119,9 @@ def _counts() -> bytes:
 
 
 def show_known_series() -> None:
-    """Make the series that are known beforehand appear with the first scrape, at 0.
+    """Create the known series, so that they are 0 at the first scrape.
 
-    A rate over a series that appears with its first event misses that event.
+    `rate()` misses the first event of a series that appears with that event.
     """
     for error_type in ERROR_TYPES:
         ERRORS.labels(error_type)
@@ -129,16 +129,16 @@ def show_known_series() -> None:
         REQUEST_SECONDS.labels(endpoint)
         for status in statuses:
             API_REQUESTS.labels(endpoint, method, status)
-            _show_of_django(view, method, str(status))
+            _show_django_series(view, method, str(status))
 
 
-def _show_of_django(view: str, method: str, status: str) -> None:
+def _show_django_series(view: str, method: str, status: str) -> None:
     of_django = DjangoMetrics.get_instance()
     of_django.requests_by_method.labels(method)
     of_django.requests_latency_by_view_method.labels(view, method)
     of_django.responses_by_charset.labels("utf-8")
     of_django.responses_by_status.labels(status)
-    # What django-prometheus calls an answer of the API, which has no template.
+    # django-prometheus' label of a response without a template, as all of the API are.
     of_django.responses_by_templatename.labels("None")
     of_django.responses_by_status_view_method.labels(status, view, method)
     for transport in ("http", "https"):

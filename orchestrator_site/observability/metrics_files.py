@@ -1,8 +1,8 @@
-"""The files in which each process keeps its counts, on a disk that may be full or gone.
+"""The files in which each process keeps its counts, on a disk that may be full or missing.
 
-prometheus_client maps a file without blocks into memory: on a full disk, the kernel kills the
-process that writes there (SIGBUS). Here a file has its blocks before it is mapped. Counts that
-find no room, or whose file was deleted, wait in memory and are written as soon as that is possible.
+prometheus_client maps sparse files into memory: on a full disk, the kernel kills the process that
+writes to them (SIGBUS). Here the disk blocks are allocated before a file is mapped. If the disk is
+full or the file was deleted, counts wait in memory and are written as soon as possible.
 """
 
 import logging
@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 
 LOOKS_EVERY_SECONDS: Final = 2
 _FIRST_BYTES: Final = 1 << 16
-# Of an entry, beside its key: the key's length, its padding, two numbers.
+# The size of an entry without its key: the key's length, its padding, two numbers.
 _ENTRY_BYTES: Final = 4 + 8 + 16
 
 
 class MetricsFile(MmapedDict):
-    """prometheus_client's file of one process and one kind of metric. The caller has its lock."""
+    """prometheus_client's file of one process and one kind of metric. Callers hold its lock."""
 
     _files: "weakref.WeakSet[MetricsFile]" = weakref.WeakSet()
     _is_trouble_logged = False
@@ -44,7 +44,7 @@ class MetricsFile(MmapedDict):
         if key not in self._positions:
             self._waiting.setdefault(key, (0.0, 0.0))
             if self._f is not None:
-                self._write_what_waits()
+                self._write_waiting_counts()
         return self._waiting.get(key) or super().read_value(key)  # type: ignore[no-untyped-call]
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
@@ -57,18 +57,18 @@ class MetricsFile(MmapedDict):
 
     @classmethod
     def are_complete(cls) -> bool:
-        """Return whether all counts of this process are where the metrics page reads them."""
+        """Return whether all counts of this process are in files that the metrics page reads."""
         return not any(one._waiting or not one._is_in_its_folder() for one in [*cls._files])
 
     def _look_again(self) -> None:
-        """Write what waits; begin a new file if the old one was deleted."""
+        """Write the waiting counts; start a new file if the old one was deleted."""
         self._looks_again_at = time.monotonic() + LOOKS_EVERY_SECONDS
         if self._f is not None and not self._is_in_its_folder():
             self._log_trouble("it was deleted")
             self._waiting |= {key: rest for key, *rest in self.read_all_values()}  # type: ignore
             self.close()  # type: ignore[no-untyped-call]
             self._positions = {}
-        self._write_what_waits()
+        self._write_waiting_counts()
 
     def _is_in_its_folder(self) -> bool:
         try:
@@ -76,7 +76,7 @@ class MetricsFile(MmapedDict):
         except (OSError, AttributeError):
             return False
 
-    def _write_what_waits(self) -> None:
+    def _write_waiting_counts(self) -> None:
         try:
             if self._f is None:
                 self._open()
@@ -103,7 +103,7 @@ class MetricsFile(MmapedDict):
             raise
 
     def _create(self) -> None:
-        """Create the file in one step, since other processes read whatever is there."""
+        """Create the file atomically, because other processes read every file in the folder."""
         unfinished = self._path.with_suffix(".new")
         try:
             with unfinished.open("wb") as file:
@@ -126,7 +126,7 @@ class MetricsFile(MmapedDict):
         if not MetricsFile._is_trouble_logged:
             MetricsFile._is_trouble_logged = True
             logger.warning(
-                "Metrics cannot be written, and are missing on /metrics until they can",
+                "Metrics cannot be written and are missing on /metrics",
                 extra={"folder": str(self._path.parent), "reason": reason},
             )
 
@@ -139,5 +139,5 @@ def _allocate(descriptor: int, size_bytes: int) -> None:
 
 
 def use_metrics_files() -> None:
-    """Have prometheus_client keep all its counts in such files; before the first metric is made."""
+    """Make prometheus_client use this class; call it before the first metric is created."""
     values.MmapedDict = MetricsFile  # type: ignore[attr-defined, assignment]

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class ObservationMiddleware:
-    """Stands outside of everything that can refuse a request, so that it sees the refusals."""
+    """Wraps every middleware that can refuse a request, so that refusals are observed too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -47,9 +47,9 @@ class ObservationMiddleware:
 
 
 def _level(path: str) -> int:
-    """Return the level of what says nothing: probes, which come every few seconds.
+    """Return DEBUG for requests that would only fill the log, else INFO.
 
-    To a person who develops, the files of a page say nothing either.
+    Probes come every few seconds. In development, static files are not of interest either.
     """
     is_static = settings.DEVELOPMENT and path.startswith(settings.STATIC_URL)
     return logging.DEBUG if path in PROBES or is_static else logging.INFO

@@ -1,4 +1,4 @@
-"""The id that ties an answer, its log lines and the Reflex Layer's log together."""
+"""The request id, which connects a response with our log lines and the Reflex Layer's log."""
 
 import re
 import uuid
@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from orchestrator_site.serving.client_address import client_address
 from safety.origin import Origin
 
-# Nobody screens it, so that digits alone could be a card number.
+# A request id is not screened, and digits alone could be a card number. So it needs a letter.
 _VALID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]{1,64}")
 
 # Empty outside of a request.

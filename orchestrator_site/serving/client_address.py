@@ -1,4 +1,4 @@
-"""Whose request it is, behind any number of proxies."""
+"""The client's address, behind any number of proxies."""
 
 from ipaddress import ip_address
 
@@ -9,9 +9,9 @@ from django.http import HttpRequest
 def client_address(request: HttpRequest) -> str:
     """Return the address of the client, as the outermost of our own proxies saw it.
 
-    Each proxy appends the address it was called from to `X-Forwarded-For`; what stands
-    left of our proxies' entries is the client's own word. Without enough entries, the
-    request did not come by way of the proxies, and its peer is the client.
+    Each proxy appends its peer's address to `X-Forwarded-For`. Entries before those of our own
+    proxies come from the client and are not trusted. A request with too few entries has bypassed
+    the proxies, so its peer is the client.
     """
     peer: str = request.META.get("REMOTE_ADDR", "")
     count = settings.TRUSTED_PROXIES
@@ -23,5 +23,5 @@ def client_address(request: HttpRequest) -> str:
     try:
         return str(ip_address(forwarded[-count].strip()))
     except ValueError:
-        # Any text could stand there, and it goes into logs and receipts.
+        # The entry may be any text, and this address goes into logs and receipts.
         return peer

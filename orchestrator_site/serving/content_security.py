@@ -1,4 +1,4 @@
-"""What a browser may load on our pages: files of this service, and nothing written into a page."""
+"""The Content-Security-Policy: our pages load files of this service, and run no inline code."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,9 +11,9 @@ POLICY_HEADER: Final = "Content-Security-Policy"
 
 
 class ContentSecurityMiddleware:
-    """Sends `SECURE_CSP`, which is as Django 6 has it, with every page.
+    """Sends `SECURE_CSP` with every HTML page. The setting has the format of Django 6.
 
-    A view that needs more sets the header itself. Other answers load nothing, and need not pay.
+    A view that needs another policy sets the header itself.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,4 +1,4 @@
-"""How gunicorn serves the Orchestrator; the numbers come from the settings."""
+"""gunicorn's configuration; its numbers come from the settings."""
 
 import atexit
 import contextlib
@@ -30,20 +30,20 @@ except ImproperlyConfigured as error:
     sys.exit(1)
 
 
-# What a thread waits for the next part of a request.
+# How long a thread waits for the next part of a request.
 RECEIVE_SECONDS = 5
-# For all that is no client's connection: to the database, the Reflex Layer, logs, metrics.
+# Files besides client connections: database, Reflex Layer, logs, metrics.
 OTHER_FILES = 100
 
 
 def _remove(folder: str, owner: int) -> None:
-    """Remove `folder` at the end of the process that made it, not of a worker it forked."""
+    """Remove `folder` when the process that made it exits, but not when a forked worker does."""
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connections_within_files() -> int:
-    """Return how many connections a process may have; let it open as many files if it may."""
+    """Raise the limit of open files if possible; return how many connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < (wanted := MAX_CONNECTIONS + OTHER_FILES):
         soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
@@ -59,11 +59,11 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         _own_dir = tempfile.mkdtemp(prefix="orchestrator-metrics-")
         atexit.register(_remove, _own_dir, os.getpid())
     except OSError:
-        # Nothing can be written there, which is logged as for any folder.
+        # Writing there fails, which is logged like a failure of any other folder.
         _own_dir = os.devnull
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_dir
 
-# prometheus_client decides at its import whether there are many processes.
+# prometheus_client reads PROMETHEUS_MULTIPROC_DIR when it is imported.
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 
 from orchestrator_site.observability.metrics_files import use_metrics_files  # noqa: E402
@@ -79,33 +79,33 @@ workers = settings.WORKERS
 worker_class = "orchestrator_site.serving.worker.Worker"
 threads = settings.THREADS + CONSOLE_THREADS
 worker_connections = _connections_within_files()
-# In development code is loaded anew when it changes; else once, before the workers fork.
+# Development reloads changed code; production loads the code once, before the workers fork.
 reload = settings.DEVELOPMENT
 preload_app = not settings.DEVELOPMENT
 logconfig_dict = settings.LOGGING
 logger_class = "orchestrator_site.serving.gunicorn_log.Logger"
-# A reverse proxy keeps its connections for about as long as it likes.
+# Longer than a reverse proxy usually keeps idle connections, so that the proxy closes them.
 keepalive = 75
 graceful_timeout = 30
 control_socket_disable = True
-# gunicorn would let any process of this machine move the service below another path by a header.
+# By default, gunicorn lets any process of this machine set SCRIPT_NAME and PATH_INFO by headers.
 forwarder_headers = ""
 if Path("/dev/shm").is_dir():  # noqa: S108
-    # Workers show there that they live; on a disk, a busy one could make them look dead.
+    # Workers touch a file here as a heartbeat. On a busy disk, a live worker could look dead.
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 
 def on_starting(server: Any) -> None:
-    """Say in one line if the address cannot be used, and begin with empty counts."""
+    """Exit with one log line if the address cannot be used; start with empty counts."""
     server.__class__ = Master
     if server.cfg.bind == [bind] and (reason := why_unusable(settings.HOST, settings.PORT)):
         server.log.error(
-            "Cannot listen: set ORCHESTRATOR_HOST and ORCHESTRATOR_PORT to an address that is "
-            "this machine's and free",
+            "Cannot listen: set ORCHESTRATOR_HOST and ORCHESTRATOR_PORT to a free address of "
+            "this machine",
             extra={"address": bind, "reason": reason},
         )
         sys.exit(1)
-    # Files of an earlier run would add to ours.
+    # The counts of an earlier run would be added to ours.
     with contextlib.suppress(OSError):
         for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
             file.unlink()
@@ -113,8 +113,9 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Prepare what all workers inherit."""
-    # What is loaded by now stays. Python would go through it in search of garbage in each
-    # worker anew, which also copies its memory: half a second in which nobody is served.
+    # Objects that are loaded by now live until the end. Without this, the garbage collector of
+    # each worker would scan them, which also copies their memory: requests would wait for half a
+    # second.
     gc.collect()
     gc.freeze()
     for listener in server.LISTENERS:
@@ -122,11 +123,12 @@ def when_ready(server: Any) -> None:
 
 
 def _bound_receiving(listener: socket.socket) -> None:
-    """Let no sender hold a thread for long without sending, where the system is Linux.
+    """Stop silent clients from holding threads, on Linux.
 
-    The sockets of connections have it from the listening one that what is silent is not
-    accepted, and that who stops in the middle is given up. Against who goes on slowly, only a
-    proxy helps.
+    Accepted sockets inherit both options from the listening socket. TCP_DEFER_ACCEPT: the kernel
+    holds a connection back until its client sends something. SO_RCVTIMEO: a client that stops in
+    the middle of a request is dropped. A slow client still holds a thread; only a buffering proxy
+    prevents that.
     """
     if sys.platform == "linux" and listener.family != socket.AF_UNIX:
         seconds = struct.pack("ll", RECEIVE_SECONDS, 0)
@@ -135,26 +137,26 @@ def _bound_receiving(listener: socket.socket) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Let the worker see the signals that come before its own handlers."""
+    """Give the worker the signals that arrive before it installs its own handlers."""
     worker.signals = server.SIG_QUEUE
 
 
 def post_worker_init(worker: Any) -> None:
-    """Make the gate before the first request needs it, which shows the circuit's state too.
+    """Create the gate before the first request, so that metrics show the circuit's state at once.
 
-    The first of all workers looks for the database: no request has to come before the log says
-    that it cannot be used.
+    The first worker also checks the database, so that the log reports an unusable database before
+    any request needs it.
     """
     gate()
     if worker.age == 1:
-        # It needs Django, which only the application has set up.
+        # This import needs Django, which is set up when the application is loaded.
         from orchestrator_site.readiness import report_database  # noqa: PLC0415
 
         report_database()
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Forget the gauges of a worker that died; its counts stay."""
-    # Without their folder, there is nothing to forget.
+    """Remove the gauges of a worker that died, but keep its counts."""
+    # Without the folder, there is nothing to remove.
     with contextlib.suppress(OSError):
         mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

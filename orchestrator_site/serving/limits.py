@@ -1,4 +1,4 @@
-"""The limits of a request: its body, a slot in the process, time of the database."""
+"""The limits of a request: the size of its body, a slot in the process, time for the database."""
 
 import math
 import threading
@@ -29,19 +29,21 @@ from orchestrator_site.serving.queueing import (
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-# For a thread and a slot together.
+# The longest wait for a thread and a slot together.
 MAX_WAIT_SECONDS = 0.5
-# Staff rather wait for a page than ask for it again, and a sign-in takes its time on purpose.
+# Staff prefer a wait to an error page, and hashing the password makes a sign-in slow on purpose.
 CONSOLE_WAIT_SECONDS = 3.0
 
 
 class AdmissionMiddleware(CommonMiddleware):
-    """Django's common middleware, with our own view of what is let in.
+    """Django's common middleware, with our own rules for admitting requests.
 
-    Another Host is refused, except to the probes. So is a method that is none of HTTP's:
-    its name would become a label of django-prometheus' metrics. So is a body that is too large
-    or of unknown length, whatever the path, before anything reads it; the worker then ends the
-    connection, since the body is still to come.
+    It refuses, before anything reads the body:
+
+    - an unknown Host, except for probes;
+    - an unknown method, because its name would become a label of django-prometheus' metrics;
+    - a body that is too large or of unknown length. The worker then closes the connection, since
+      the body is still to come.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
@@ -58,7 +60,7 @@ class AdmissionMiddleware(CommonMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        """Set the length; an answer to HEAD has the length of the body that it leaves out."""
+        """Set Content-Length; a response to HEAD has the length of the omitted body."""
         response = super().process_response(request, response)
         if request.method == "HEAD" and isinstance(response, HttpResponse):
             response.content = b""
@@ -110,7 +112,7 @@ class Slots:
             self._waiting.append(turn)
         turn.wait(within_seconds)
         with self._lock:
-            # Looked at under the lock: the slot may have come in the last moment.
+            # Checked under the lock: the slot may have arrived at the last moment.
             if not turn.is_set():
                 self._waiting.remove(turn)
             return turn.is_set()
@@ -127,13 +129,13 @@ class Slots:
 class ConcurrencyMiddleware:
     """Refuses requests to the API beyond `THREADS` - 2 in this process.
 
-    If all threads were busy, requests would queue behind them, those to `/health` included. Of the
-    spare threads, `/ready` and `/metrics`, which may have to wait for other services, take all but
-    one; `/health` takes any. A request that has queued for too long is refused without a wait for a
-    slot, so that the queue is soon short again.
+    If all threads were busy, even requests to `/health` would queue. So some threads are spare:
+    `/ready` and `/metrics`, which may wait for other services, use all but one of them, and
+    `/health` uses any. A request that has queued for too long is refused without a wait for a slot,
+    so that the queue gets short again.
 
-    The console has slots of its own, and as many threads as its requests can hold: neither the
-    console nor the API takes threads from the other.
+    The console has slots of its own, and extra threads for all requests that it admits. So console
+    and API never take threads from each other.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -162,7 +164,7 @@ class ConcurrencyMiddleware:
 
 
 class DatabaseAllowanceMiddleware:
-    """Bounds how long the request waits for the database in all."""
+    """Limits how long a request waits for the database in total."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""gunicorn's master, which does not wait for a worker that somebody has stopped."""
+"""gunicorn's master, which quickly replaces a worker that was stopped by SIGSTOP."""
 
 import signal
 import time
@@ -7,18 +7,19 @@ from typing import Final
 
 from gunicorn.arbiter import Arbiter
 
-# A shell that stops and continues the whole service continues its processes one by one.
+# A shorter stop is no reason to replace a worker: a shell that stops and continues the whole
+# service continues its processes one by one.
 STOPPED_SECONDS: Final = 0.4
-# gunicorn looks once a second: a request to `/health` that a stopped worker holds would wait longer
-# than the second in which probes expect their answer.
+# gunicorn checks its workers once a second. A stopped worker could then hold a request to `/health`
+# for longer than the usual timeout of a probe, which is a second.
 LOOK_SECONDS: Final = 0.2
 
 
 class Master(Arbiter):  # type: ignore[misc]
     """Replaces a worker that is stopped (SIGSTOP), together with the connections that it holds.
 
-    gunicorn replaces it too, like any worker that is silent, after half a minute. A busy one may
-    be silent for a while; about a stopped one there is no doubt.
+    gunicorn itself replaces it only after half a minute, like any silent worker, because a worker
+    may be silent while it is busy. A stopped worker is not busy, so there is no need to wait.
     """
 
     _stopped_since: dict[int, float] = {}
@@ -42,10 +43,10 @@ class Master(Arbiter):  # type: ignore[misc]
 
 
 def _is_stopped(pid: int) -> bool:
-    """Return whether the system says so; only Linux does, in this way."""
+    """Return whether the process is stopped; False on systems without /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return False
-    # After the name, which may hold anything.
+    # The state follows the name, which may contain anything.
     return stat.rpartition(b")")[2].split()[0] == b"T"

@@ -1,7 +1,7 @@
-"""gunicorn's threaded worker, made to share the load, to wait for no client, to lose nothing.
+"""gunicorn's threaded worker with fixes for load sharing, slow clients and lost requests.
 
-Each fault that is repaired here was seen with the version of gunicorn that is pinned. With a newer
-one, tests/orchestrator_site/serving/test_worker.py on its own `gthread` says what is still needed.
+Each fixed fault was seen with the pinned version of gunicorn. To learn which fixes a newer version
+still needs, run tests/orchestrator_site/serving/test_worker.py with its `gthread` worker.
 """
 
 import contextlib
@@ -24,56 +24,56 @@ from orchestrator_site.serving.queueing import queued_seconds
 
 logger = logging.getLogger(__name__)
 
-# Of a process, idle ones included; a new one takes the place of the longest idle.
+# For each process, idle connections included. A new connection replaces the longest idle one.
 MAX_CONNECTIONS: Final = 1000
-# An idle process takes a new connection in less; after it, none was idle.
+# A process without work accepts a new connection in less time. After it, all processes are busy.
 LEFT_TO_OTHERS_SECONDS: Final = 0.001
-# How long a client may take to close a connection after the last answer on it.
+# How long a client may take to close a connection after the last response on it.
 CLOSING_SECONDS: Final = 2.0
-# The same while it goes on to send a body that was refused.
+# The same while the client is still sending a body that was refused.
 SENDING_SECONDS: Final = 10.0
 READ_AWAY_BYTES: Final = 65_536
-# For how long a process that is short of files accepts nothing, and how many connections it
-# closes to have some again.
+# How long a process that is short of files accepts no connections, and how many connections it
+# closes to get files back.
 SHORT_OF_FILES_SECONDS: Final = 0.1
 FILES_TO_FREE: Final = 16
-# Without a shortage for so long, the next one is worth a line in the log.
+# A shortage is logged if there was none for this long.
 CALM_SECONDS: Final = 10.0
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Repairs what gunicorn's own worker does not do well.
+    """Fixes the faults of gunicorn's own worker.
 
-    Sharing: all processes wait at one socket, and whichever wakes first would take everything
-    that has arrived. Connections are kept, so it would go on with all the work while others
-    have none. Here a worker accepts at once while it has nothing to do, else a moment later.
+    Load sharing: all processes wait on one listening socket. In gunicorn, the first one to wake
+    accepts all new connections. Since connections are kept alive, it then does all the work while
+    other processes are idle. Here a worker accepts at once only if it has nothing to do, else a
+    moment later.
 
-    Queueing: what it has accepted waits for a thread, in a queue as long as the connections
-    are many. Here each request learns how long it did, so that it can be refused
-    (`orchestrator_site.serving.limits`). A connection on which nothing has been sent takes no
-    thread.
+    Queueing: accepted requests wait for a thread, in a queue that may be as long as there are
+    connections. Here each request records how long it waited, so that it can be refused
+    (`orchestrator_site.serving.limits`). A connection takes no thread until its client has sent
+    something.
 
-    Room: a worker with as many connections as it may have, or as it has files for, would keep
-    new clients out until old ones leave, or end itself. Here a new connection takes the place
-    of the one that has been idle for longest.
+    Connections: a gunicorn worker that has reached its limit of connections or files refuses new
+    clients until old ones leave, or exits. Here a new connection replaces the longest idle one.
 
-    Closing: the client has to close a connection after its last answer, so that the kernel
-    does not cut the answer short. gunicorn waits for that in the loop that accepts and hands
-    out all connections: a round trip in which nobody is served, or two seconds if the client
-    does not close. Here the loop goes on meanwhile, for longer while the client still sends.
+    Closing: after the last response, the client has to close the connection first; otherwise the
+    kernel may cut the response short. gunicorn waits for that in its main loop, and serves no other
+    connection for a round trip, or for two seconds if the client does not close. Here the loop
+    continues in the meantime, and waits longer for a client that is still sending.
 
-    Stopping: gunicorn finishes what the worker has accepted. What only the kernel has
-    accepted, requests that were sent whole among them, ends with the listening socket; and
-    for a connection on which nobody ever asked for anything it waits half a minute. Here the
-    former is answered, and the latter gets as long as one that is kept. The same holds when
-    the master is gone, where gunicorn would go on to listen for half a minute.
+    Stopping: gunicorn finishes the requests on connections that the worker has accepted. It drops
+    connections that only the kernel has accepted, even if they carry complete requests, and waits
+    half a minute for connections without any request. Here the worker answers the former, and
+    waits for the latter as long as for kept connections. The same applies when the master has
+    died; gunicorn would listen for another half a minute.
 
-    Signals: one that comes between the fork and the worker's own handlers ends in a copy of
-    the master's queue, where gunicorn does not look. The worker would go on, and in the end be
-    killed with all its requests. Here it looks.
+    Signals: a signal that arrives between the fork and the installation of the worker's handlers
+    ends up in a copy of the master's queue, which gunicorn never reads. The worker would continue
+    and finally be killed together with its requests. Here it reads the queue.
 
     Attributes:
-        signals: that copy.
+        signals: the worker's copy of the master's queue.
     """
 
     signals: "queue.SimpleQueue[int] | None" = None
@@ -83,7 +83,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._accepts_again_at = 0.0
         self._has_files_at = -CALM_SECONDS
         self._files_to_free = 0
-        # gunicorn would end every connection with its answer once so many are idle.
+        # With this many idle connections, gunicorn closes every connection after its response.
         self.max_keepalived = self.worker_connections
         # In the order in which they time out.
         self._closing: dict[Any, None] = {}
@@ -99,7 +99,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             super().accept(listener)
         except OSError as error:
-            # Short of files or memory, or the network failed; the client goes on to wait.
+            # Files or memory are short, or the network failed. The client keeps waiting.
             if now >= self._has_files_at + CALM_SECONDS:
                 logger.warning("Connection not accepted", extra={"reason": error.strerror})
             self._has_files_at = now + SHORT_OF_FILES_SECONDS
@@ -109,8 +109,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.set_accept_enabled(True)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Begin or pause to accept; a worker that stops accepts what waits, and no more."""
-        # Looked at once: the order to stop may come at any moment.
+        """Start or pause accepting; a stopping worker accepts waiting connections, then no more."""
+        # Read once, because a stop signal may arrive at any moment.
         is_alive = self.alive
         super().set_accept_enabled(is_alive and enabled and not self._pause_seconds)
         if not is_alive:
@@ -123,20 +123,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     @property
     def _pause_seconds(self) -> float:
-        """How long it leaves new connections to others, or has no files for them."""
+        """How long to accept nothing, to leave connections to others or for lack of files."""
         now = time.monotonic()
         left_to_others = self._accepts_again_at - now if self._is_busy else 0.0
         return max(0.0, left_to_others, self._has_files_at - now)
 
     def is_parent_alive(self) -> bool:
-        """Return whether the master lives; without it, stop as if it had said so."""
+        """Return whether the master lives; if it does not, stop as if it had asked for that."""
         if super().is_parent_alive():
             return True
         self.alive = False
         return False
 
     def enqueue_req(self, conn: Any) -> None:
-        """Have a thread answer the request, once there is one: a thread would wait for it."""
+        """Queue the request for a thread as soon as the client has sent some of it."""
         if not conn.initialized and not conn.data_ready:
             if not _has_sent(conn.sock):
                 self._wait_for_request(conn)
@@ -150,16 +150,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer the request; a body that is refused unread takes its connection with it."""
+        """Answer the request; close the connection after a body that was refused unread."""
         reader = req.body.reader
         if not isinstance(reader, LengthReader) or reader.length > settings.MAX_BODY_BYTES:
             req.force_close()
-            # gunicorn would ask for the body before it knows the answer.
+            # gunicorn would send 100 Continue, although the body will be refused.
             req._expected_100_continue = False
         return super().handle_request(req, conn)
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
-        """Keep the connection for a next request, or see it closed."""
+        """Keep the connection for the next request, or start to close it."""
         if fs.cancelled() or fs.exception() or fs.result() is not False:
             super().finish_request(conn, fs)
             return
@@ -175,11 +175,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._closing[conn] = None
 
     def murder_pending(self) -> None:
-        """Close what has waited for too long; called at every turn of the loop."""
+        """Close connections that have waited too long; called at every turn of the loop."""
         super().murder_pending()
         while self._closing and (conn := next(iter(self._closing))).timeout < time.monotonic():
             self._end_closing(conn)
-        # Here, since no event of what is closed is still to be dispatched.
+        # At this point of the loop, no event of a closed connection is left to be dispatched.
         while self._lacks_room and self._close_longest_idle():
             self._files_to_free -= 1
         self._files_to_free = 0
@@ -190,7 +190,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     @property
     def _is_busy(self) -> bool:
-        """Whether any of its connections has a request in the queue or in a thread."""
+        """Whether a request is in the queue or in a thread."""
         waiting = len(self.keepalived_conns) + len(self.pending_conns) + len(self._closing)
         return bool(self.nr_conns > waiting)
 
@@ -200,10 +200,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             while accepted != self.nr_conns:
                 accepted = self.nr_conns
                 self.accept(listener)
-            # From here on clients are refused, and know that nothing was sent.
+            # From here on, the kernel refuses clients before they send anything.
             listener.close()
         self.sockets: list[socket.socket] = []
-        # On these nobody has asked for anything since they were made.
+        # No request has come on these connections.
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
 
@@ -214,7 +214,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _close_longest_idle(self) -> bool:
-        """Close the connection that has been of no use for longest; return whether one was."""
+        """Close the longest idle connection; return whether there was one."""
         idle = heapq.merge(self.keepalived_conns, self.pending_conns, key=lambda conn: conn.timeout)
         # A connection on which something has arrived is dispatched at the next turn.
         conn = next((conn for conn in idle if not _has_sent(conn.sock)), None)
@@ -243,7 +243,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._forget(conn)
 
     def _forget(self, conn: Any) -> None:
-        # It may not be registered, where that failed.
+        # It is not registered if registering failed.
         with contextlib.suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
         self._close(conn)

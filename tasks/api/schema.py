@@ -104,8 +104,8 @@ SUBMIT_UNAVAILABLE: Final = error(
     "Temporarily unavailable: there is no verdict, the database cannot be reached, or there are "
     "too many requests. Nothing was stored. Try again after `Retry-After` seconds.",
     {
-        "No verdict": "No verdict on the safety of the task can be had now. Nothing was stored; "
-        "try again later.",
+        "No verdict": "The safety of the task cannot be checked now. Nothing was stored; try "
+        "again later.",
         **_LACKS,
     },
 )

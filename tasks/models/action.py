@@ -43,7 +43,7 @@ def _priority_verb(priority: Priority) -> Verb:
 
 
 CANCEL: Final = Verb("cancel", "Cancel", Status.CANCELLED, "cancelled")
-REQUEUE: Final = Verb("requeue", "Put back to pending", Status.PENDING, "put back to pending")
+REQUEUE: Final = Verb("requeue", "Requeue", Status.PENDING, "requeued")
 VERBS: Final = {
     verb.name: verb for verb in (CANCEL, REQUEUE, *(_priority_verb(wanted) for wanted in Priority))
 }

@@ -20,7 +20,7 @@ class Console:
     """One browser and one service.
 
     Attributes:
-        url: of the service.
+        url: the service's URL.
     """
 
     def __init__(self, driver: Chrome, url: str) -> None:

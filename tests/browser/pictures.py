@@ -82,7 +82,7 @@ def take_all(console: Console, password: str) -> None:
     console.labelled("Search").send_keys("Nordhafen")
     console.press("Search")
     console.wait_for("#result_list tbody a").click()
-    console.press("Put back to pending…")
+    console.press("Requeue…")
     console.wait_for(".outcome")
     console.labelled("Reason:").send_keys("The ledger answers again")
     console.press("Confirm")

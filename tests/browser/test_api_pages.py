@@ -9,7 +9,7 @@ TYPED = '{"goal": "Write to jane.doe@example.org"}'
 
 
 def post(console: Console, body: str) -> str:
-    """Type `body` into the form, send it, and return the answer."""
+    """Type `body` into the form, send it, and return the response."""
     console.open("/submit")
     area = console.labelled("Body (application/json)")
     area.clear()
@@ -58,7 +58,7 @@ def test_id_of_an_accepted_task_links_to_the_task(console: Console) -> None:
     assert console.driver.current_url.endswith(task_id)
 
 
-def test_box_is_as_high_as_its_text(console: Console) -> None:
+def test_text_field_is_as_high_as_its_text(console: Console) -> None:
     console.of_width(390, 900)
     console.open("/submit")
     area = console.labelled("Body (application/json)")
@@ -89,7 +89,7 @@ def test_unreachable_service_is_reported(console: Console) -> None:
 @pytest.mark.parametrize("path", ["/submit", "/docs", "/nowhere", "/", "/admin/nothing-here/"])
 def test_page_follows_the_colour_scheme_of_the_system(path: str, console: Console) -> None:
     def brightness(selector: str, style: str) -> int:
-        """Return how bright a colour of the page is, 0 to 765."""
+        """Return the brightness of a colour of the page, from 0 to 765."""
         canvas = (
             "const c = document.createElement('canvas').getContext('2d');"
             "c.fillStyle = 'canvas'; c.fillStyle = getComputedStyle("

@@ -135,11 +135,11 @@ def test_operator_finds_the_failed_task_and_requeues_it(console: Console) -> Non
     assert ["Failed" in console.text, "Critical" in console.text] == [True, True]
     console.find("#result_list tbody th a").click()
     console.wait_for(".failure", "connection to the ledger refused")
-    console.press("Put back to pending…")
-    console.wait_for(".outcome", "1 task will be put back to pending.")
+    console.press("Requeue…")
+    console.wait_for(".outcome", "1 task will be requeued.")
     console.labelled("Reason:").send_keys("The ledger is back")
     console.press("Confirm")
-    console.wait_for(".messagelist", "1 task put back to pending.")
+    console.wait_for(".messagelist", "1 task requeued.")
     what, who, why = [cell.text for cell in console.all(".task-page tbody tr:last-child td")[1:]]
     assert ["Failed" in what, "Pending" in what] == [True, True]
     assert (who, why) == ("operator", "The ledger is back")
@@ -178,8 +178,8 @@ def test_paused_action_continues_and_stops(console: Console, database: Database)
     assert console.labelled("Tasks looked at").get_attribute("value") == "0"
 
     def go_on_and_stop() -> None:
-        console.press("Go on")
-        console.wait_for("#under-way", "under way while this page is open")
+        console.press("Continue")
+        console.wait_for("#running", "runs while this page is open")
         console.press("Stop")
 
     one_step_each(database, go_on_and_stop, requests=2)

@@ -14,7 +14,7 @@ PAGES = {
     "a task that completed": "/admin/tasks/task/{completed}/change/",
     "actions": "/admin/tasks/action/",
     "an action to confirm": "/admin/tasks/action/{action}/change/",
-    "an action at rest": "/admin/tasks/action/{resting}/change/",
+    "a paused action": "/admin/tasks/action/{paused}/change/",
     "receipts": "/admin/safety/receipt/",
     "a receipt": "/admin/safety/receipt/{blocked}/change/",
     "dry run": "/admin/dry-run",
@@ -52,7 +52,7 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
         " CASE priority WHEN 'low' THEN 'priority_high' ELSE 'priority_low' END,"
         " 'admin', '', ARRAY[id, gen_random_uuid()], 0, 0"
         " FROM tasks WHERE status = 'pending' LIMIT 1 RETURNING id",
-        "resting": "INSERT INTO task_actions"
+        "paused": "INSERT INTO task_actions"
         " (id, verb, actor, reason, task_ids, position, changed, confirmed_at)"
         " SELECT gen_random_uuid(), 'requeue', 'admin', 'why', array_agg(id), 1, 0, now()"
         " FROM tasks RETURNING id",
@@ -94,7 +94,7 @@ def test_pages_have_no_serious_violation(
     console.open(f"/admin/tasks/action/{ids['small']}/change/")
     console.labelled("Reason:").send_keys("as agreed")
     console.press("Confirm")
-    console.wait_for(".messagelist", "See which")
+    console.wait_for(".messagelist", "Show the tasks")
     found["a report"] = violations(console, axe)
     console.driver.execute_script("document.getElementById('logout-form')?.submit()")
     assert {name: faults for name, faults in found.items() if faults} == {}
@@ -121,7 +121,7 @@ def test_narrow_screen_shows_every_label_and_reason(
         " return r.left < 0 || r.right > innerWidth }).map(e => e.innerText)"
     )
     narrow = "return [...document.querySelectorAll(arguments[0])].map(e => e.offsetWidth)"
-    for name in ("tasks", "receipts", "a task that failed", "dashboard", "an action at rest"):
+    for name in ("tasks", "receipts", "a task that failed", "dashboard", "a paused action"):
         console.open(PAGES[name].format(**ids))
         console.driver.execute_script(
             "document.querySelectorAll('details').forEach(e => { e.open = true })"
@@ -148,13 +148,13 @@ def test_filters_on_a_narrow_screen_are_above_the_rows_and_closed(
         for detail in console.all("#changelist-filter details[open]")
     ]
     assert opened == ["status"]
-    # A wide screen has room for all of them.
+    # On a wide screen, all filters are open.
     console.of_width(1366, 900)
     console.open("/admin/tasks/task/")
     assert console.all("#changelist-filter details:not([open])") == []
 
 
-def test_receipts_are_shown_whole_at_1366_pixels(console: Console) -> None:
+def test_list_of_receipts_fits_into_1366_pixels(console: Console) -> None:
     console.of_width(1366, 900)
     console.sign_in("admin")
     console.open("/admin/safety/receipt/")

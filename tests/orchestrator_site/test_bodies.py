@@ -1,4 +1,4 @@
-"""Bodies that are refused whatever the path, before anything of them is read or stored."""
+"""Bodies that are refused on every path, before anything of them is read or stored."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from tests.sign_in import TOKEN
 MAX_BODY_BYTES = 1_048_576
 TOO_LARGE = "The body is too large: at most 1048576 bytes are allowed."
 CHUNKED = "Send the body with a Content-Length header, not in chunks."
-# Of the API, of nobody, of the console, and of what stands beside them.
+# Paths outside of the console: of the API, unknown, of probes, of the documentation.
 API_PATHS = ["/submit", "/tasks/x", "/nowhere", "/", "/health", "/metrics", "/docs", "/admin"]
 CONSOLE_PATHS = ["/admin/", "/admin/login/", "/admin/nowhere"]
 UPLOAD = {"file": ("x.bin", b"x" * 30_000_000)}
@@ -67,7 +67,7 @@ def test_body_for_the_console_is_refused_with_a_page(
     assert detail.encode() in answer
 
 
-def test_upload_of_a_stranger_is_answered_and_leaves_nothing_behind(
+def test_large_upload_without_a_session_is_refused_and_leaves_no_file(
     start_service: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "temporary"
@@ -90,7 +90,7 @@ def test_upload_of_a_stranger_is_answered_and_leaves_nothing_behind(
     assert worker.io_counters().write_bytes - before < MAX_BODY_BYTES
 
 
-def test_upload_that_is_not_too_large_is_read_over(settings: object, tmp_path: Path) -> None:
+def test_small_upload_is_read_and_dropped(settings: object, tmp_path: Path) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path  # type: ignore[attr-defined]
     with (tmp_path / "x.bin").open("w+b") as upload:
         upload.write(b"x" * 5_000_000)
@@ -101,14 +101,14 @@ def test_upload_that_is_not_too_large_is_read_over(settings: object, tmp_path: P
     assert [one.name for one in tmp_path.iterdir()] == ["x.bin"]
 
 
-def test_client_that_asks_first_is_refused_without_being_asked_for_its_body(
+def test_client_that_expects_100_continue_is_refused_at_once(
     service: Service,
 ) -> None:
     answer = service.raw(too_long("/admin/login/", "Expect: 100-continue"))
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_slow_sender_of_a_refused_body_sees_the_answer(service: Service) -> None:
+def test_slow_sender_of_a_refused_body_gets_the_response(service: Service) -> None:
     address = ("127.0.0.1", service.port)
     with socket.create_connection(address, timeout=ANSWER_SECONDS) as client:
         client.sendall(head("/admin/login/", "Content-Length: 999999999"))
@@ -120,7 +120,7 @@ def test_slow_sender_of_a_refused_body_sees_the_answer(service: Service) -> None
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_sender_without_end_is_cut_off(service: Service) -> None:
+def test_endless_sender_is_disconnected(service: Service) -> None:
     started = time.monotonic()
     address = ("127.0.0.1", service.port)
     with socket.create_connection(address, timeout=ANSWER_SECONDS) as client:

@@ -1,4 +1,4 @@
-"""What one client sees while the database fails, and after; tests/faults has it under load."""
+"""The responses while the database fails and afterwards. tests/faults tests the same under load."""
 
 import contextlib
 import shutil
@@ -22,7 +22,7 @@ NO_TASK = "/tasks/00000000-0000-4000-8000-000000000000"
 
 @contextlib.contextmanager
 def new_server() -> Iterator[Postgresql]:
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    # The user that PostgreSQL runs as cannot read pytest's temporary folders.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-faults-"))
     folder.chmod(0o755)
     with Postgresql(folder / "data") as server:
@@ -32,7 +32,7 @@ def new_server() -> Iterator[Postgresql]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgresql]:
-    """A server that each test leaves as it found it."""
+    """A server that all tests share; each test restores it."""
     with new_server() as server:
         server.migrate()
         yield server
@@ -40,7 +40,7 @@ def server() -> Iterator[Postgresql]:
 
 @pytest.fixture
 def empty() -> Iterator[Postgresql]:
-    """A server of the test's own, not migrated."""
+    """A server for one test, which is not migrated."""
     with new_server() as server:
         yield server
 
@@ -56,7 +56,7 @@ def migrated(server: Postgresql) -> Iterator[Postgresql]:
 def faulty(
     tmp_path_factory: pytest.TempPathFactory, server: Postgresql, bundled_reflex_layer: str
 ) -> Iterator[Service]:
-    """A service on the database that the tests maltreat; it recovers after each of them."""
+    """A service on a database that tests stop, pause or cut off; it recovers after each test."""
     with Service(
         tmp_path_factory.mktemp("service"),
         DATABASE_URL=as_service(server.url),
@@ -74,7 +74,7 @@ def assert_unavailable(response: requests.Response) -> None:
 
 
 def assert_503_within(service: Service, seconds: float) -> None:
-    # What the start of the service takes is not meant.
+    # The measurement must not include the start of the service.
     assert service.get("/health").status_code == 200
     for call in (service.submit, lambda: service.get(NO_TASK)):
         started = time.monotonic()
@@ -83,9 +83,7 @@ def assert_503_within(service: Service, seconds: float) -> None:
     assert service.get("/health").status_code == 200
 
 
-def test_without_a_database_requests_get_503_and_it_comes_back(
-    faulty: Service, migrated: Postgresql
-) -> None:
+def test_requests_get_503_until_the_database_is_back(faulty: Service, migrated: Postgresql) -> None:
     assert faulty.submit().status_code == 200
     migrated.stop()
     assert_503_within(faulty, TIMEOUT_SECONDS)
@@ -101,7 +99,7 @@ def test_a_hanging_database_holds_a_request_no_longer_than_the_timeout(
 ) -> None:
     assert faulty.submit().status_code == 200
     migrated.pause()
-    # On the connection that is open, and on one that has to be made.
+    # Both on an open connection and on a new one.
     assert_503_within(faulty, TIMEOUT_SECONDS + 1)
     started = time.monotonic()
     assert faulty.get("/ready").json()["database"] == "disconnected"
@@ -111,7 +109,7 @@ def test_a_hanging_database_holds_a_request_no_longer_than_the_timeout(
 
 
 @pytest.mark.alone
-def test_probes_in_a_crowd_leave_health_its_answer(faulty: Service, migrated: Postgresql) -> None:
+def test_many_hanging_probes_do_not_delay_health(faulty: Service, migrated: Postgresql) -> None:
     assert faulty.get("/ready").status_code == 200
     migrated.pause()
     with ThreadPoolExecutor(16) as clients:
@@ -128,7 +126,7 @@ def test_probes_in_a_crowd_leave_health_its_answer(faulty: Service, migrated: Po
     migrated.resume()
 
 
-def test_a_statement_that_nobody_waits_for_ends_on_the_server(
+def test_the_server_cancels_the_statement_of_a_client_that_gave_up(
     faulty: Service, migrated: Postgresql
 ) -> None:
     with (
@@ -145,11 +143,13 @@ def test_a_statement_that_nobody_waits_for_ends_on_the_server(
     assert faulty.submit().status_code == 200
 
 
-def test_connections_cut_while_idle_cost_no_request(faulty: Service, migrated: Postgresql) -> None:
+def test_no_request_fails_after_idle_connections_were_cut(
+    faulty: Service, migrated: Postgresql
+) -> None:
     assert faulty.submit().status_code == 200
     migrated.stop()
     migrated.start()
-    # Each request may meet a thread whose connection leads nowhere any more.
+    # Each request may be handled by a thread whose connection was cut.
     assert [faulty.submit().status_code for _ in range(16)] == [200] * 16
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document and Swagger UI, as programs and browsers get them."""
+"""The OpenAPI document and Swagger UI."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -13,9 +13,9 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 CLIENTS = 6
 
 
-# One race is not always lost.
+# A race does not show in every attempt.
 @pytest.mark.parametrize("attempt", range(3))
-def test_first_requests_for_the_schema_may_come_at_once(
+def test_first_requests_for_the_schema_may_be_simultaneous(
     attempt: int, start_service: StartService
 ) -> None:
     running = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
@@ -32,7 +32,7 @@ def test_first_requests_for_the_schema_may_come_at_once(
     assert [status for status, _ in answers] == [200]
 
 
-def test_browser_shows_the_schema_instead_of_saving_it(service: Service) -> None:
+def test_browser_shows_the_schema_instead_of_downloading_it(service: Service) -> None:
     shown, plain = service.get("/schema", headers=BROWSER), service.get("/schema")
     assert shown.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "Content-Disposition" not in shown.headers
@@ -43,7 +43,7 @@ def test_browser_shows_the_schema_instead_of_saving_it(service: Service) -> None
 @pytest.mark.parametrize(
     "media_type", ["application/json", "application/vnd.oai.openapi+json", "application/yaml"]
 )
-def test_schema_comes_in_the_format_that_is_asked_for(service: Service, media_type: str) -> None:
+def test_schema_has_the_requested_format(service: Service, media_type: str) -> None:
     response = service.get("/schema", headers={"Accept": media_type})
     assert response.headers["Content-Type"] == media_type
     # JSON is YAML too.

@@ -1,4 +1,4 @@
-"""The commands of the Makefile, in a copy of the project, as a newcomer types them."""
+"""The Makefile's commands in a copy of the project, as a newcomer runs them."""
 
 import contextlib
 import json
@@ -29,14 +29,14 @@ PACKAGES = ("orchestrator_site", "tasks", "safety", ".venv")
 
 @pytest.fixture
 def checkout() -> Iterator[Path]:
-    """The project in another place: with data of its own, and the same code."""
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    """A copy of the project with the same code and its own data."""
+    # The user that PostgreSQL runs as cannot read pytest's temporary folders.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-make-"))
     folder.chmod(0o755)
     for name in PACKAGES:
         (folder / name).symlink_to(ROOT / name)
-    # Copied, since Python looks for packages where a script really lies; with their times,
-    # by which make sees that everything is installed.
+    # These are copied, because Python resolves links to find a script's packages. `copy2` keeps
+    # their times, so that make sees that everything is installed.
     for name in ("manage.py", "Makefile", "requirements.txt", "requirements-dev.txt"):
         shutil.copy2(ROOT / name, folder)
     for stamp in ("production", "running", "development"):
@@ -46,8 +46,8 @@ def checkout() -> Iterator[Path]:
 
 
 def environment(**variables: Any) -> dict[str, str]:
-    """The environment of somebody who has set nothing but `variables`."""
-    # The tests themselves may run below a make.
+    """Return an environment in which only `variables` are set."""
+    # The tests may run below a make, which sets variables of its own.
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -58,7 +58,7 @@ def environment(**variables: Any) -> dict[str, str]:
 
 @pytest.fixture
 def make(checkout: Path) -> Iterator[Make]:
-    """Start a target of the Makefile in the background; what is left of it ends with the test."""
+    """Start a target of the Makefile in the background, and stop it at the end of the test."""
     started = []
 
     def start(target: str, *arguments: str, **variables: Any) -> "subprocess.Popen[str]":
@@ -121,7 +121,7 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
         assert console.status_code == 200
         assert "Tasks" in console.text
 
-    # As the terminal does: to every process of the group.
+    # Like a terminal, send the signal to every process of the group.
     os.killpg(running.pid, signal.SIGINT)
     running.communicate(timeout=30)
     assert psutil.wait_procs(processes, timeout=10)[1] == []
@@ -145,7 +145,7 @@ def may_log_in(base: str, password: str) -> bool:
         return answer.status_code == 302
 
 
-def test_run_says_what_it_is_busy_with_and_sets_a_new_password(make: Make) -> None:
+def test_run_shows_its_steps_and_sets_a_new_password(make: Make) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     passwords = []
@@ -172,7 +172,7 @@ def test_run_on_a_busy_port_says_so_in_one_line(make: Make) -> None:
     ours = [line for line in said.splitlines() if not line.startswith("make:")]
     assert ours == [
         f"CommandError: Port {port} on 127.0.0.1 cannot be used (Address already in use). Set "
-        "ORCHESTRATOR_PORT to another one, or stop what uses it."
+        "ORCHESTRATOR_PORT to another one, or stop the process that uses it."
     ]
 
 
@@ -187,13 +187,15 @@ def test_run_without_the_reflex_layer_of_its_url_says_so_in_one_line(make: Make)
     ]
 
 
-def test_run_takes_the_reflex_layer_of_an_env_file(make: Make, checkout: Path) -> None:
+def test_run_uses_the_reflex_layer_of_an_env_file(make: Make, checkout: Path) -> None:
     (checkout / ".env").write_text("ORCHESTRATOR_REFLEX_URL=http://127.0.0.1:1\n")
     said, _ = make("run", PORT=free_port()).communicate(timeout=60)
     assert "No Reflex Layer is ready at ORCHESTRATOR_REFLEX_URL" in said
 
 
-def test_run_with_the_example_file_as_it_is_changes_nothing(make: Make, checkout: Path) -> None:
+def test_run_with_the_unchanged_example_file_works_as_without_it(
+    make: Make, checkout: Path
+) -> None:
     shutil.copy(ROOT / ".env.example", checkout / ".env")
     port = free_port()
     running = make("run", PORT=port, WORKERS=1)
@@ -214,7 +216,7 @@ def test_run_with_a_wrong_setting_says_so_without_a_traceback(make: Make) -> Non
 
 @pytest.fixture
 def production(checkout: Path) -> Iterator["psycopg.Connection[Any]"]:
-    """A migrated database; a `.env` beside the code leads to it, as one for production does."""
+    """A migrated database whose URL is in a `.env` beside the code, like one for production."""
     server_url = os.environ["ORCHESTRATOR_DATABASE_URL"]
     url = new_database(server_url, "production")
     (checkout / ".env").write_text(f"ORCHESTRATOR_DATABASE_URL={url}\n")
@@ -256,9 +258,7 @@ def test_run_told_to_use_the_database_of_the_environment_names_it_first(
 
 
 @pytest.mark.parametrize("target", ["run", "demo"])
-def test_the_database_of_an_environment_that_names_none_is_not_guessed(
-    make: Make, target: str
-) -> None:
+def test_a_missing_database_url_is_not_guessed(make: Make, target: str) -> None:
     process = make(target, FROM_ENVIRONMENT, PORT=free_port())
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -288,7 +288,7 @@ def test_serve_listens_on_host_and_port_and_writes_json_lines_only(
         SECRET_KEY="x" * 50,
         HOST="127.0.0.1",
         PORT=port,
-        # One that forks while it is told to stop would miss the word.
+        # A worker that is forked during the stop would miss the signal.
         WORKERS=1,
     )
     said = read_until(process, "Booting worker")
@@ -323,7 +323,7 @@ def test_serve_on_a_busy_port_says_so_in_one_json_line(
     assert list(tmp_path.glob("orchestrator-metrics-*")) == []
 
 
-def test_the_operators_own_folder_of_metrics_is_left_alone(
+def test_the_operators_own_metrics_folder_is_kept(
     make: Make, service_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
@@ -358,11 +358,11 @@ def test_migrate_names_a_database_that_does_not_exist(
 def test_run_interrupted_at_any_moment_leaves_no_process(
     make: Make, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The start of coverage in each process could be interrupted too, which is not ours to answer.
+    # The signal could also interrupt the start of coverage in a process, which is not our code.
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for seconds in (0.2, 0.4, 0.6, 0.9, 1.4):
         process = make("run", PORT=free_port(), WORKERS=1)
-        # The moments are spread over the start; whatever is under way then is what is tested.
+        # The moments are spread over the start, so the signal interrupts different steps.
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(seconds)
         os.killpg(process.pid, signal.SIGINT)
@@ -388,7 +388,7 @@ def test_run_after_one_that_was_killed_still_stops_its_database(make: Make, chec
 
 
 def processes_in(folder: Path) -> list[str]:
-    """The processes whose command or folder says that they belong to this copy."""
+    """Return the commands of processes that belong to the copy in `folder`."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -406,7 +406,7 @@ def processes_in(folder: Path) -> list[str]:
         ),
     ],
 )
-def test_a_python_that_will_not_do_is_named(checkout: Path, script: str, expected: str) -> None:
+def test_an_unusable_python_is_reported(checkout: Path, script: str, expected: str) -> None:
     (checkout / ".venv").unlink()
     python = checkout / "python"
     python.write_text(f"#!/bin/sh\n{script}\n")
@@ -428,7 +428,7 @@ def test_a_python_that_will_not_do_is_named(checkout: Path, script: str, expecte
     assert expected in ours[0]
 
 
-def test_a_missing_python_is_named(checkout: Path) -> None:
+def test_a_missing_python_is_reported(checkout: Path) -> None:
     (checkout / ".venv").unlink()
     finished = subprocess.run(
         ["make", "-s", "run", "PYTHON=no-such-python"],

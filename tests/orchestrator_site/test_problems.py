@@ -1,4 +1,4 @@
-"""Every exception of our own that reaches a view has an answer."""
+"""Every exception of our own that may reach a view has a response."""
 
 import importlib
 import inspect
@@ -23,7 +23,7 @@ from tasks.models import Task
 from tasks.states import Priority, Status
 
 TASK_ID = uuid.uuid4()
-# Each is answered by a function that catches it, and says there with what.
+# Exceptions that never reach a view, with the module that turns them into something else.
 CAUGHT = {
     CallFailed: "safety.reflex_client.guarded makes it a NoVerdict",
     TextTooLong: "tasks.api.serializers makes it a fault of the body",
@@ -31,7 +31,7 @@ CAUGHT = {
 ANSWERS = {
     NoVerdict("connection failed"): (503, "safety_unavailable"),
     NotAsked("circuit open"): (503, "safety_unavailable"),
-    # The gate refuses such a text; the exception itself means no verdict.
+    # The gate turns this one into a refusal; elsewhere it counts as having no verdict.
     TooManyFindings("too many findings"): (503, "safety_unavailable"),
     SubmissionBlocked(frozenset({Kind.PII})): (403, None),
     InvalidTransition(TASK_ID, Status.CANCELLED): (409, "conflict"),
@@ -43,7 +43,7 @@ ANSWERS = {
 def modules() -> Iterator[str]:
     for package in (safety, tasks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            # The bundled Reflex Layer runs in a process of its own.
+            # The bundled Reflex Layer runs in another process.
             if (
                 not module.name.startswith("safety.reflex_layer")
                 and "migrations" not in module.name
@@ -58,12 +58,12 @@ def exceptions() -> set[type[Exception]]:
         for _, value in inspect.getmembers(module, inspect.isclass)
         if issubclass(value, Exception)
         and value.__module__.startswith(("safety.", "tasks."))
-        # Django makes one of each for every model; views ask for tasks only.
+        # Django adds both exceptions to every model; views only query tasks by id.
         and not issubclass(value, ObjectDoesNotExist | MultipleObjectsReturned)
     }
 
 
-def test_each_exception_of_ours_has_an_answer() -> None:
+def test_each_of_our_exceptions_has_a_response() -> None:
     answered = set(map(type, ANSWERS))
     without = {
         error.__qualname__
@@ -74,7 +74,9 @@ def test_each_exception_of_ours_has_an_answer() -> None:
 
 
 @pytest.mark.parametrize("error", ANSWERS, ids=lambda error: type(error).__qualname__)
-def test_the_answer_says_how_it_counts(error: Exception, rf: RequestFactory) -> None:
+def test_the_response_has_the_status_and_error_type_of_its_exception(
+    error: Exception, rf: RequestFactory
+) -> None:
     problem = problem_of(error)
 
     assert problem is not None
@@ -84,7 +86,7 @@ def test_the_answer_says_how_it_counts(error: Exception, rf: RequestFactory) -> 
     assert counted_as is None or counted_as in ERROR_TYPES
 
 
-def test_a_transition_that_is_not_allowed_says_which() -> None:
+def test_a_forbidden_transition_names_the_wanted_status() -> None:
     problem = problem_of(InvalidTransition(TASK_ID, Status.CANCELLED))
 
     assert problem is not None

@@ -1,4 +1,4 @@
-"""/ready: both parts asked anew, side by side, within one deadline."""
+"""/ready: both dependencies are checked in parallel, uncached, within one deadline."""
 
 import threading
 import time
@@ -50,7 +50,7 @@ def reflex_layer_behind(
         pytest.param(trickle, id="trickles"),
     ],
 )
-def test_a_reflex_layer_that_is_not_ready_is_said_within_the_deadline(
+def test_an_unready_reflex_layer_is_reported_within_the_deadline(
     reflex_layer_behind: "tuple[Service, ScriptedReflexLayer]", behaviour: Behaviour
 ) -> None:
     service, reflex_layer = reflex_layer_behind
@@ -65,7 +65,7 @@ def test_a_reflex_layer_that_is_not_ready_is_said_within_the_deadline(
         "database": "connected",
         "reflex_layer": "unavailable",
     }
-    # Nothing is remembered.
+    # The state is not cached.
     reflex_layer.behaviour = says({"status": "ready"})
     assert service.get("/ready").status_code == 200
 

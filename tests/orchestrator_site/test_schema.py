@@ -1,7 +1,7 @@
-"""What `/schema` promises, held against the answers to requests that schemathesis makes of it.
+"""The service's responses match `/schema`, for requests that schemathesis generates from it.
 
-All checks of schemathesis are on; those for authentication and for what can be deleted find
-nothing here to look at.
+All checks of schemathesis are on. Those for authentication and for deletion have nothing to check
+in this API.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from orchestrator_site.wsgi import application
 from tests.factories import TaskResultFactory
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, injection, pii, resets, says
 
-# What clients send is committed, as in a service.
+# Requests commit their transactions, as in a running service.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MIN_EXAMPLES = 2_000
 EXAMPLES = settings(
-    # A slow machine is no fault.
+    # The tests must not fail on a slow machine.
     deadline=None,
     # All examples share a database and a Reflex Layer.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -29,9 +29,9 @@ EXAMPLES = settings(
 
 
 def schema(max_examples: int, **generation: Any) -> Any:
-    """Load `/schema`, to make so many examples for each of its operations.
+    """Load `/schema`, with at most `max_examples` examples for each of its operations.
 
-    They are the same on each run: a test that fails now and then is no help.
+    The examples are the same on each run, so that no test fails only now and then.
     """
     config = {
         "seed": 1,
@@ -39,7 +39,7 @@ def schema(max_examples: int, **generation: Any) -> Any:
             "deterministic": True,
             "database": "none",
             "max-examples": max_examples,
-            # JSON Schema has no plain word for texts without NUL, which are refused.
+            # The service refuses texts with NUL, which JSON Schema cannot express simply.
             "allow-x00": False,
             **generation,
         },
@@ -69,7 +69,7 @@ def read(task_id: str) -> Any:
 
 @ALL.parametrize()
 @EXAMPLES
-def test_every_answer_is_as_the_schema_says(
+def test_every_response_matches_the_schema(
     case: schemathesis.Case, reflex_layer: ScriptedReflexLayer
 ) -> None:
     count(case, case.call_and_validate())
@@ -77,7 +77,7 @@ def test_every_answer_is_as_the_schema_says(
 
 @GOOD_SUBMISSIONS.parametrize()
 @EXAMPLES
-def test_what_was_submitted_is_read_as_the_schema_says(
+def test_a_submitted_task_is_read_as_in_the_schema(
     case: schemathesis.Case, reflex_layer: ScriptedReflexLayer
 ) -> None:
     response = case.call_and_validate()
@@ -86,7 +86,7 @@ def test_what_was_submitted_is_read_as_the_schema_says(
     assert read(response.json()["task_id"])["goal"] == case.body["goal"]
 
 
-def test_a_task_with_a_result_is_as_the_schema_says() -> None:
+def test_a_task_with_a_result_matches_the_schema() -> None:
     result = TaskResultFactory()
     assert read(str(result.task_id))["result"]["confidence"] == result.confidence
 
@@ -104,17 +104,17 @@ def test_a_task_with_a_result_is_as_the_schema_says() -> None:
 )
 @SOME_GOOD_SUBMISSIONS.parametrize()
 @EXAMPLES
-def test_every_refusal_is_as_the_schema_says(
+def test_every_refusal_matches_the_schema(
     case: schemathesis.Case, behaviour: Behaviour, status: int, reflex_layer: ScriptedReflexLayer
 ) -> None:
     reflex_layer.behaviour = behaviour
-    # A 503 is what is wanted here.
+    # A 503 is expected here.
     response = case.call_and_validate(excluded_checks=[not_a_server_error])
     assert response.status_code == status
     count(case, response)
 
 
-def test_the_run_was_as_large_as_it_is_meant_to_be() -> None:
+def test_enough_examples_were_run() -> None:
     if len({label.rsplit(" ", 1)[0] for label in answered}) < len(list(ALL.get_all_operations())):
         pytest.skip("only a part of the run was asked for")
     assert answered.total() >= MIN_EXAMPLES, answered

@@ -1,4 +1,4 @@
-"""Planted secrets are searched for wherever a text must not end up."""
+"""Tests submit planted secrets and search for them where no text of a task may be."""
 
 import json
 import re
@@ -24,7 +24,7 @@ PLANTED = {
 
 
 def quoting_in(place: str) -> Behaviour:
-    """Quote the text where a careless reader would log it."""
+    """Quote the text in a place that careless code would log."""
 
     def behave(connection: socket) -> bool:
         match place:
@@ -79,7 +79,7 @@ def talkative(
     service_database_url: str,
     reflex_layer_of_module: ScriptedReflexLayer,
 ) -> Iterator[Service]:
-    """A service that logs all it can, and whose circuit never opens."""
+    """A service that logs at DEBUG and whose circuit never opens."""
     with Service(
         tmp_path_factory.mktemp("talkative"),
         DATABASE_URL=service_database_url,
@@ -108,7 +108,7 @@ def everything_stored(database: "psycopg.Connection[Any]") -> str:
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
-def test_a_submission_that_is_not_accepted_leaves_no_trace_of_its_text(
+def test_a_refused_submission_leaves_no_trace_of_its_text(
     talkative: Service,
     reflex_layer_of_module: ScriptedReflexLayer,
     service_database: "psycopg.Connection[Any]",
@@ -137,7 +137,7 @@ def test_an_accepted_task_is_in_its_own_columns_only(
     service_database.execute("DELETE FROM tasks WHERE id = %s", [task_id])
 
 
-def test_what_is_redacted_is_nowhere(
+def test_redacted_text_is_stored_nowhere(
     start_service: StartService, service_database: "psycopg.Connection[Any]"
 ) -> None:
     with ScriptedReflexLayer() as reflex_layer:
@@ -160,7 +160,7 @@ def test_what_is_redacted_is_nowhere(
         service = start_service(
             REFLEX_URL=reflex_layer.url, LOG_LEVEL="DEBUG", PII_ACTION="redact", WORKERS=1
         )
-        # A key would block.
+        # Without the planted key, because a finding in a key blocks the task.
         body = PLANTED | {"context": {"plain": "PLANTED-VALUE", "deep": [{"number": NUMBER}]}}
         response = service.submit(body)
         refused = service.submit(PLANTED)
@@ -197,20 +197,22 @@ def test_what_is_redacted_is_nowhere(
         ),
     ],
 )
-def test_what_cannot_be_read_is_not_logged(talkative: Service, request_bytes: bytes) -> None:
+def test_malformed_requests_are_not_quoted_in_the_log(
+    talkative: Service, request_bytes: bytes
+) -> None:
     assert b"HTTP/1.1 4" in talkative.raw(request_bytes)
     assert traces(talkative.log.read_text()) == []
     assert traces(talkative.get("/metrics").text) == []
 
 
-def test_a_database_that_quotes_the_row_is_not_logged(
+def test_a_database_error_that_quotes_the_row_is_not_quoted_in_the_log(
     start_service: StartService,
     service_database: "psycopg.Connection[Any]",
     reflex_layer_of_module: ScriptedReflexLayer,
 ) -> None:
     reflex_layer_of_module.behaviour = says(answer())
     service = start_service(REFLEX_URL=reflex_layer_of_module.url, LOG_LEVEL="DEBUG", WORKERS=1)
-    # PostgreSQL's DETAIL shows the whole row.
+    # PostgreSQL's DETAIL quotes the whole row.
     service_database.execute(
         "ALTER TABLE tasks ADD CONSTRAINT planted CHECK (goal NOT LIKE '%PLANTED%')"
     )
@@ -219,7 +221,9 @@ def test_a_database_that_quotes_the_row_is_not_logged(
     finally:
         service_database.execute("ALTER TABLE tasks DROP CONSTRAINT planted")
     assert response.status_code == 500
-    assert response.json() == {"detail": "Internal error. It was logged under the X-Request-ID."}
+    assert response.json() == {
+        "detail": "Internal error. The log names it by the X-Request-ID of this response."
+    }
     errors = [line for line in service.log_lines() if line["level"] == "ERROR"]
     assert errors[0]["message"] == "Internal error"
     assert errors[0]["request_id"] == response.headers["X-Request-ID"]

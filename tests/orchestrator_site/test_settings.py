@@ -1,4 +1,4 @@
-"""Settings as a start of the service meets them: in a process of its own."""
+"""The settings of the service, read in a new process as at its start."""
 
 import json
 import os
@@ -37,23 +37,23 @@ def read(*names: str, **variables: str) -> dict[str, Any]:
 
 
 def documented() -> dict[str, str]:
-    """The variables of .env.example with their defaults."""
+    """Return the variables of .env.example with their defaults."""
     lines = (ROOT / ".env.example").read_text().splitlines()
     pairs = (re.fullmatch(r"# ORCHESTRATOR_(\w+)=(.*)", line) for line in lines)
     return {pair[1]: pair[2] for pair in pairs if pair}
 
 
 def known() -> set[str]:
-    """The variables that settings.py reads."""
+    """Return the variables that settings.py reads."""
     source = (ROOT / "orchestrator_site/settings.py").read_text()
     return set(re.findall(r'(?:env\.\w+|names)\(\s*"([A-Z_]+)"', source))
 
 
-def test_each_variable_stands_in_the_example_file() -> None:
+def test_each_variable_is_in_the_example_file() -> None:
     assert set(documented()) == known()
 
 
-def test_each_variable_stands_in_the_table_of_the_settings() -> None:
+def test_each_variable_is_in_the_table_of_settings() -> None:
     table = set(
         re.findall(r"^\| `ORCHESTRATOR_(\w+)` \|", (ROOT / "docs/settings.md").read_text(), re.M)
     )
@@ -150,7 +150,7 @@ WRONG = {
 }
 
 
-def test_all_faults_are_named_at_once_without_their_values() -> None:
+def test_all_invalid_variables_are_reported_at_once_without_their_values() -> None:
     finished = run(["manage.py", "check"], **WRONG)
     assert finished.returncode == 1
     assert finished.stdout == ""
@@ -214,16 +214,16 @@ def faults(**variables: str) -> list[str]:
     return finished.stderr.splitlines()[1:]
 
 
-def test_an_unknown_variable_is_a_fault_that_names_the_nearest_known_one() -> None:
+def test_an_unknown_variable_is_reported_with_the_closest_known_one() -> None:
     assert faults(PORTS="9000", WORKER="2", REFLEX_LAYER_URL="http://localhost:1") == [
-        "ORCHESTRATOR_PORTS: is unknown; the nearest known one is ORCHESTRATOR_PORT",
-        "ORCHESTRATOR_REFLEX_LAYER_URL: is unknown; the nearest known one is "
+        "ORCHESTRATOR_PORTS: is unknown; the closest known variable is ORCHESTRATOR_PORT",
+        "ORCHESTRATOR_REFLEX_LAYER_URL: is unknown; the closest known variable is "
         "ORCHESTRATOR_REFLEX_URL",
-        "ORCHESTRATOR_WORKER: is unknown; the nearest known one is ORCHESTRATOR_WORKERS",
+        "ORCHESTRATOR_WORKER: is unknown; the closest known variable is ORCHESTRATOR_WORKERS",
     ]
 
 
-def test_an_unknown_variable_of_the_env_file_is_a_fault_too(tmp_path: Path) -> None:
+def test_an_unknown_variable_in_the_env_file_is_reported_too(tmp_path: Path) -> None:
     for name in ("orchestrator_site", "safety"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".env").write_text("ORCHESTRATOR_LOGLEVEL=DEBUG\n")
@@ -231,11 +231,11 @@ def test_an_unknown_variable_of_the_env_file_is_a_fault_too(tmp_path: Path) -> N
         [sys.executable, "-c", SHOW, "PORT"], cwd=tmp_path, capture_output=True, text=True
     )
     assert finished.stderr.splitlines()[-1].endswith(
-        "ORCHESTRATOR_LOGLEVEL: is unknown; the nearest known one is ORCHESTRATOR_LOG_LEVEL"
+        "ORCHESTRATOR_LOGLEVEL: is unknown; the closest known variable is ORCHESTRATOR_LOG_LEVEL"
     )
 
 
-# What a pod finds in its environment beside services `orchestrator` and `orchestrator-web`.
+# Variables that Kubernetes sets for services named `orchestrator` and `orchestrator-web`.
 KUBERNETES = {
     "PORT": "tcp://10.0.0.1:8000",
     "PORT_8000_TCP": "tcp://10.0.0.1:8000",
@@ -254,14 +254,14 @@ KUBERNETES = {
 }
 
 
-def test_variables_that_kubernetes_sets_for_services_are_no_settings() -> None:
+def test_variables_that_kubernetes_sets_for_services_are_ignored() -> None:
     assert read("PORT", **KUBERNETES) == {"PORT": 8000}
 
 
 @pytest.mark.parametrize(
     "hosts", ["https://a.example", "a.example:8000", "a.example/", "::1", "a.example b.example"]
 )
-def test_what_equals_no_host_header_is_a_fault_among_the_allowed_hosts(hosts: str) -> None:
+def test_an_allowed_host_that_matches_no_host_header_is_reported(hosts: str) -> None:
     assert faults(ALLOWED_HOSTS=hosts) == [
         "ORCHESTRATOR_ALLOWED_HOSTS: must be hosts such as orchestrator.example or [::1], without "
         "scheme, port and path"
@@ -283,6 +283,8 @@ def test_every_kind_of_host_is_allowed(hosts: str) -> None:
         ("LOG_LEVEL", "TRACE", ["DEBUG", "ERROR"]),
     ],
 )
-def test_a_fault_lists_what_is_allowed(name: str, value: str, allowed: list[str]) -> None:
+def test_an_invalid_value_is_reported_with_the_allowed_ones(
+    name: str, value: str, allowed: list[str]
+) -> None:
     [fault] = faults(**{name: value})
     assert {*allowed} <= {*re.findall(r"\w+", fault)}

@@ -1,4 +1,4 @@
-"""What the service says of itself, and the pages for developers."""
+"""The endpoints about the service itself, and the pages for developers."""
 
 import re
 from typing import Any
@@ -37,22 +37,22 @@ def test_the_endpoint_answers_as_specified(service: Service, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
-def test_a_probe_gets_its_answer_whatever_it_accepts(service: Service, path: str) -> None:
+def test_a_probe_may_send_any_accept_header(service: Service, path: str) -> None:
     accept = "application/openmetrics-text;version=1.0.0"
     assert service.get(path, headers={"Accept": accept}).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/tasks", "/tasks/", "//", "/nowhere/"])
-def test_what_is_not_ours_is_a_404_in_json(service: Service, path: str) -> None:
+def test_an_unknown_path_is_a_404_in_json(service: Service, path: str) -> None:
     response = service.get(path)
     assert response.status_code == 404
     assert response.json() == {"detail": "Not found. The API is described at /docs."}
 
 
 @pytest.mark.parametrize("path", ["/submit", "/health", "/docs"])
-def test_path_with_a_slash_too_many_is_told_what_is_meant(service: Service, path: str) -> None:
+def test_path_with_a_trailing_slash_gets_a_hint(service: Service, path: str) -> None:
     assert service.get(f"{path}/").json() == {
-        "detail": f"Not found. {path} is meant, without a slash at its end. The API is described "
+        "detail": f"Not found. Use {path}, without a slash at the end. The API is described "
         "at /docs."
     }
 
@@ -84,13 +84,13 @@ def test_errors_of_the_documentation_are_json(service: Service, path: str) -> No
     assert refused.json() == {"detail": 'Method "POST" not allowed.'}
 
 
-def test_a_get_of_submit_is_for_browsers_only(service: Service) -> None:
+def test_get_of_submit_is_for_browsers_only(service: Service) -> None:
     assert service.get("/submit", headers=BROWSER).status_code == 200
     refused = service.get("/submit")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST, OPTIONS")
 
 
-def test_header_does_not_move_the_service_below_another_path(service: Service) -> None:
+def test_script_name_and_path_info_headers_are_ignored(service: Service) -> None:
     for name in ("SCRIPT_NAME", "PATH_INFO", "Script-Name"):
         for value in ("/elsewhere", "/admin"):
             response = service.get("/admin", headers={name: value})
@@ -117,7 +117,7 @@ def test_the_page_to_submit_offers_an_example(service: Service) -> None:
     assert "application/json" in page
 
 
-def test_ids_of_an_answer_are_links(service: Service) -> None:
+def test_task_ids_in_a_response_are_links(service: Service) -> None:
     body = {"goal": 'a "task_id": "00000000-0000-0000-0000-000000000000" <b>'}
     page = service.request("POST", "/submit", json=body, headers=BROWSER)
     assert page.headers["Cache-Control"] == "no-store"
@@ -126,11 +126,11 @@ def test_ids_of_an_answer_are_links(service: Service) -> None:
     assert "<b>" not in page.text.partition('id="answer"')[2].partition("{")[2]
 
 
-def test_page_of_a_refusal_does_not_hold_the_text(service: Service) -> None:
+def test_page_of_a_refusal_does_not_contain_the_text(service: Service) -> None:
     body = {"goal": "Write to jane.doe@example.org"}
     page = service.request("POST", "/submit", json=body, headers=BROWSER)
     assert (page.status_code, page.headers["Cache-Control"]) == (403, "no-store")
-    # Who sent it has it in the page it came from.
+    # The sender still has the text in the form; the response must not contain it.
     assert "jane" not in page.text
 
 
@@ -199,7 +199,7 @@ def test_each_route_has_its_name_in_the_metrics() -> None:
         for resolver in [get_resolver(), get_resolver("tasks.api.urls")]
         for pattern in resolver.url_patterns
     }
-    # `/admin` only leads to `/admin/`.
+    # `/admin` only redirects to `/admin/`.
     assert {known.endpoint for known in KNOWN} - {"other"} == routes - {"/admin"}
 
 

@@ -30,7 +30,7 @@ OBSTACLES = {
     },
     "requeue": {
         "pending": "Pending already",
-        "processing": "Processing; only failed tasks can be put back to pending",
+        "processing": "Processing; only failed tasks can be requeued",
         "completed": "Completed, which is final",
         "failed": "",
         "cancelled": "Cancelled, which is final",
@@ -208,13 +208,12 @@ def test_stopped_action_skips_the_remaining_tasks(monkeypatch: pytest.MonkeyPatc
     ("given", "verb", "said"),
     [
         (["pending"], "cancel", "1 task cancelled."),
-        (["failed", "failed"], "requeue", "2 tasks put back to pending."),
+        (["failed", "failed"], "requeue", "2 tasks requeued."),
         (["pending", "pending"], "priority_low", "2 tasks given low priority."),
         (
             ["failed", "pending", "completed"],
             "requeue",
-            "1 task put back to pending; 2 tasks left alone: only failed tasks can be put back to "
-            "pending.",
+            "1 task requeued; 2 tasks left alone: only failed tasks can be requeued.",
         ),
         (
             ["completed"],

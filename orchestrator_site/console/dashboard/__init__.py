@@ -1,1 +1,1 @@
-"""The console's first page: how things stand, from what indexes give quickly."""
+"""The console's first page. All its figures come from indexes, so that it is fast."""

@@ -1,7 +1,7 @@
-"""Numbers as shapes: where the bars of a chart stand and how large they are.
+"""The geometry of charts: positions and sizes of their bars.
 
-Across, a chart takes whatever room the page gives it, so `x` and `width` are in per cent. Upwards
-it is measured in pixels. Its texts keep their size on every screen.
+`x` and `width` are in per cent, because a chart is as wide as the page allows. `y` and `height` are
+in pixels. Text has the same size on every screen.
 """
 
 import math
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 PLOT_HEIGHT: Final = 160
-# A bar that is there at all can be seen, however small it is beside the others.
+# So that even the smallest bar is visible beside much larger ones.
 LEAST_HEIGHT: Final = 2
 LEAST_WIDTH: Final = 1
-# Of the room that a column has; the rest keeps it apart from the next one.
+# The part of a slot that its column fills; the rest is the gap between columns.
 COLUMN_SHARE: Final = 0.76
 MOST_STEPS: Final = 4
 
@@ -32,8 +32,8 @@ class Column:
     """One place on the time axis.
 
     Attributes:
-        slot_x, slot_width: of all the room it has, for the pointer to hit.
-        parts: from the bottom up, without those that are empty.
+        slot_x, slot_width: the whole slot, which reacts to the pointer.
+        parts: from the bottom up, without empty ones.
     """
 
     slot_x: float
@@ -58,7 +58,7 @@ class ColumnChart:
 
 
 def column_chart(stacks: Sequence[Mapping[str, int]]) -> ColumnChart:
-    """Draw a column for each of `stacks`, with its series one above the other in their order."""
+    """Draw a column for each of `stacks`, with its series stacked in their order."""
     step, top = _scale(max((sum(stack.values()) for stack in stacks), default=0))
     slot = 100 / max(len(stacks), 1)
     return ColumnChart(
@@ -71,7 +71,7 @@ def column_chart(stacks: Sequence[Mapping[str, int]]) -> ColumnChart:
 
 
 def bar_width(count: float, most: float) -> float:
-    """Return the length of a bar that lies down, beside one of `most` that takes all the room."""
+    """Return the length of a horizontal bar in per cent, if `most` fills the whole width."""
     return max(LEAST_WIDTH, round(100 * count / most, 2)) if count else 0
 
 
@@ -84,7 +84,7 @@ def in_short(number: int) -> str:
 
 
 def _scale(most: int) -> tuple[int, int]:
-    """Return a round step between ticks, and the first tick that `most` does not exceed."""
+    """Return a round step between ticks, and the highest tick, which is at least `most`."""
     power = 10 ** max(0, math.floor(math.log10(max(most, 1))) - 1)
     step = next(step * power for step in (1, 2, 5, 10, 20, 50) if most <= MOST_STEPS * step * power)
     return step, step * max(1, math.ceil(most / step))

@@ -1,4 +1,4 @@
-"""What the dashboard reads, each in one bounded statement; links and shapes come later."""
+"""The dashboard's numbers; each takes one bounded statement. Other modules add links and bars."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 # Enough for a steady median, and a few milliseconds to read.
 LIFETIMES_SAMPLE: Final = 1_000
-# The upper bounds of the bins in seconds, each a few times the one before.
+# The upper bounds of the bins in seconds, on a roughly logarithmic scale.
 LIFETIME_BINS: Final = (
     (1, "under 1 s"),
     (10, "1 to 10 s"),
@@ -33,7 +33,7 @@ LIFETIME_BINS: Final = (
 
 
 class Outcome(models.TextChoices):
-    """What came of a submission."""
+    """The outcome of a submission."""
 
     ACCEPTED = "accepted", "Accepted"
     REFUSED = "refused", "Refused"
@@ -65,12 +65,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Submissions:
-    """What the receipts of the last seven days say, today being the seventh.
+    """The submissions of the last seven days, today included, counted by their receipts.
 
     Attributes:
-        day: the last 24 hours; the last of `hours` has just begun.
-        counted_since: where there were more than can be counted, the hour up to which the count
-            got; what is older is missing.
+        day: the last 24 hours; the last of `hours` is not over yet.
+        counted_since: if there are too many receipts to count, the oldest hour that was counted;
+            older hours are missing.
     """
 
     day: Span
@@ -82,12 +82,12 @@ class Submissions:
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """How long tasks took from their submission to their end, the shortest first."""
+    """How long tasks took from their submission to their end, in ascending order."""
 
     seconds: tuple[float, ...]
 
     def quantile(self, share: float) -> float | None:
-        """Return what `share` of the tasks did not exceed; None where there are none."""
+        """Return the time that `share` of the tasks did not exceed, None without tasks."""
         if not self.seconds:
             return None
         return self.seconds[max(0, math.ceil(share * len(self.seconds)) - 1)]
@@ -101,7 +101,7 @@ class Lifetimes:
 
 
 def first_day(now: datetime) -> datetime:
-    """Return the midnight with which the last seven days began."""
+    """Return the midnight at which the last seven days began."""
     return _midnight(now) - (DAYS - 1) * DAY
 
 
@@ -130,14 +130,14 @@ def submissions(now: datetime) -> Submissions:
 
 
 def lifetimes(status: Status) -> Lifetimes:
-    """Return those of the newest tasks that are in `status`, a final one or failed.
+    """Return the lifetimes of the newest tasks in `status`, which must be final or failed.
 
-    Nothing changes them any more, so the time of their last change is that of their end.
+    Such tasks do not change any more, so they ended at the time of their last change.
     """
     times = Task.objects.newest_in(status)[:LIFETIMES_SAMPLE].values_list(
         "created_at", "updated_at"
     )
-    # Times of two machines may differ by more than a short life.
+    # The clocks of two machines may differ by more than a short lifetime.
     seconds = (max(0.0, (ended - submitted).total_seconds()) for submitted, ended in times)
     return Lifetimes(tuple(sorted(seconds)))
 

@@ -1,4 +1,4 @@
-"""The addresses of the lists behind the figures."""
+"""The URLs of the lists behind the figures."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,9 +21,9 @@ def receipts(
     *,
     type_found: str = "",
 ) -> str:
-    """Return the list of the receipts from `since` to before `until`.
+    """Return the URL of the list of receipts from `since` to before `until`.
 
-    Whole days go by the filter that the list shows beside it; it has none for hours.
+    Whole days use the filter that the list shows beside its rows, which has no hours.
     """
     last_day = until - timedelta(days=1)
     if since.time() == last_day.time() == datetime.min.time():

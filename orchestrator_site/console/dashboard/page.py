@@ -1,4 +1,4 @@
-"""The dashboard as a whole: who sees which of its sections."""
+"""The dashboard as a whole, with the sections that a member of staff may see."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ from orchestrator_site.console.reflex_state import reflex_state
 
 
 def dashboard(request: HttpRequest) -> dict[str, Any]:
-    """Return what the first page shows to this member of staff.
+    """Return the template context of the dashboard for this member of staff.
 
-    Whether all is well, everybody learns, also of what they may not look at; the rest of that is
-    not even read.
+    All staff see the concerns, even about receipts that they may not view. Other data that they may
+    not view is not even read.
     """
     now = timezone.now()
     may = request.user.has_perm
@@ -35,7 +35,8 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
     if without_verdict.count:
         found.append(
             Concern(
-                f"Submissions without a verdict in this hour and the last: {without_verdict}.",
+                "Submissions without a verdict in this hour and the previous one: "
+                f"{without_verdict}.",
                 without_verdict.url if may_view_receipts else "",
             )
         )

@@ -1,4 +1,4 @@
-"""The sections of the dashboard: figures with the lists behind them, and the bars beside them."""
+"""The sections of the dashboard: figures with the links to their lists, and their bars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,9 +24,9 @@ from tasks.states import Priority, Status
 
 MOST_PENDING: Final = 10
 MOST_TYPES: Final = 10
-# Their names would run into each other below every column.
+# Labels below every column would overlap.
 HOURS_BETWEEN_TICKS: Final = 6
-# Those that come to an end by work; who cancels ends a task at a time of their own.
+# Cancelled tasks are missing, because their end says nothing about how long processing takes.
 ENDED: Final = (Status.COMPLETED, Status.FAILED)
 
 
@@ -35,8 +35,8 @@ class Figure:
     """A number and the list behind it.
 
     Attributes:
-        kind: by which the style sheet knows it.
-        bar: how long its bar is beside those of others, in per cent of the longest.
+        kind: its class in the style sheet.
+        bar: the length of its bar, in per cent of the longest one.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """Figures that belong together: a row of a table, and maybe a column of a chart."""
+    """Figures that belong together: a row of a table, and a column of a chart if there is one."""
 
     name: str
     figures: tuple[Figure, ...]
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Chart:
-    """The submissions of some time by what came of them."""
+    """The submissions of a period by their outcome."""
 
     id: str
     name: str
@@ -80,15 +80,15 @@ class Chart:
 
     @property
     def description(self) -> str:
-        return f"In all: {_listed(self.totals)}. The table below has every number."
+        return f"Total: {_listed(self.totals)}. The table below has all numbers."
 
 
 @dataclass(frozen=True)
 class ReceiptSection:
-    """What the receipts tell.
+    """The figures that come from receipts.
 
     Attributes:
-        counted_since: where there are more receipts than can be counted, how far the count got.
+        counted_since: the oldest hour that was counted, if there are too many receipts to count.
     """
 
     charts: tuple[Chart, Chart]
@@ -99,14 +99,14 @@ class ReceiptSection:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """How long a sample of tasks took to the end that has this name."""
+    """How long a sample of tasks took to reach a status."""
 
     name: str
     label: str
     url: str
     sample: str
     median: str
-    ninth_decile: str
+    p90: str
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class PendingTask:
 
 @dataclass(frozen=True)
 class TaskSection:
-    """What the tasks tell."""
+    """The figures that come from tasks."""
 
     statuses: tuple[tuple[str, Figure], ...]
     quantiles: tuple[Quantiles, ...]
@@ -134,7 +134,7 @@ class TaskSection:
 
 
 def undecided(submissions: Submissions) -> Figure:
-    """Return those without a verdict since the hour before this one began."""
+    """Return the submissions without a verdict in this hour and the previous one."""
     before, this_hour = submissions.hours[-2:]
     outcome = Outcome.UNDECIDED
     return Figure(
@@ -230,7 +230,7 @@ def _row(span: Span, column: Column) -> Row:
 
 
 def _beside_each_other(shown: Sequence[Figure]) -> tuple[Figure, ...]:
-    """Return the same figures with bars, of which the longest takes all the room."""
+    """Return the same figures with bars; the longest bar fills the width."""
     most = max((figure.count for figure in shown), default=0)
     return tuple(replace(figure, bar=bar_width(figure.count, most)) for figure in shown)
 
@@ -246,12 +246,12 @@ def _quantiles(status: Status, lifetimes: Lifetimes) -> Quantiles:
         url=lists.tasks_in(status),
         sample=f"{len(lifetimes.seconds):,}",
         median=_duration(lifetimes.quantile(0.5)),
-        ninth_decile=_duration(lifetimes.quantile(0.9)),
+        p90=_duration(lifetimes.quantile(0.9)),
     )
 
 
 def _bins(lifetimes: Mapping[Status, Lifetimes]) -> tuple[Row, ...]:
-    """Return a row for each bin, with a figure for each status; each status has its own bars."""
+    """Return a row for each bin, with a figure for each status; bars are scaled per status."""
     columns = [
         _beside_each_other(
             [Figure(status.label, count) for count in lifetimes[status].bins.values()]
@@ -265,7 +265,7 @@ def _bins(lifetimes: Mapping[Status, Lifetimes]) -> tuple[Row, ...]:
 
 
 def _longest_pending(now: datetime, *, with_goals: bool) -> tuple[PendingTask, ...]:
-    """Return them as they are listed; what may not be shown is not read."""
+    """Return the longest pending tasks; goals are only read if they may be shown."""
     tasks = Task.objects.longest_in(Status.PENDING).only(
         "priority", "created_at", *(["goal"] if with_goals else [])
     )

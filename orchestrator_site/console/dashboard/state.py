@@ -1,4 +1,4 @@
-"""The state of what the service stands on, and what about it deserves a look."""
+"""The state of the service's dependencies, and concerns about it."""
 
 import time
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from orchestrator_site.console.reflex_state import ProcessView
 from orchestrator_site.readiness import missing_migrations
 
 CLOSED: Final = "closed"
-# From this share on, the next burst may find no connection left.
+# From this share on, a burst of requests may use up the connections.
 MANY_CONNECTIONS: Final = 0.9
 
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """The database as it answered just now.
+    """The state of the database.
 
     Attributes:
-        connections: in use, of all services of the server.
+        connections: in use, over all databases of the server.
         missing_migrations: how many have not run.
     """
 
@@ -33,7 +33,7 @@ class DatabaseState:
 
 @dataclass(frozen=True)
 class Concern:
-    """Something that is not as it should be, and the list to look at, if there is one."""
+    """A problem, with a link to the list that shows it if there is one."""
 
     text: str
     url: str = ""
@@ -52,7 +52,7 @@ def database_state() -> DatabaseState:
         version, connections, max_connections = cursor.fetchone()
         answered_in_ms = (time.perf_counter() - started) * 1000
     return DatabaseState(
-        # Who packaged it adds words of their own.
+        # Packagers append words of their own.
         version=version.split()[0],
         answered_in_ms=answered_in_ms,
         connections=connections,
@@ -78,14 +78,14 @@ def concerns(
     found = []
     if is_screening_off:
         found.append("Nothing is screened: the Reflex Layer integration is switched off.")
-    # In the moment of a change a circuit is in no state.
+    # A circuit has no state for a moment while it changes.
     elif not_closed := sum(process.circuit not in (CLOSED, "") for process in processes):
         found.append(
             f"The Reflex Layer gives no verdicts: the circuit is open in {not_closed} of "
-            f"{len(processes)} processes of this machine, which turn submissions away."
+            f"{len(processes)} processes of this machine, which answer submissions with 503."
         )
     if database.missing_migrations:
-        found.append(f"Migrations that have not run: {database.missing_migrations}.")
+        found.append(f"Unapplied migrations: {database.missing_migrations}.")
     if database.connections >= MANY_CONNECTIONS * database.max_connections:
         found.append(
             f"The database has {database.connections} of {database.max_connections} connections "

@@ -1,1 +1,1 @@
-"""What the lists of the console share."""
+"""Code that the lists of the console share."""

@@ -1,4 +1,4 @@
-"""Filters of the console's lists that take what staff type in."""
+"""Filters of the console's lists with input fields."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -14,8 +14,8 @@ class Input(NamedTuple):
     """One field of a filter's form.
 
     Attributes:
-        name: of the parameter in the URL.
-        type: of HTML.
+        name: the parameter in the URL.
+        type: the HTML input type.
     """
 
     name: str
@@ -28,7 +28,7 @@ class FormFilter(admin.ListFilter):
 
     template = "admin/form_filter.html"
     inputs: tuple[Input, ...] = ()
-    # Parameters without a field, which only links of other pages set; the form takes them away.
+    # Parameters without a field. Only links on other pages set them, and the form removes them.
     of_links: tuple[str, ...] = ()
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], *others: Any) -> None:
@@ -51,7 +51,7 @@ class FormFilter(admin.ListFilter):
         yield {
             "inputs": [(*field, self.given(field.name)) for field in self.inputs],
             "any": changelist.get_query_string(remove=self.names),
-            # The form sends the other filters along.
+            # The form keeps the other filters.
             "others": [
                 (name, value)
                 for name, values in changelist.filter_params.items()
@@ -65,21 +65,21 @@ class FormFilter(admin.ListFilter):
 
 
 class DayFilter(FormFilter):
-    """From one day to another, both included; a range of the index on the time.
+    """A range of days, both ends included; uses the index on the time.
 
-    Django's own hierarchy of dates looks at every row for the years there are.
+    Django's `date_hierarchy` would read every row to find the years.
     """
 
     title = "day (UTC)"
     inputs = (Input("from", "From", "date"), Input("to", "To", "date"))
-    # From one moment to before another.
+    # The first moment is included, the second one is not.
     of_links = ("created_at__gte", "created_at__lt")
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = self._moment("from"), self._moment("to")
         since, until = self._moment("created_at__gte"), self._moment("created_at__lt")
         if last:
-            # There is no day after the last one that Python knows.
+            # Python has no day after `date.max`.
             last = last + timedelta(days=1) if last.date() < date.max else None
         for moment in filter(None, (first, since)):
             queryset = queryset.filter(created_at__gte=moment)
@@ -88,7 +88,7 @@ class DayFilter(FormFilter):
         return queryset
 
     def _moment(self, name: str) -> datetime | None:
-        """Return the moment that is given, or the start of the day, in UTC unless it says else."""
+        """Return the given moment, or the start of the given day; UTC without a time zone."""
         if not (value := self.given(name)):
             return None
         moment = datetime.fromisoformat(value)

@@ -1,4 +1,4 @@
-"""Pages of a list whose table may be too long to be counted."""
+"""Pagination of lists whose table may have too many rows to count."""
 
 from typing import Final
 
@@ -6,19 +6,19 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-# The console counts up to here, and turns pages up to here; beyond it, filters lead on.
+# The console counts and pages up to here. Staff use filters to see further rows.
 COUNT_LIMIT: Final = 10_000
 
 
 class Count(int):
-    """A count that reads as the console writes numbers."""
+    """A count that is shown with thousands separators."""
 
     def __str__(self) -> str:
         return f"{int(self):,}"
 
 
 class AtLeast(Count):
-    """A count that was given up: so many, and more."""
+    """A count that was stopped at a limit and is shown with a plus sign."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}+"
@@ -31,6 +31,6 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        # In no order, and nothing but their ids: any rows are enough to be counted.
+        # Unsorted, and only the ids, since any rows will do for counting.
         count = self.object_list.order_by().values("pk")[: COUNT_LIMIT + 1].count()
         return Count(count) if count <= COUNT_LIMIT else AtLeast(COUNT_LIMIT)

@@ -1,4 +1,4 @@
-"""What the console's pages have in common: everything to see, nothing to change."""
+"""The base of the console's read-only pages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +16,15 @@ from django.utils.text import capfirst
 
 from orchestrator_site.console.lists.paginator import BoundedPaginator
 
-# Whoever acts on all rows has to know that they are all.
-LEFT_OUT: Final = "A filter made no sense and was left out: the list shows everything."
+# Staff must notice this: "select all" now means every row.
+FILTER_IGNORED: Final = "An invalid filter was ignored: the list shows all rows."
 
 
 class BoundedChangeList(ChangeList):
-    """Sorts by nothing but what the list offers, and turns no page beyond the last.
+    """Sorts only by columns that the list offers, and shows the last page instead of later ones.
 
-    Django takes any column from a URL; and where rows have left the filter, so that the page
-    they were on is gone, it would take the filter away.
+    Django accepts any column in the URL. It also removes all filters if the page does not exist any
+    more because rows have left the filter.
     """
 
     def get_ordering_field(self, field_name: Any) -> Any:
@@ -41,14 +41,14 @@ class BoundedChangeList(ChangeList):
 
 
 class OddRequests(admin.ModelAdmin):
-    """Answers requests for a list that make no sense.
+    """Handles invalid requests for a list.
 
-    Where a filter of the URL does not, all rows are shown, as Django does for most. Where an action
-    is to touch what can be no id, it is refused; so is a filter that the list does not offer.
+    For an invalid value of a filter, it shows all rows, as Django does for most filters. It refuses
+    an action on an invalid id, and a filter that the list does not offer.
     """
 
-    # What a URL may filter by. Django would allow every field: also what the user may not see,
-    # to be read letter by letter, and what has no index.
+    # The lookups that a URL may filter by. Django would allow every field: fields without an
+    # index, and fields that the user may not see but could guess letter by letter.
     lookups: frozenset[str] = frozenset()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -70,9 +70,9 @@ class OddRequests(admin.ModelAdmin):
 
 
 class ReadOnlyModelAdmin(OddRequests):
-    """Takes away everything but the view permission."""
+    """Allows viewing only."""
 
-    # Both would count the whole table on every page.
+    # Either would count the whole table on every page.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
@@ -93,18 +93,18 @@ class ReadOnlyModelAdmin(OddRequests):
         if ERROR_FLAG in request.GET:
             if len(request.GET) > 1:
                 return redirect(f"{request.path}?{ERROR_FLAG}=1")
-            self.message_user(request, LEFT_OUT, messages.WARNING)
-        with _planned_for_its_values():
+            self.message_user(request, FILTER_IGNORED, messages.WARNING)
+        with _without_prepared_statements():
             title = capfirst(self.opts.verbose_name_plural)
             return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
 
 @contextmanager
-def _planned_for_its_values() -> Iterator[None]:
-    """Have statements planned anew each time.
+def _without_prepared_statements() -> Iterator[None]:
+    """Have PostgreSQL plan each statement for its values.
 
-    Prepared ones get a plan for any value after a while. For a search it would be that for
-    a frequent word: through the whole table in the order of time, if the word is rare.
+    After some executions, a prepared statement gets a generic plan. For a search that is the plan
+    for a frequent word, which reads the whole table in the order of time if the word is rare.
     """
     connection.ensure_connection()
     prepared = connection.connection

@@ -1,4 +1,4 @@
-"""The console's actions: offered with the tasks, previewed, confirmed, and followed on a page."""
+"""The console's actions on tasks: the offer, the preview, the confirmation, and the progress."""
 
 import contextlib
 from functools import partial
@@ -24,12 +24,12 @@ from tasks.models.action import VERBS, Verb, count_of_tasks
 from tasks.states import Priority, Status
 
 MAX_REASON_CHARACTERS: Final = 500
-# Of the tasks of an action; the others are as many as it says.
+# How many tasks of an action its page lists.
 MAX_TASKS_SHOWN: Final = 20
 
 
 class OffersActions(admin.ModelAdmin):
-    """Offers the verbs on the list of tasks and on the page of one, to those who may operate."""
+    """Offers the verbs in the list and on the page of a task, to staff who may operate tasks."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         if not may_operate(request):
@@ -37,13 +37,13 @@ class OffersActions(admin.ModelAdmin):
         return {name: (partial(_choose, verb), name, verb.label) for name, verb in VERBS.items()}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        # Nothing else is posted there.
+        # Only actions are posted to the list.
         if request.method == "POST" and not may_operate(request):
             raise PermissionDenied
         return super().changelist_view(request, extra_context)
 
     def response_action(self, request: HttpRequest, queryset: Any, *args: Any) -> Any:
-        """Take what was ticked also where it has left the filter since: the preview says why."""
+        """Include ticked tasks that have left the filter; the preview says why they are skipped."""
         if request.POST.get("select_across") != "1":
             ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)
             queryset = self.get_queryset(request).filter(pk__in=ticked)
@@ -60,7 +60,7 @@ class OffersActions(admin.ModelAdmin):
 def _choose(
     verb: Verb, model_admin: admin.ModelAdmin, request: HttpRequest, tasks: QuerySet[Task]
 ) -> HttpResponse | None:
-    """Store an action on these tasks and lead to its page, where it is confirmed."""
+    """Store an action on these tasks, and redirect to its page, where staff confirm it."""
     ids = list(tasks.order_by().values_list("pk", flat=True)[: bulk.MAX_CHOSEN + 1])
     if not ids:
         model_admin.message_user(request, "There are no such tasks.", messages.WARNING)
@@ -83,15 +83,15 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=MAX_REASON_CHARACTERS,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
-        help_text="Stands in the timeline of each task.",
+        help_text="Shown in the timeline of each task.",
     )
 
 
 class ActionAdmin(ReadOnlyModelAdmin):
-    """What was done by whom; the page of an action is where it is confirmed and followed."""
+    """The list of past actions, and the page on which staff confirm an action and follow it."""
 
     list_display = ("time", "verb", "actor", "reason_as_text", "chosen", "changed", "state")
-    # Few to look through, and without an index.
+    # The list is short, and no index serves its columns.
     sortable_by = ()
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -124,11 +124,11 @@ class ActionAdmin(ReadOnlyModelAdmin):
         if not may_operate(request):
             raise PermissionDenied
         action = self.get_object(request, unquote(object_id))
-        # One that was not confirmed in a day may be deleted at any moment.
+        # An action that was not confirmed within a day may be deleted at any moment.
         with contextlib.suppress(Action.DoesNotExist):
             if action is not None:
                 return self._answer(request, action)
-        text = "There is no such action. What nobody confirmed is forgotten after a day."
+        text = "There is no such action. Unconfirmed actions are deleted after a day."
         self.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(reverse("admin:tasks_action_changelist"))
 
@@ -143,21 +143,21 @@ class ActionAdmin(ReadOnlyModelAdmin):
             case "stop":
                 action.stop()
             case _:
-                raise BadRequest("no step of an action")
+                raise BadRequest("unknown step")
         return HttpResponseRedirect(request.get_full_path())
 
     def _confirm(self, request: HttpRequest, action: Action) -> HttpResponse:
-        """Begin; who sends the form twice is told what became of it."""
+        """Start the action; if the form was sent before, only say so."""
         form = ReasonForm(request.POST)
         if not form.is_valid():
             return self._page(request, action, form)
         if not action.confirm(form.cleaned_data["reason"]):
-            text = "This was confirmed already, and nothing was done twice."
+            text = "This action was already confirmed. Nothing was done twice."
             self.message_user(request, text, messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
         bulk.go_on(action)
         if not action.is_ended:
-            # Where the script of the page sees that it shall go on by itself.
+            # The fragment tells the script of the page to continue by itself.
             return HttpResponseRedirect(f"{request.get_full_path()}#go-on")
         is_whole = action.changed == action.chosen
         self.message_user(
@@ -190,16 +190,16 @@ class ActionAdmin(ReadOnlyModelAdmin):
 
 
 def _report_with_link(action: Action) -> str:
-    """Return the report, with a link to where many tasks are named: they may have left the list."""
+    """Return the report; if it is on many tasks, link to the action, which lists them."""
     report = bulk.report(action)
     if action.chosen == 1:
         return report
     page = reverse("admin:tasks_action_change", args=[action.pk])
-    return format_html('{} <a href="{}">See which</a>', report, page)
+    return format_html('{} <a href="{}">Show the tasks</a>', report, page)
 
 
 def _first_tasks(action: Action, *, with_goals: bool) -> list[dict[str, Any]]:
-    """Return some of the action's tasks as they are now, for staff to recognise them."""
+    """Return the first tasks of the action as they are now, so that staff recognise them."""
     ids = action.ids(0, MAX_TASKS_SHOWN)
     tasks = Task.objects.only("status", "priority", *(["goal"] if with_goals else []))
     found = tasks.in_bulk(ids)
@@ -215,7 +215,7 @@ def _first_tasks(action: Action, *, with_goals: bool) -> list[dict[str, Any]]:
 
 
 def _came_from(request: HttpRequest, action: Action) -> str:
-    """Return the page of the task if it is the only one, else the list with its filter."""
+    """Return the URL of the task if the action has only one, else of the list with its filter."""
     if action.chosen == 1:
         return reverse("admin:tasks_task_change", args=action.task_ids)
     tasks = reverse("admin:tasks_task_changelist")

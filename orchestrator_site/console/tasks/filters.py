@@ -12,7 +12,7 @@ from tasks.models.task import TaskQuerySet
 
 
 class ArmFilter(FormFilter):
-    """One arm, by its name: to list the names there are would take a look at every task."""
+    """One arm, by its name; a list of all names would have to read every task."""
 
     title = "arm"
     inputs = (Input("arm", "Name", "text"),)
@@ -27,7 +27,7 @@ class ResultFilter(admin.SimpleListFilter):
     parameter_name = "result"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Has one"), ("no", "Has none")]
+        return [("yes", "Yes"), ("no", "No")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Task]:
         tasks: TaskQuerySet = queryset
@@ -38,4 +38,4 @@ class ResultFilter(admin.SimpleListFilter):
                 return tasks.with_result()
             case "no":
                 return tasks.without_result()
-        raise ValueError("neither with a result nor without")
+        raise ValueError("neither yes nor no")

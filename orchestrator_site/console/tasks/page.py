@@ -1,4 +1,4 @@
-"""The console's page of one task: what it shows, and to whom."""
+"""The console's page of one task, as far as a member of staff may see it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from tasks.models import Task
 from tasks.states import Priority, Status, TaskVerdict
 from tasks.timeline import SCREENED, SUBMITTED, Entry, timeline
 
-# One that was put back often may have many.
+# A task that was requeued often may have many results.
 MAX_RESULTS: Final = 50
 
 
@@ -24,13 +24,13 @@ class Row:
     """One row of the timeline as it is shown."""
 
     at: datetime
-    what: str
-    who: str
+    event: str
+    actor: str
     reason: str
 
 
 def described(task: Task, request: HttpRequest) -> dict[str, Any]:
-    """Return what the page shows of `task`, as far as the user of `request` may see it."""
+    """Return the template context for `task`, as far as the user of `request` may see it."""
     is_content_shown, is_receipt_shown = may_view_content(request), may_view_receipt(request)
     entries = timeline(task)
     return {
@@ -44,7 +44,7 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
         "content": _content(task) if is_content_shown else None,
         "failure": _failure(task, entries) if is_content_shown else "",
         "timeline": [
-            # What a reason of the service quotes, nobody knows.
+            # A reason that the service gives may quote content of the task.
             _row(entry, is_reason_shown=is_content_shown or entry.acted is ActorKind.STAFF)
             for entry in entries
             if is_receipt_shown or entry.kind != SCREENED
@@ -60,7 +60,7 @@ def _content(task: Task) -> dict[str, Any]:
             "Acceptance criteria": _as_list(task.acceptance_criteria),
         },
         "context": json_html(task.context),
-        # It begins as a copy.
+        # The metadata starts as a copy of the context.
         "metadata": json_html(task.task_metadata) if task.task_metadata != task.context else "",
         "results": [(result, json_html(result.result_data)) for result in results[:MAX_RESULTS]],
         "are_results_left_out": len(results) > MAX_RESULTS,
@@ -73,21 +73,21 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _failure(task: Task, entries: list[Entry]) -> str:
-    """Return why a failed task has failed, as far as anybody said."""
+    """Return the reason why a failed task failed, if one was given."""
     if task.status != Status.FAILED:
         return ""
-    # It may have been put back since it was read.
+    # The task may have been requeued since it was read.
     failures = (entry.reason for entry in reversed(entries) if entry.data.get("to") == task.status)
     return next(failures, "")
 
 
 def _row(entry: Entry, *, is_reason_shown: bool) -> Row:
-    who = "gate" if entry.kind == SCREENED else entry.acted.label
+    kind_of_actor = "gate" if entry.kind == SCREENED else entry.acted.label
     reason = entry.reason if is_reason_shown else ""
-    return Row(entry.at, _what(entry), entry.actor or who, reason)
+    return Row(entry.at, _event(entry), entry.actor or kind_of_actor, reason)
 
 
-def _what(entry: Entry) -> str:
+def _event(entry: Entry) -> str:
     if entry.kind == SUBMITTED:
         return "Submitted"
     if entry.kind == SCREENED:

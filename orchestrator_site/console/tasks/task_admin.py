@@ -1,4 +1,4 @@
-"""The console's view of tasks: everything to see, nothing to change."""
+"""The console's read-only list and page of tasks."""
 
 from typing import Any
 
@@ -25,17 +25,17 @@ from tasks.states import Priority, Status, TaskVerdict
 
 class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
     list_filter = ("status", "priority", "verdict", DayFilter, ResultFilter, ArmFilter)
-    # Shows the box; `get_search_results` says what is searched.
+    # Makes Django show the search box; `get_search_results` does the search.
     search_fields = ("goal",)
     lookups = frozenset(
         {"status__exact", "priority__exact", "verdict__exact", "from", "to", "result", "arm"}
     )
     ordering = ("-created_at",)
-    # No index serves the others.
+    # No index serves the other columns.
     sortable_by = ("age",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
-        """Leave out what is not shown: of the list, what may be a megabyte in each row."""
+        """Read only the columns that are shown; a row may hold a megabyte."""
         tasks: QuerySet[Task] = super().get_queryset(request)
         match = request.resolver_match
         if match is not None and match.url_name == "tasks_task_changelist":
@@ -48,18 +48,18 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist: ChangeList = super().get_changelist_instance(request)
-        means = ["an id or its first 8 characters"]
+        terms = ["an id or its first 8 characters"]
         if may_view_receipt(request):
-            means.append("a request id")
+            terms.append("a request id")
         if may_view_content(request):
-            means.append("whole words of the goal")
-        changelist.search_help_text = f"Finds {', or '.join(means)}."
+            terms.append("whole words of the goal")
+        changelist.search_help_text = f"Search for {', or '.join(terms)}."
         return changelist
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Task], bool]:
-        """Search only in what is shown: who may not see a goal must not learn its words."""
+        """Search only in data that the user may see, so that a search reveals no other words."""
         tasks: TaskQuerySet = queryset
         text = search_term.strip()
         if not text:
@@ -74,7 +74,7 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show a task on a page made for it, without Django's form."""
+        """Show a task on a page of our own instead of Django's form."""
         if not self.has_view_permission(request) or request.method == "POST":
             raise PermissionDenied
         task = self.get_object(request, object_id)

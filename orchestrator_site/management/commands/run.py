@@ -35,14 +35,16 @@ class Command(DevelopmentCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--new-password", action="store_true", help="give the first staff account another one"
+            "--new-password",
+            action="store_true",
+            help="give the first staff account a new password",
         )
 
     def handle(self, *args: Any, new_password: bool, **options: Any) -> None:
         if not settings.DEVELOPMENT:
             raise CommandError("This is for development only: start it with `make run`.")
         self.data_place = self.name_database(**options)
-        # manage.py turns the signals to stop into KeyboardInterrupt.
+        # manage.py turns the stop signals into KeyboardInterrupt.
         try:
             with contextlib.ExitStack() as processes:
                 self.run(processes, with_new_password=new_password)
@@ -67,7 +69,7 @@ class Command(DevelopmentCommand):
         raise CommandError("A process of the service ended by itself; see above.")
 
     def start(self, processes: contextlib.ExitStack) -> list["subprocess.Popen[bytes]"]:
-        """Start the Reflex Layer, unless another one is asked, and the web server."""
+        """Start the web server, and the bundled Reflex Layer unless another one is configured."""
         environment = os.environ | {"ORCHESTRATOR_DATABASE_URL": settings.DATABASE_URL}
         started = []
         if settings.ENABLE_REFLEX_INTEGRATION and not settings.IS_REFLEX_URL_GIVEN:
@@ -99,7 +101,7 @@ class Command(DevelopmentCommand):
                     return
             time.sleep(POLL_SECONDS)
         raise CommandError(
-            f"The service did not get ready in {START_SECONDS} s. /ready says: {answer}"
+            f"The service was not ready after {START_SECONDS} s. /ready answers: {answer}"
         )
 
     def welcome(self, account: "Account") -> None:
@@ -128,7 +130,7 @@ class Command(DevelopmentCommand):
 
 
 def _address() -> str:
-    """Where a browser on this machine finds the service."""
+    """Return the service's URL for a browser on this machine."""
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::") else settings.HOST  # noqa: S104
     return f"http://{in_url(host)}:{settings.PORT}"
 
@@ -137,7 +139,7 @@ def _check_port(host: str, port: int) -> None:
     if reason := why_unusable(host, port):
         raise CommandError(
             f"Port {port} on {host} cannot be used ({reason}). Set ORCHESTRATOR_PORT to another "
-            "one, or stop what uses it."
+            "one, or stop the process that uses it."
         )
 
 
@@ -153,7 +155,7 @@ class Account(NamedTuple):
     """The first staff account.
 
     Attributes:
-        password: empty where it is not known.
+        password: empty if it is not known.
     """
 
     name: str
@@ -161,9 +163,9 @@ class Account(NamedTuple):
 
 
 def _staff_account(*, with_new_password: bool) -> Account:
-    """Return the first staff account, which is made if there is none."""
+    """Return the first staff account; create one if there is none."""
     users = get_user_model().objects
-    # One that may log in, and rather one that may do everything.
+    # Accounts that may log in, superusers first.
     account = users.filter(is_staff=True, is_active=True).order_by("-is_superuser", "pk").first()
     if account and not with_new_password:
         return Account(account.get_username(), "")
@@ -178,18 +180,18 @@ def _staff_account(*, with_new_password: bool) -> Account:
 
 @contextlib.contextmanager
 def _process(module: str, *arguments: str, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a Python module as a process, and end it at the end of the block."""
+    """Run a Python module as a process, and stop it at the end of the block."""
     process = subprocess.Popen(  # noqa: S603 - our own modules
         [sys.executable, "-m", module, *arguments],
         cwd=settings.BASE_DIR,
-        # Ctrl-C at the terminal reaches only us, and we stop the others in order.
+        # Ctrl-C at the terminal reaches only this process, which stops the others in order.
         start_new_session=True,
         **options,
     )
     try:
         yield process
     finally:
-        # Nor does a second one, out of impatience, leave a process behind.
+        # A second, impatient Ctrl-C would leave a process behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.terminate()
         try:

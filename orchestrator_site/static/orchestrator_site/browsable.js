@@ -1,8 +1,8 @@
-// Sends a form as JSON and shows the answer above it. The page stays, and with it what was typed.
+// Sends a form as JSON and shows the response above it, without reloading the page.
 
 const area = document.querySelector("#submission textarea");
 
-// As high as its text; long lines that wrap are left to the styles, where the browser knows how.
+// Makes the field as high as its text. Wrapped lines are left to the style sheet (field-sizing).
 function fit() {
   area.rows = area.value.split("\n").length;
 }

@@ -1,4 +1,4 @@
-"""The dry run, a page of the console."""
+"""The console's page *Dry run*."""
 
 import html
 import logging
@@ -40,7 +40,7 @@ def tried(client: Client, text: str) -> str:
 
 
 def shown(content: str, block: str) -> str:
-    """Return what stands in the block of that id."""
+    """Return the content of the block with that id."""
     found = re.search(rf'<div class="screened-text" id="{block}">(.*?)</div>', content, re.S)
     assert found
     return found[1]
@@ -57,7 +57,7 @@ def test_anonymous_are_sent_to_the_login(client: Client, reflex_layer: ScriptedR
     assert reflex_layer.requests == []
 
 
-def test_users_who_are_no_staff_are_sent_to_the_login(
+def test_users_who_are_not_staff_are_sent_to_the_login(
     client: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     user = User.objects.create_user("customer")
@@ -77,7 +77,7 @@ def test_staff_without_the_permission_are_refused(
     assert reflex_layer.requests == []
 
 
-def test_first_page_leads_who_may_to_the_form(console: Client) -> None:
+def test_first_page_links_to_the_form_for_staff_who_may_use_it(console: Client) -> None:
     assert f'href="{PAGE}"' in console.get("/admin/").content.decode()
     content = console.get(PAGE).content.decode()
     assert '<label for="id_text">Text:</label>' in content
@@ -97,7 +97,9 @@ def test_a_post_without_the_token_is_refused(reflex_layer: ScriptedReflexLayer) 
     assert len(reflex_layer.requests) == 1
 
 
-def test_a_text_in_the_url_is_not_tried(console: Client, reflex_layer: ScriptedReflexLayer) -> None:
+def test_a_text_in_the_url_is_not_screened(
+    console: Client, reflex_layer: ScriptedReflexLayer
+) -> None:
     assert SECRET not in console.get(f"{PAGE}?text={SECRET}").content.decode()
     assert console.put(PAGE, {"text": SECRET}).status_code == 405
     assert reflex_layer.requests == []
@@ -128,7 +130,7 @@ def test_blocked_text_shows_why_and_where(
     outcome = cells(content)
     assert re.fullmatch(r"\d+\.\d ms", outcome.pop("Duration"))
     assert outcome == {
-        "Blocked for": "injection, pii",
+        "Blocked because of": "injection, pii",
         "Redacted": "-",
         "Policy version": gate().policy_version,
     }
@@ -146,7 +148,7 @@ def test_flagged_text(console: Client, reflex_layer: ScriptedReflexLayer) -> Non
     reflex_layer.behaviour = says(injection("Medium"))
     content = tried(console, "abc")
     assert "Verdict: flagged" in content
-    assert cells(content)["Blocked for"] == "-"
+    assert cells(content)["Blocked because of"] == "-"
 
 
 def test_text_blocked_by_the_reflex_layer_alone(
@@ -154,7 +156,7 @@ def test_text_blocked_by_the_reflex_layer_alone(
 ) -> None:
     reflex_layer.behaviour = says(answer(status="blocked"))
     content = tried(console, "abc")
-    assert cells(content)["Blocked for"] == "the Reflex Layer blocks it and names no finding"
+    assert cells(content)["Blocked because of"] == "the Reflex Layer blocks it without a finding"
 
 
 def test_redacted_text_is_shown_as_it_would_be_stored(
@@ -172,7 +174,7 @@ def test_redacted_text_is_shown_as_it_would_be_stored(
     ("sent", "shown_as"),
     [
         (answer(pii_matches=[{}] * 10_001), "too many findings"),
-        # Of the redacted text it quotes words that are not there.
+        # The finding quotes text that is not at its place in the redacted text.
         (pii(start=0, end=3, matched_text="a@b"), "pii"),
     ],
     ids=["too-many", "quoted-elsewhere"],
@@ -187,10 +189,10 @@ def test_refusal_says_its_reason(
     settings.PII_ACTION = PiiAction.REDACT
     gate.cache_clear()
     reflex_layer.behaviour = says(sent)
-    assert cells(tried(console, "a@b, here"))["Blocked for"] == shown_as
+    assert cells(tried(console, "a@b, here"))["Blocked because of"] == shown_as
 
 
-def test_finding_without_a_place_is_listed_and_not_marked(
+def test_finding_outside_of_the_text_is_listed_but_not_marked(
     console: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     reflex_layer.behaviour = says(pii(start=50, end=60))
@@ -199,7 +201,7 @@ def test_finding_without_a_place_is_listed_and_not_marked(
     assert shown(content, "marked") == "abc"
 
 
-def test_thousands_of_findings_are_marked_and_the_first_listed(
+def test_thousands_of_findings_are_marked_but_only_the_first_are_listed(
     console: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     match = pii()["pii_matches"][0]
@@ -208,7 +210,7 @@ def test_thousands_of_findings_are_marked_and_the_first_listed(
     content = tried(console, "ab" * 2000)
     assert "Findings: 2000" in content
     assert content.count("<td>Email</td>") == 100
-    assert "The first 100; the marks below show all." in content
+    assert "Only the first 100 are listed; the marks below show all." in content
     assert shown(content, "marked") == '<mark title="Email">a</mark>b' * 2000
 
 
@@ -218,7 +220,7 @@ def test_thousands_of_findings_are_marked_and_the_first_listed(
         ([], [("abcdef", "")]),
         ([("SSN", 0, 6)], [("abcdef", "SSN")]),
         ([("SSN", 1, 3)], [("a", ""), ("bc", "SSN"), ("def", "")]),
-        # One overlaps the other, lies within it, and is the same.
+        # Overlapping findings, one finding inside another, and equal findings.
         (
             [("SSN", 1, 4), ("Email", 3, 6)],
             [("a", ""), ("bc", "SSN"), ("d", "Email, SSN"), ("ef", "Email")],
@@ -229,7 +231,7 @@ def test_thousands_of_findings_are_marked_and_the_first_listed(
         ),
         ([("SSN", 0, 2), ("SSN", 0, 2)], [("ab", "SSN"), ("cdef", "")]),
         ([("SSN", 0, 4), ("SSN", 2, 6)], [("ab", "SSN"), ("cd", "SSN"), ("ef", "SSN")]),
-        # Side by side.
+        # Adjacent findings.
         ([("SSN", 0, 3), ("Email", 3, 6)], [("abc", "SSN"), ("def", "Email")]),
     ],
 )
@@ -251,7 +253,7 @@ def test_form_keeps_the_text_and_pages_escape_it(console: Client) -> None:
     assert html.unescape(area[1]) == html.unescape(shown(content, "marked")) == text
 
 
-def test_ends_of_lines_are_screened_as_a_client_would_send_them(
+def test_line_ends_are_screened_as_a_client_would_send_them(
     console: Client, reflex_layer: ScriptedReflexLayer
 ) -> None:
     tried(console, " one\r\ntwo\n ")
@@ -263,11 +265,11 @@ def test_ends_of_lines_are_screened_as_a_client_would_send_them(
     [
         ("", "This field is required."),
         ("a\x00b", "Null characters are not allowed."),
-        # Two bytes each, and the end of the line.
+        # Two bytes for each character, and one for the line end.
         (
             "ü" * 50_000,
-            "The Reflex Layer screens at most 100000 bytes of UTF-8, and a line end is one of "
-            "them; this text has 100001.",
+            "The Reflex Layer screens at most 100000 bytes of UTF-8. With a line end, this "
+            "text has 100001.",
         ),
     ],
 )
@@ -295,7 +297,7 @@ def test_without_a_verdict_the_page_says_why_and_when_to_try_again(
     assert SECRET in content
 
 
-def test_open_circuit_is_said(console: Client, reflex_layer: ScriptedReflexLayer) -> None:
+def test_page_reports_an_open_circuit(console: Client, reflex_layer: ScriptedReflexLayer) -> None:
     reflex_layer.behaviour = resets
     for _ in range(5):
         tried(console, SECRET)
@@ -314,10 +316,10 @@ def test_with_the_integration_off_the_page_says_so(
     unscreened = "octollm_orchestrator_unscreened_submissions_total"
     before = REGISTRY.get_sample_value(unscreened)
     for content in (console.get(PAGE).content.decode(), tried(console, SECRET)):
-        assert "there is nothing to try a text against" in content
+        assert "so no text can be screened" in content
         assert "<textarea" not in content
         assert "Verdict" not in content
-    # A dry run is no submission.
+    # A dry run does not count as a submission.
     assert REGISTRY.get_sample_value(unscreened) == before
     assert reflex_layer.requests == []
 
@@ -327,7 +329,7 @@ def test_with_the_integration_off_the_page_says_so(
     [says(answer()), says(pii()), says(injection("Low")), says(SECRET.encode()), resets],
     ids=["safe", "blocked", "flagged", "quoting", "failing"],
 )
-def test_nothing_of_a_text_is_kept(
+def test_text_is_not_stored_anywhere(
     behaviour: Any,
     console: Client,
     reflex_layer: ScriptedReflexLayer,
@@ -335,7 +337,7 @@ def test_nothing_of_a_text_is_kept(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     reflex_layer.behaviour = behaviour
-    # Logging in has written the session and the time of the login.
+    # After the login, which writes the session and the time of the login.
     before = rows()
     response = console.post(PAGE, {"text": SECRET})
     assert SECRET in response.content.decode()
@@ -348,7 +350,7 @@ def test_nothing_of_a_text_is_kept(
 
 
 def rows() -> dict[str, list[Any]]:
-    """Return all that the database holds, by model."""
+    """Return all rows of the database by model."""
     return {
         model.__name__: list(model._default_manager.order_by("pk").values())
         for model in apps.get_models()

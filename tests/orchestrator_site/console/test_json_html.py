@@ -1,4 +1,4 @@
-"""JSON as HTML that folds."""
+"""JSON as foldable HTML."""
 
 import json
 import re
@@ -23,13 +23,13 @@ JSON = st.recursive(
 
 
 def copied(html: str) -> Any:
-    """Return the value that a reader copies from the page."""
+    """Return the value whose JSON a user copies from the page."""
     return json.loads(unescape(re.sub(r"<[^>]*>", "", html)))
 
 
 @given(JSON)
 @settings(deadline=None)
-def test_what_is_copied_is_the_value(value: Any) -> None:
+def test_copied_text_is_the_value(value: Any) -> None:
     assert copied(json_html(value)) == value
 
 
@@ -46,20 +46,20 @@ def test_lists_and_objects_fold_and_say_how_long_they_are() -> None:
 @pytest.mark.parametrize(
     ("count", "open_details"), [(MAX_OPEN_ENTRIES, 2), (MAX_OPEN_ENTRIES + 1, 1)]
 )
-def test_long_ones_inside_are_folded_at_first(count: int, open_details: int) -> None:
+def test_long_inner_lists_start_folded(count: int, open_details: int) -> None:
     html = json_html([[*range(count)]])
     assert html.count("<details") == 2
     assert html.count("<details open") == open_details
 
 
-def test_nothing_is_markup() -> None:
+def test_values_are_escaped() -> None:
     html = json_html({'"><script>': '</div><img src=x onerror="alert(1)">'})
     assert "<script" not in html
     assert "<img" not in html
     assert copied(html) == {'"><script>': '</div><img src=x onerror="alert(1)">'}
 
 
-def test_values_deep_inside_are_text() -> None:
+def test_deeply_nested_values_are_text() -> None:
     value: Any = "bottom"
     for _ in range(200):
         value = [value]

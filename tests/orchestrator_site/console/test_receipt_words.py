@@ -1,4 +1,4 @@
-"""What a receipt says in a sentence."""
+"""The sentence about a receipt."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ JAILBREAK = found("DANVariant", "context.*", severity="critical")
         ("flagged", [LINK], "⚑ flagged: DataExfiltration in goal"),
         ("blocked", [], "✕ blocked: by the Reflex Layer"),
         ("blocked", [SSN], "✕ blocked: SSN in goal, which the policy blocks"),
-        # The link by itself would have been let through.
+        # The policy would not block the link alone.
         ("blocked", [LINK, SSN], "✕ blocked: SSN in goal, which the policy blocks"),
         ("blocked", [LINK], "✕ blocked: DataExfiltration in goal"),
         (
@@ -58,19 +58,19 @@ def test_sentence_says_the_verdict_and_why(
     assert strip_tags(sentence(receipt, findings)) == said
 
 
-def test_reason_comes_before_what_was_found() -> None:
+def test_reason_wins_over_findings() -> None:
     for verdict, said in (("none", "∅ no verdict"), ("blocked", "✕ blocked")):
         receipt = Receipt(verdict=verdict, reason="too many findings", findings_count=1)
         assert strip_tags(sentence(receipt, [SSN])) == f"{said}: too many findings"
 
 
-def test_what_another_policy_blocked_is_not_guessed() -> None:
+def test_blocking_findings_are_not_guessed_for_another_policy() -> None:
     receipt = Receipt(verdict="blocked", findings_count=2, policy_version="of before")
     assert strip_tags(sentence(receipt, [LINK, SSN])) == (
-        "✕ blocked: DataExfiltration in goal, SSN in goal, by the policy of that time"
+        "✕ blocked: DataExfiltration in goal, SSN in goal, by the policy at that time"
     )
 
 
-def test_what_was_replaced_is_told() -> None:
+def test_redacted_types_are_named() -> None:
     receipt = Receipt(verdict="safe", findings_count=12, redacted_types=["SSN"])
-    assert strip_tags(sentence(receipt, [SSN])) == "✓ safe: SSN in goal and 11 more; replaced: SSN"
+    assert strip_tags(sentence(receipt, [SSN])) == "✓ safe: SSN in goal and 11 more; redacted: SSN"

@@ -86,7 +86,7 @@ def test_superuser_cannot_delete_receipts_from_the_list(admin_client: Client) ->
     assert Receipt.objects.filter(pk=kept.pk).exists()
 
 
-def test_list_shows_what_a_receipt_says(console: Client) -> None:
+def test_list_shows_the_columns_of_a_receipt(console: Client) -> None:
     receipt(
         verdict="none",
         reason="no answer in time",
@@ -122,7 +122,7 @@ def test_list_shows_the_newest_first(console: Client) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["safe", "flagged", "unscreened"])
-def test_who_may_view_tasks_finds_the_task_of_a_receipt(verdict: str, client: Client) -> None:
+def test_staff_who_may_view_tasks_get_a_link_to_the_task(verdict: str, client: Client) -> None:
     client.force_login(staff("view_receipt", "view_task", "view_task_content"))
     task = TaskFactory(goal="the task of it")
     accepted = receipt(verdict=verdict, subject_id=task.pk)
@@ -132,7 +132,7 @@ def test_who_may_view_tasks_finds_the_task_of_a_receipt(verdict: str, client: Cl
     assert "the task of it" in client.get(link).content.decode()
 
 
-def test_who_may_not_view_tasks_gets_no_link_to_one(console: Client) -> None:
+def test_staff_who_may_not_view_tasks_get_no_link_to_the_task(console: Client) -> None:
     task = TaskFactory()
     accepted = receipt(verdict="safe", subject_id=task.pk)
     assert column(console.get(RECEIPTS).content.decode(), "task") == [f"{str(task.pk)[:8]}…"]
@@ -156,27 +156,27 @@ def test_receipt_of_a_refusal_has_no_task(verdict: str, reason: str, client: Cli
         "?from=2025-11-15&to=2025-11-15",
         "?from=2025-11-15",
         "?to=2025-11-15&from=",
-        # Without an offset it is UTC.
+        # A time without an offset is UTC.
         "?created_at__gte=2025-11-15&created_at__lt=2025-11-16",
         "?created_at__gte=2025-11-16T00:59:59%2B01:00&created_at__lt=2025-11-16T00:00",
         "?q=request-1",
         "?verdict__exact=flagged&type=Email&from=2025-11-15&to=2025-11-15&q=request-1",
     ],
 )
-def test_filter_keeps_what_fits(query: str, console: Client) -> None:
+def test_filter_finds_matching_rows(query: str, console: Client) -> None:
     wanted = receipt(
         verdict="flagged",
         types=["DataExfiltration", "Email"],
         request_id="request-1",
         created_at=datetime(2025, 11, 15, 23, 59, 59, tzinfo=UTC),
     )
-    # On the other side of the day that the filter names.
+    # The other receipt is outside of the filter's range.
     day = 14 if "from=2025" in query or "created_at" in query else 16
     receipt(request_id="request-10", created_at=datetime(2025, 11, day, tzinfo=UTC))
     assert listed(console, query) == {str(wanted.pk)}
 
 
-def test_day_filter_takes_the_other_filters_along(console: Client) -> None:
+def test_day_filter_keeps_the_other_filters(console: Client) -> None:
     receipt(verdict="flagged")
     content = console.get(f"{RECEIPTS}?verdict__exact=flagged&from=2025-01-01&p=1")
     form = re.search(
@@ -203,7 +203,7 @@ def test_day_filter_takes_the_other_filters_along(console: Client) -> None:
         "created_at__lt=%00",
     ],
 )
-def test_odd_filter_is_dropped(query: str, console: Client) -> None:
+def test_invalid_filter_is_ignored(query: str, console: Client) -> None:
     response = console.get(f"{RECEIPTS}?{query}")
     assert (response.status_code, response["Location"]) == (302, f"{RECEIPTS}?e=1")
     assert console.get(response["Location"]).status_code == 200
@@ -212,12 +212,12 @@ def test_odd_filter_is_dropped(query: str, console: Client) -> None:
 @pytest.mark.parametrize(
     "query", ["?q=%00", "?q=%FF", "?q=%25_\\", "?p=-5", "?o=999", "?all=1", "?_facets=True"]
 )
-def test_odd_query_does_no_harm(query: str, console: Client) -> None:
+def test_unusual_query_string_is_answered(query: str, console: Client) -> None:
     receipt()
     assert console.get(RECEIPTS + query).status_code == 200
 
 
-def test_receipt_is_shown_whole(console: Client) -> None:
+def test_page_shows_everything_about_a_receipt(console: Client) -> None:
     content = page(
         console,
         receipt(
@@ -249,7 +249,7 @@ def test_receipt_is_shown_whole(console: Client) -> None:
         "2025-11-15 12:30:05",
     ):
         assert f">{shown}<" in content
-    assert "flagged</span>: DataExfiltration in goal and 100 more; replaced: Email" in content
+    assert "flagged</span>: DataExfiltration in goal and 100 more; redacted: Email" in content
     assert "cache" not in content.lower().replace("cache-control", "")
 
 
@@ -279,7 +279,7 @@ def test_pages_escape_every_value(console: Client) -> None:
         request_id=SCRIPT,
     )
     escaped = SCRIPT.replace("<", "&lt;").replace(">", "&gt;")
-    # Each value once: of a finding six, of the receipt itself three in the list and seven here.
+    # The list shows three values of the receipt. Its page shows seven, and six of the finding.
     for content, times in (
         (console.get(RECEIPTS).content.decode(), 3),
         (page(console, attacked), 7 + 6),
@@ -309,19 +309,19 @@ def test_list_takes_the_same_queries_for_many_receipts(
 
 
 @pytest.mark.parametrize("may", [True, False])
-def test_pages_lead_to_the_dry_run_for_who_may(may: bool, client: Client) -> None:
+def test_pages_link_to_the_dry_run_for_staff_who_may_use_it(may: bool, client: Client) -> None:
     client.force_login(staff("view_receipt", *(["dry_run"] if may else [])))
     for content in (client.get(RECEIPTS).content.decode(), page(client, receipt())):
         assert ('href="/admin/dry-run"' in content) is may
 
 
-def test_the_list_loads_only_the_findings_that_it_names(console: Client) -> None:
+def test_the_list_loads_only_the_findings_that_it_shows(console: Client) -> None:
     receipt(findings=[FINDING] * 50, findings_count=50)
     with CaptureQueriesContext(connection) as queries:
         listed_page = console.get(RECEIPTS).content.decode()
     of_findings = [one["sql"] for one in queries if '"findings"' in one["sql"]]
     assert len(of_findings) == 1
-    # The first ten, and not even those where the rows are counted.
+    # The page reads only the first ten findings, and the count reads none.
     whole = re.compile(r'(?<!jsonb_path_query_array\()"receipts"\."findings"')
     assert not whole.search(of_findings[0])
     assert "COUNT" not in of_findings[0]
@@ -348,12 +348,12 @@ def test_filter_that_is_not_offered_is_refused(query: str, console: Client) -> N
 
 
 @pytest.mark.parametrize("column", range(1, 10))
-def test_list_is_sorted_by_nothing_but_the_time(column: int, console: Client) -> None:
+def test_list_is_sorted_only_by_time(column: int, console: Client) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert console.get(RECEIPTS, {"o": str(column)}).status_code == 200
     by = 'ORDER BY "receipts"."created_at" '
     assert by in queries[-1]["sql"]
 
 
-def test_page_leads_to_no_history_that_nobody_writes(console: Client) -> None:
+def test_page_has_no_link_to_the_unused_history(console: Client) -> None:
     assert "history" not in page(console, receipt())

@@ -31,7 +31,7 @@ SOON_SECONDS = 20
 
 @pytest.fixture
 def fresh_gauges() -> None:
-    """As in a process that has just been started."""
+    """Gauges as in a process that has just started."""
     CIRCUIT_STATE.clear()
     LAST_SEEN.clear()
 
@@ -46,7 +46,7 @@ def test_process_without_a_circuit_has_no_view() -> None:
 
 
 @pytest.mark.usefixtures("fresh_gauges", "reflex_layer")
-def test_process_that_has_not_asked_yet() -> None:
+def test_process_without_an_answer_yet() -> None:
     gate()
     assert reflex_state() == [ProcessView(pid=os.getpid(), circuit="closed")]
 
@@ -69,7 +69,7 @@ def test_the_newest_answer_and_the_newest_failure_are_seen(
     assert (view.circuit, view.answer) == ("open", "flagged")
     assert view.answered_at
     assert view.failed_at
-    # A float of seconds holds no more than microseconds, rounded.
+    # The gauge holds the time as a float, which is exact to a microsecond.
     margin = timedelta(microseconds=1)
     assert before - margin <= view.answered_at <= answered + margin
     assert answered - margin <= view.failed_at <= datetime.now(UTC) + margin
@@ -106,7 +106,7 @@ def test_first_page_says_that_the_integration_is_off(client: Client, settings: A
 
 
 def table(content: str) -> list[list[str]]:
-    """Return the cells of the rows of the state's table."""
+    """Return the rows of the table, each as a list of its cells."""
     block = content.partition('id="reflex-state"')[2].partition("</div>")[0]
     rows = re.findall(r"<tr>\s*<th scope=\"row\">.*?</tr>", block, re.S)
     return [
@@ -117,7 +117,7 @@ def table(content: str) -> list[list[str]]:
 
 @pytest.fixture
 def operator(service_database_url: str) -> dict[str, str]:
-    """The name and password of staff in the services' database."""
+    """The name and password of a member of staff in the services' database."""
     account = {"username": "reflex-state", "password": "a-good-password"}
     subprocess.run(
         [sys.executable, "manage.py", "shell", "-v0", "-c", _MAKE_ACCOUNT.format(**account)],
@@ -136,13 +136,13 @@ if not User.objects.filter(username="{username}").exists():
 
 
 def first_page(session: requests.Session, service: Service) -> list[list[str]]:
-    # A connection of its own, so that any worker may answer.
+    # Each request uses a new connection, so that any worker may answer.
     page = session.get(f"{service.url}/admin/", headers={"Connection": "close"}, timeout=30)
     assert page.status_code == 200
     return table(page.text)
 
 
-def test_whichever_worker_answers_the_page_shows_all_that_live(
+def test_every_worker_shows_all_live_workers(
     start_service: StartService, operator: dict[str, str], bundled_reflex_layer: str
 ) -> None:
     service = start_service(REFLEX_URL=bundled_reflex_layer, WORKERS=3)

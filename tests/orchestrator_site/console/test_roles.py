@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 VIEWER, OPERATOR, OFFICER, ADMIN = "Viewer", "Operator", "Safety officer", "Admin"
 ALL = {VIEWER, OPERATOR, OFFICER, ADMIN}
 
-# Who may open a page; the others get 403.
+# The roles that may open each page; the others get 403.
 PAGES = {
     "/admin/": ALL,
     "/admin/password_change/": ALL,
@@ -49,7 +49,7 @@ PAGES = {
     "/admin/safety/receipt/{receipt}/history/": {OPERATOR, OFFICER, ADMIN},
     "/admin/auth/user/{user}/history/": {ADMIN},
     "/admin/auth/group/{group}/history/": {ADMIN},
-    # Nobody adds, changes or deletes these by hand.
+    # Staff cannot add or delete these.
     "/admin/tasks/task/add/": set(),
     "/admin/tasks/task/{id}/delete/": set(),
     "/admin/tasks/action/add/": set(),
@@ -57,7 +57,7 @@ PAGES = {
     "/admin/safety/receipt/add/": set(),
     "/admin/safety/receipt/{receipt}/delete/": set(),
 }
-# Whether a page holds it, for whom.
+# The roles for which a page contains the text.
 CONTENTS = {
     ("/admin/tasks/task/", "its goal"): {OPERATOR, ADMIN},
     ("/admin/tasks/task/?q=goal", "its goal"): {OPERATOR, ADMIN},
@@ -99,12 +99,10 @@ def ids() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("role", sorted(ALL))
-def test_role_opens_its_pages_and_no_others(
-    role: str, ids: dict[str, object], client: Client
-) -> None:
+def test_role_opens_only_its_pages(role: str, ids: dict[str, object], client: Client) -> None:
     client.force_login(member_of(role))
     opened = {path: client.get(path.format(**ids)).status_code for path in PAGES}
-    # Django answers as if an application were not there, of which nothing may be seen.
+    # If the role may see nothing of an application, Django answers 404.
     refused = {path: 404 if path.count("/") == 3 and path != "/admin/" else 403 for path in PAGES}
     assert opened == {
         path: 200 if role in roles else refused[path] for path, roles in PAGES.items()
@@ -112,9 +110,7 @@ def test_role_opens_its_pages_and_no_others(
 
 
 @pytest.mark.parametrize("role", sorted(ALL))
-def test_role_sees_what_it_may_and_no_more(
-    role: str, ids: dict[str, object], client: Client
-) -> None:
+def test_role_sees_only_its_content(role: str, ids: dict[str, object], client: Client) -> None:
     client.force_login(member_of(role))
     shown = {
         (path, part): part in client.get(path.format(**ids)).content.decode()
@@ -125,7 +121,7 @@ def test_role_sees_what_it_may_and_no_more(
 
 @pytest.mark.parametrize("role", sorted(ALL))
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-def test_role_acts_or_does_not(verb: Verb, role: str, client: Client) -> None:
+def test_only_some_roles_may_act(verb: Verb, role: str, client: Client) -> None:
     client.force_login(member_of(role))
     task = TaskFactory()
     if verb == REQUEUE:
@@ -138,7 +134,7 @@ def test_role_acts_or_does_not(verb: Verb, role: str, client: Client) -> None:
     task.refresh_from_db()
     may_act = role in {OPERATOR, ADMIN}
     assert (chosen.status_code, confirmed.status_code) == ((302, 302) if may_act else (403, 403))
-    # A task is of medium priority already.
+    # The task already has medium priority.
     is_changed = may_act and verb != VERBS["priority_medium"]
     assert ((task.status, task.priority) != before) == is_changed
     assert Action.objects.exists() == may_act
@@ -146,7 +142,7 @@ def test_role_acts_or_does_not(verb: Verb, role: str, client: Client) -> None:
 
 @pytest.mark.parametrize("role", [VIEWER, OFFICER])
 @pytest.mark.parametrize("step", ["confirm", "go_on", "stop"])
-def test_who_may_not_act_does_not_touch_an_action(
+def test_role_that_may_not_act_cannot_change_an_action(
     step: str, role: str, ids: dict[str, object], client: Client
 ) -> None:
     client.force_login(member_of(role))
@@ -164,27 +160,27 @@ def names_of_pages(resolver: Any) -> Iterator[str]:
             yield pattern.name
 
 
-def test_every_page_of_the_console_is_walked(ids: dict[str, object]) -> None:
+def test_every_page_of_the_console_is_listed_here(ids: dict[str, object]) -> None:
     walked = {resolve(path.format(**ids)).url_name for path in PAGES}
     [console] = [
         pattern for pattern in get_resolver().url_patterns if "admin/" in str(pattern.pattern)
     ]
     assert {*names_of_pages(console)} - walked == {
-        # For everybody, and without anything of ours.
+        # Open to everybody, and without any data of ours.
         "login",
         "logout",
         "jsi18n",
         "password_change_done",
-        # Absent.
+        # Disabled.
         "autocomplete",
-        # Of no model here.
+        # None of our models uses it.
         "view_on_site",
     }
 
 
 @pytest.mark.parametrize("role", [VIEWER, OFFICER])
-def test_no_filter_of_a_url_tells_what_the_role_may_not_see(role: str, client: Client) -> None:
-    """Else a text could be read letter by letter, by what is listed."""
+def test_no_filter_in_a_url_reveals_hidden_fields(role: str, client: Client) -> None:
+    """Otherwise a user could guess a text letter by letter from the listed rows."""
     client.force_login(member_of(role))
     TaskFactory(goal="zanzibar", context={"key": "zanzibar"}, constraints=["zanzibar"])
     for field in Task._meta.get_fields():
@@ -193,18 +189,18 @@ def test_no_filter_of_a_url_tells_what_the_role_may_not_see(role: str, client: C
             assert response.status_code == 400, f"{field.name}{lookup}"
 
 
-def test_there_is_no_completion_that_would_list_tasks(admin_client: Client) -> None:
+def test_autocomplete_does_not_exist(admin_client: Client) -> None:
     query = {"app_label": "tasks", "model_name": "taskresult", "field_name": "task", "term": "\0"}
     assert admin_client.get("/admin/autocomplete/", query).status_code == 404
 
 
 @pytest.mark.parametrize("query", ["is_active__exact=%00", "groups__id__exact=x", "q=%00"])
-def test_odd_filter_of_staff_is_dropped(query: str, admin_client: Client) -> None:
+def test_invalid_filter_of_staff_is_ignored(query: str, admin_client: Client) -> None:
     response = admin_client.get(f"/admin/auth/user/?{query}", follow=True)
     assert response.status_code == 200
 
 
-def test_there_are_no_permissions_that_nobody_uses() -> None:
+def test_there_are_no_unused_permissions() -> None:
     ours = Permission.objects.filter(content_type__app_label__in=["tasks", "safety"])
     assert {permission.codename for permission in ours} == {
         "view_task",
@@ -215,7 +211,9 @@ def test_there_are_no_permissions_that_nobody_uses() -> None:
     }
 
 
-def test_nobody_without_a_role_opens_anything(ids: dict[str, object], client: Client) -> None:
+def test_staff_without_a_role_open_only_the_dashboard(
+    ids: dict[str, object], client: Client
+) -> None:
     client.force_login(staff())
     for path in PAGES:
         expected = 200 if path in ("/admin/", "/admin/password_change/") else None
@@ -223,8 +221,8 @@ def test_nobody_without_a_role_opens_anything(ids: dict[str, object], client: Cl
         assert status == expected or (expected is None and status in (403, 404)), path
 
 
-def test_page_of_a_user_says_what_the_roles_are_for(client: Client) -> None:
+def test_page_of_a_user_explains_the_roles(client: Client) -> None:
     client.force_login(member_of(ADMIN))
     content = client.get(f"/admin/auth/user/{staff().pk}/change/").content.decode()
-    assert "needs the staff status" in content
+    assert "need the staff status" in content
     assert all(f"{role}: " in content for role in Group.objects.values_list("name", flat=True))

@@ -13,14 +13,14 @@ USERS, ROLES = "/admin/auth/user/", "/admin/auth/group/"
 
 @pytest.fixture
 def console(admin_client: Client) -> Client:
-    """A console in which an error is answered, as it is in a service."""
+    """A client that gets error responses instead of exceptions, as from a running service."""
     admin_client.raise_request_exception = False
     return admin_client
 
 
 @pytest.mark.parametrize("page", [USERS, ROLES])
 @pytest.mark.parametrize("ticked", ["x", "\0", "", "1e3", "12345678-1234-1234-1234-123456789abc"])
-def test_action_on_what_is_no_id_is_refused(page: str, ticked: str, console: Client) -> None:
+def test_action_on_an_invalid_id_is_refused(page: str, ticked: str, console: Client) -> None:
     members = User.objects.count()
     body = {"action": "delete_selected", "_selected_action": ["1", ticked], "post": "yes"}
     response = console.post(page, body)
@@ -39,7 +39,7 @@ def test_action_on_what_is_no_id_is_refused(page: str, ticked: str, console: Cli
         {"action": "delete_selected", "_selected_action": "9" * 30, "index": "x"},
     ],
 )
-def test_action_without_a_sense_does_nothing(
+def test_incomplete_or_unknown_action_changes_nothing(
     page: str, body: dict[str, str], console: Client
 ) -> None:
     members = User.objects.count()
@@ -58,7 +58,7 @@ def test_action_without_a_sense_does_nothing(
         ("password__startswith=a", 400),
     ],
 )
-def test_users_are_filtered_by_what_the_list_offers(
+def test_users_are_filtered_only_by_offered_fields(
     query: str, status: int, console: Client
 ) -> None:
     assert console.get(f"{USERS}?{query}").status_code == status

@@ -1,4 +1,4 @@
-"""Which names staff may have."""
+"""The names that staff may have."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,8 +12,8 @@ from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
 
-OF_THE_SERVICE = "This name, or one like it, stands for the service in timelines."
-TAKEN = "This name looks like that of an account that exists."
+OF_THE_SERVICE = "This name, or one that looks like it, is reserved."
+TAKEN = "This name is too similar to that of another account."
 PASSWORD = "correct horse battery"
 
 
@@ -32,7 +32,7 @@ def fault(name: str) -> str:
         "staff",
         "Service",
         "GATE",
-        # A Cyrillic letter, full-width ones, a zero-width space, a Hangul filler, a soft hyphen.
+        # A Cyrillic letter, full-width letters, a zero-width space, a Hangul filler, a soft hyphen.
         "сlient",
         "ｇａｔｅ",
         "ga\u200bte",
@@ -43,22 +43,22 @@ def fault(name: str) -> str:
         "sérvice",
     ],
 )
-def test_name_of_somebody_else_is_refused(name: str) -> None:
+def test_name_like_a_reserved_one_is_refused(name: str) -> None:
     assert fault(name) == OF_THE_SERVICE
 
 
-def test_every_kind_of_actor_has_its_word_to_itself() -> None:
+def test_every_kind_of_actor_is_reserved() -> None:
     assert set(ActorKind.values) < RESERVED
 
 
 @pytest.mark.parametrize("name", ["Ada.0lson", "ada.olson", "аda.Olson", "ada.O1son", "ada.Oison"])
-def test_name_like_one_that_exists_is_refused(name: str) -> None:
+def test_name_like_an_existing_one_is_refused(name: str) -> None:
     staff(name="Ada.Olson")
     assert fault(name) == TAKEN
 
 
 @pytest.mark.parametrize("name", ["ada", "services", "clients", "gatekeeper", "ada.olsen", "Бося"])
-def test_other_name_is_taken(name: str) -> None:
+def test_other_name_is_accepted(name: str) -> None:
     staff(name="Ada.Olson")
     validate_staff_name(name)
 
@@ -79,7 +79,7 @@ def test_console_says_why_a_name_is_refused(name: str, why: str, admin_client: C
     assert not User.objects.filter(username=name).exists()
 
 
-def test_createsuperuser_refuses_them_too(admin_user: User) -> None:
+def test_createsuperuser_refuses_the_same_names(admin_user: User) -> None:
     for name, why in (("Client", OF_THE_SERVICE), ("ADMIN", TAKEN)):
         with pytest.raises(CommandError, match=why):
             call_command("createsuperuser", interactive=False, username=name, email="")

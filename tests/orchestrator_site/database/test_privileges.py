@@ -31,13 +31,13 @@ Connection = psycopg.Connection[Any]
 
 
 def documented(beginning: str) -> str:
-    """Return the SQL block of the document that begins so."""
+    """Return the SQL block of the document that starts with `beginning`."""
     [block] = re.findall(rf"^```sql\n({beginning}.+?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     return str(block)
 
 
 def migrate(url: str, *target: str) -> str:
-    """Migrate as an operator does; return the last line of what it says."""
+    """Run `migrate` as an operator does; return the last line of its output."""
     finished = subprocess.run(
         [sys.executable, "manage.py", "migrate", *target],
         cwd=ROOT,
@@ -51,8 +51,8 @@ def migrate(url: str, *target: str) -> str:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgresql]:
-    """A server with the roles and the database of the document, and nothing else."""
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    """A server with only the roles and the database of the document."""
+    # The user that PostgreSQL runs as cannot read pytest's temporary folders.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-roles-"))
     folder.chmod(0o755)
     with Postgresql(folder / "data") as server:
@@ -69,9 +69,12 @@ def url_of(server: Postgresql, role: str, database: str = "octollm") -> str:
 
 @pytest.fixture(scope="module")
 def owner(server: Postgresql) -> Iterator[Connection]:
-    """The owner of the tables, who is no superuser."""
+    """A connection of the owner of the tables, which is not a superuser."""
     url = url_of(server, "octollm")
-    assert migrate(url) == "Granted to octollm_service what the running service needs."
+    assert (
+        migrate(url)
+        == "The role octollm_service has the privileges that the running service needs."
+    )
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
@@ -135,7 +138,7 @@ def test_owner_deletes_events_as_documented(owner: Connection) -> None:
     assert owner.execute("SELECT count(*) FROM task_events").fetchone() == (0,)
 
 
-def test_migrating_grants_what_new_tables_need_and_takes_what_is_too_much(
+def test_migrating_grants_missing_privileges_and_revokes_excessive_ones(
     server: Postgresql, owner: Connection, service_role: Connection
 ) -> None:
     owner.execute("CREATE TABLE notes (id bigserial, text text)")
@@ -147,17 +150,17 @@ def test_migrating_grants_what_new_tables_need_and_takes_what_is_too_much(
     owner.execute("DROP TABLE notes")
 
 
-def test_only_tables_that_exist_have_privileges_of_their_own(owner: Connection) -> None:
+def test_every_table_with_its_own_privileges_exists(owner: Connection) -> None:
     for table in PRIVILEGES:
         owner.execute(f"SELECT FROM {table}")
 
 
-def test_migrating_a_database_without_the_role_says_what_that_means(server: Postgresql) -> None:
+def test_migrating_a_database_without_the_role_warns(server: Postgresql) -> None:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE alone OWNER octollm")
     assert migrate(url_of(server, "octollm", "alone")) == (
-        "No role alone_service: the service has that of the owner, which may change receipts and "
-        "events."
+        "There is no role alone_service: the service uses the role of the owner, which may change "
+        "receipts and events."
     )
 
 
@@ -165,16 +168,16 @@ def test_migrating_under_the_role_of_the_service_says_that_nothing_was_granted(
     server: Postgresql, owner: Connection
 ) -> None:
     assert migrate(url_of(server, "octollm_service")) == (
-        "Nothing was granted to octollm_service: that takes the owner of the tables."
+        "Nothing was granted to octollm_service: only the owner of the tables can do that."
     )
 
 
-def test_migrating_backwards_leaves_nothing_to_grant(server: Postgresql) -> None:
+def test_migrating_back_to_no_tables_grants_nothing(server: Postgresql) -> None:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE backwards OWNER octollm")
     url = url_of(server, "octollm", "backwards")
     migrate(url)
-    assert migrate(url, "safety", "zero") == "Without tables, there is nothing to grant."
+    assert migrate(url, "safety", "zero") == "Nothing was granted: there are no tables."
 
 
 def test_a_role_with_the_rights_of_the_owner_is_named(server: Postgresql) -> None:
@@ -188,7 +191,7 @@ def test_a_role_with_the_rights_of_the_owner_is_named(server: Postgresql) -> Non
 
 
 class Browser:
-    """A member of staff at the console."""
+    """The browser of a member of staff."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -200,7 +203,7 @@ class Browser:
         return answer.text
 
     def post(self, path: str, **form: Any) -> str:
-        """Send a form; return the path that it leads to."""
+        """Send a form; return the path that it redirects to."""
         form["csrfmiddlewaretoken"] = self._session.cookies["csrftoken"]
         answer = self._session.post(
             self._service.url + path, data=form, timeout=30, allow_redirects=False
@@ -217,7 +220,7 @@ class Browser:
 def running(
     server: Postgresql, owner: Connection, tmp_path: Path, bundled_reflex_layer: str
 ) -> Iterator[Service]:
-    """A service under its role, with a first account that was made under it, too."""
+    """A service that uses its own role, with a superuser that was created with this role too."""
     url = url_of(server, "octollm_service")
     subprocess.run(
         [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email="],
@@ -235,7 +238,7 @@ def running(
         yield service
 
 
-def test_service_does_all_its_work_under_its_role(running: Service, owner: Connection) -> None:
+def test_service_works_under_its_own_role(running: Service, owner: Connection) -> None:
     assert running.get("/ready").status_code == 200
     task = running.submit().json()["task_id"]
     assert running.get(f"/tasks/{task}").status_code == 200

@@ -11,7 +11,7 @@ PLAIN = {"NAME": "octollm", "USER": "user", "PASSWORD": "password", "HOST": "db"
 @pytest.mark.parametrize(
     "scheme", ["postgresql+asyncpg", "postgresql", "postgres", "postgresql+psycopg"]
 )
-def test_each_way_to_name_postgresql_is_read(scheme: str) -> None:
+def test_each_postgresql_scheme_is_accepted(scheme: str) -> None:
     url = f"{scheme}://user:password@db:5432/octollm"
     assert parse_database_url(url) == PLAIN | {"OPTIONS": {}}
 
@@ -30,7 +30,7 @@ def test_each_way_to_name_postgresql_is_read(scheme: str) -> None:
         pytest.param("/d", {"NAME": "d", "OPTIONS": {}}, id="nothing but a name"),
     ],
 )
-def test_what_libpq_understands_is_read(rest: str, expected: dict[str, Any]) -> None:
+def test_urls_of_libpq_are_parsed(rest: str, expected: dict[str, Any]) -> None:
     parsed = parse_database_url(f"postgresql://{rest}")
     assert {key: parsed[key] for key in expected} == expected
 
@@ -46,7 +46,7 @@ def test_what_libpq_understands_is_read(rest: str, expected: dict[str, Any]) -> 
         "postgresql://user:s3cret@db:port/octollm?s3cret=s3cret",
         "postgresql://user:s3cret@db:5432",
         "postgresql://user:s3cret@db:5432/",
-        # The @ of a password, not written as %40: half of it would pass for a host.
+        # The @ in the password is not written as %40, so part of the password looks like a host.
         "postgresql://user:pass@s3cret@db:5432/octollm",
         "postgresql://db/octollm?connect_timeout=s3cret",
         "postgresql://db/octollm?sslmode=s3cret",
@@ -55,7 +55,7 @@ def test_what_libpq_understands_is_read(rest: str, expected: dict[str, Any]) -> 
         "",
     ],
 )
-def test_anything_else_is_refused_without_being_quoted(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^(must begin|is no|names no|has an?) ") as caught:
+def test_other_urls_are_refused_without_quoting_them(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^(must begin|is not|names no|has an?) ") as caught:
         parse_database_url(url)
     assert not re.search("s3cret", str(caught.value))

@@ -14,7 +14,7 @@ from orchestrator_site.observability.endpoints import endpoint_at, endpoint_of
 
 @pytest.fixture
 def routes(settings: object) -> ModuleType:
-    """A URLconf of a later version."""
+    """A URLconf with routes that the service does not have."""
     module = ModuleType("routes_of_a_test")
     module.urlpatterns = [  # type: ignore[attr-defined]
         path("", HttpResponse),
@@ -33,7 +33,7 @@ def routes(settings: object) -> ModuleType:
     [
         ("/", "/"),
         ("/things/7e6a0b1c-6a3c-4a57-8f0e-4dd6ab1c2d3e/parts/a", "/things/{thing_id}/parts/{slug}"),
-        # Its parts are no raw path: not even a part of one.
+        # No route matches, so not even a part of the path is used.
         ("/things/1/parts/a", "other"),
         ("/old", "other"),
         ("/admin/things/1/change/", "/admin/"),
@@ -42,5 +42,5 @@ def routes(settings: object) -> ModuleType:
 )
 def test_a_new_route_is_counted_under_its_own_name(asked: str, endpoint: str) -> None:
     assert endpoint_at(asked) == endpoint
-    # A request that was refused before Django looked for its view.
+    # A request that was refused before Django resolved its path.
     assert endpoint_of(RequestFactory().get(asked)) == endpoint

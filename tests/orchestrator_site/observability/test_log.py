@@ -20,7 +20,7 @@ KEYS = ("timestamp", "level", "message", "logger", "request_id")
 
 
 @pytest.mark.parametrize("key", ["task_id", "priority"])
-def test_an_event_of_a_task_has_the_key(service: Service, key: str) -> None:
+def test_each_task_event_in_the_log_has_the_key(service: Service, key: str) -> None:
     task = service.submit(priority="low").json()
     events = [line for line in service.log_lines() if line.get("task_id") == task["task_id"]]
     assert [line[key] for line in events] == [task[key]]
@@ -62,14 +62,14 @@ def test_a_request_is_logged_by_its_endpoint(service: Service) -> None:
     assert 0 < lines[0]["duration_seconds"] < 5
 
 
-def test_gunicorn_gathers_nothing_for_a_log_of_its_own_requests() -> None:
+def test_gunicorn_collects_nothing_for_an_access_log() -> None:
     config = Config()
     config.set("logconfig_dict", settings.LOGGING)
-    # Whoever looked at the request would find none.
+    # Code that used the request would fail here, because there is none.
     Logger(config).access(None, None, None, None)
 
 
-def test_log_of_development_is_for_people(start_service: StartService) -> None:
+def test_development_log_has_short_lines(start_service: StartService) -> None:
     running = start_service(DEBUG=True, ENABLE_REFLEX_INTEGRATION=False, WORKERS=1)
     running.get("/health")
     running.get("/static/admin/css/base.css")
@@ -85,7 +85,7 @@ def test_log_of_development_is_for_people(start_service: StartService) -> None:
     ]
 
 
-def test_error_in_the_log_of_development_quotes_nothing() -> None:
+def test_error_in_the_development_log_quotes_nothing() -> None:
     try:
         raise ValueError("a planted secret")
     except ValueError:
@@ -97,13 +97,13 @@ def test_error_in_the_log_of_development_quotes_nothing() -> None:
     assert last == "builtins.ValueError"
 
 
-def test_warning_of_python_is_a_line_without_its_message() -> None:
+def test_python_warning_is_logged_without_its_message() -> None:
     warns = "import warnings, orchestrator_site.wsgi; warnings.warn('a planted secret')"
     ran = subprocess.run(
         [sys.executable, "-c", warns], cwd=ROOT, capture_output=True, text=True, check=True
     )
     lines = [json.loads(line) for line in (ran.stdout + ran.stderr).splitlines()]
-    line = next(line for line in lines if line["message"] == "Python warns of code")
+    line = next(line for line in lines if line["message"] == "Python warning")
     assert (line["level"], line["category"], line["place"]) == (
         "WARNING",
         "UserWarning",
@@ -112,17 +112,17 @@ def test_warning_of_python_is_a_line_without_its_message() -> None:
     assert "planted" not in ran.stdout
 
 
-def test_lines_of_gunicorn_are_json_too(service: Service) -> None:
+def test_gunicorn_logs_json_too(service: Service) -> None:
     service.get("/health")
     assert any(line["logger"] == "gunicorn.error" for line in service.log_lines())
 
 
 @pytest.mark.parametrize(
     "given",
-    # The last two might be a card and a social security number.
+    # The last two look like a card number and a social security number.
     ["", "a b", "x" * 65, "täst", "<script>", "line\tbreak", "4111111111111111", "078-05-1120"],
     ids=repr,
 )
-def test_a_request_id_that_is_not_well_formed_is_replaced(service: Service, given: str) -> None:
+def test_a_malformed_request_id_is_replaced(service: Service, given: str) -> None:
     response = service.get("/", headers={"X-Request-ID": given.encode()})
     assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-ID"])

@@ -1,4 +1,4 @@
-"""/metrics over several worker processes, as Prometheus sees it."""
+"""/metrics of several worker processes, as Prometheus sees it."""
 
 import signal
 import uuid
@@ -36,7 +36,7 @@ def fresh(start_service: StartService, bundled_reflex_layer: str) -> Service:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_of_the_specification_has_its_known_labels_from_the_first_scrape(
+def test_a_specified_metric_has_its_known_labels_from_the_first_scrape(
     service: Service, family: str
 ) -> None:
     kind, label, values = FAMILIES[family]
@@ -82,7 +82,7 @@ def test_api_requests_are_counted_by_endpoint_method_and_status(
     }
 
 
-def test_errors_are_counted_by_type_and_a_refusal_is_none(
+def test_errors_are_counted_by_type_and_a_refusal_is_not_an_error(
     start_service: StartService, bundled_reflex_layer: str
 ) -> None:
     service = start_service(REFLEX_URL=bundled_reflex_layer, WORKERS=1, MAX_BODY_BYTES=1000)
@@ -108,7 +108,7 @@ def test_a_thousand_submissions_over_four_workers_are_a_thousand_on_every_scrape
     with ThreadPoolExecutor(8) as clients:
         statuses = list(clients.map(lambda _: fresh.submit().status_code, range(1000)))
     assert statuses == [200] * 1000, fresh.log_lines()
-    # Scrapes go to whichever worker takes them.
+    # Any worker may answer a scrape.
     with ThreadPoolExecutor(4) as scrapers:
         scrapes = list(scrapers.map(lambda _: fresh.metrics()[PENDING], range(16)))
     assert scrapes == [1000] * 16
@@ -132,7 +132,7 @@ def test_counts_survive_a_worker_killed_under_load(
         try:
             return fresh.submit().status_code
         except requests.ConnectionError:
-            # It was with the worker that died.
+            # The killed worker had accepted this request.
             return 0
 
     with ThreadPoolExecutor(6) as clients:
@@ -141,7 +141,7 @@ def test_counts_survive_a_worker_killed_under_load(
     assert answered >= 550
     scrapes = {fresh.metrics()[PENDING] for _ in range(8)}
     assert len(scrapes) == 1
-    # A task may have been stored by a worker that died before it could count or answer.
+    # The killed worker may have stored a task before it could count or answer it.
     assert answered <= scrapes.pop() <= count() - before
 
 
@@ -153,9 +153,9 @@ def test_random_paths_ids_and_methods_add_no_series(service: Service) -> None:
         service.get(f"/tasks/{uuid.uuid4()}")
         service.get(f"/tasks/{uuid.uuid4().hex[:9]}")
         method = "".join(chr(ord("A") + int(digit)) for digit in str(uuid.uuid4().int)[:12])
-        service.request(method, "/submit")
-    added = set(service.metrics()) - before
-    # Workers that were still starting show their circuit by now.
+        fresh.request(method, "/submit")
+    added = set(fresh.metrics()) - before
+    # Workers that were still starting have added their circuit by now.
     assert {name for name in added if "circuit_state" not in name} == set()
 
 

@@ -1,4 +1,4 @@
-"""The metrics folder on a disk that is full, read-only or gone: the service goes on and says so."""
+"""The service keeps working, and reports it, if the metrics disk is full, read-only or gone."""
 
 import shutil
 import time
@@ -39,7 +39,7 @@ def start(start_service: StartService) -> Service:
 
 
 def start_another_worker(service: Service) -> int:
-    """Kill the worker; return the id of the one that takes its place."""
+    """Kill the worker; return the process id of its replacement."""
     service.workers[0].kill()
     assert service.submit().status_code == 200
     return service.workers[0].pid
@@ -49,7 +49,7 @@ def wait_until_complete(service: Service) -> None:
     give_up_at = time.monotonic() + ANSWER_SECONDS
     while service.metrics()[COMPLETE] == 0:
         assert time.monotonic() < give_up_at
-        # It looks again when it counts something.
+        # The worker only retries when it counts something.
         service.submit()
 
 
@@ -89,7 +89,7 @@ def test_full_disk_kills_no_worker_and_costs_no_count(
     assert [worker.pid for worker in service.workers] == [pid]
 
 
-def test_file_that_cannot_grow_keeps_its_counts_until_it_can(disk: Disk) -> None:
+def test_counts_wait_while_their_file_cannot_grow(disk: Disk) -> None:
     path = disk.folder / "counter_1.db"
     file = MetricsFile(str(path))
     counts = {f"key {number}": float(number) for number in range(3000)}
@@ -110,7 +110,7 @@ def test_file_that_cannot_grow_keeps_its_counts_until_it_can(disk: Disk) -> None
     file.close()
 
 
-def test_read_only_folder_stops_neither_start_nor_service(
+def test_service_starts_and_works_with_a_read_only_folder(
     start_service: StartService, disk: Disk
 ) -> None:
     disk.remount("ro")
@@ -128,7 +128,7 @@ def test_read_only_folder_stops_neither_start_nor_service(
     disk.remount("rw")
 
 
-def test_folder_that_is_deleted_comes_back_with_all_counts(
+def test_deleted_folder_is_recreated_with_all_counts(
     start_service: StartService, folder: Path
 ) -> None:
     service = start(start_service)
@@ -148,7 +148,7 @@ def test_folder_that_is_deleted_comes_back_with_all_counts(
     assert warnings(service) == ["it was deleted"]
 
 
-def test_file_in_place_of_the_folder_stops_nothing(
+def test_service_works_with_a_file_in_place_of_the_folder(
     start_service: StartService, folder: Path
 ) -> None:
     folder.write_text("")

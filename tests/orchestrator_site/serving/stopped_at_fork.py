@@ -1,4 +1,4 @@
-"""Our configuration of gunicorn, where the order to stop meets a worker at its fork."""
+"""Our gunicorn configuration, with a SIGTERM that reaches a worker right after its fork."""
 
 import os
 import signal
@@ -10,6 +10,6 @@ from orchestrator_site.serving.gunicorn_conf import *  # noqa: F403 - gunicorn w
 
 def post_fork(server: Any, worker: Any) -> None:
     os.kill(server.pid, signal.SIGTERM)
-    # What the master then sends us, before our own handlers are there.
+    # Wait until the master has sent the signal to this worker, which has no own handlers yet.
     server.SIG_QUEUE.put(server.SIG_QUEUE.get(timeout=10))
     gunicorn_conf.post_fork(server, worker)

@@ -18,7 +18,7 @@ from orchestrator_site.serving.client_address import client_address
         pytest.param(1, "", "192.0.2.1", id="past the proxy"),
     ],
 )
-def test_the_client_is_whom_our_outermost_proxy_saw(
+def test_the_client_address_is_the_one_that_the_outermost_proxy_saw(
     settings: Any, proxies: int, forwarded: str, expected: str
 ) -> None:
     settings.TRUSTED_PROXIES = proxies

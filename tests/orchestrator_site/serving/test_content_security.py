@@ -1,4 +1,4 @@
-"""What pages allow a browser to load."""
+"""The Content-Security-Policy of pages."""
 
 import pytest
 from django.test import Client
@@ -35,24 +35,24 @@ def test_login_has_the_policy(client: Client) -> None:
     assert client.get("/admin/login/")[HEADER] == POLICY
 
 
-def test_documentation_may_show_the_pictures_of_its_styles(client: Client) -> None:
+def test_documentation_may_load_the_images_of_its_style_sheet(client: Client) -> None:
     policy = client.get("/docs")[HEADER]
     assert policy == POLICY.replace("img-src 'self'", "img-src 'self' data:")
 
 
 @pytest.mark.parametrize("path", ["/tasks/{id}", "/health", "/", "/schema"])
-def test_answer_to_a_program_goes_without(path: str, client: Client) -> None:
+def test_json_response_has_no_policy(path: str, client: Client) -> None:
     assert HEADER not in client.get(path.format(id=TaskFactory().pk))
 
 
-def test_who_lacks_the_permission_is_told_on_a_page(client: Client) -> None:
+def test_staff_without_the_permission_get_a_page(client: Client) -> None:
     client.force_login(staff())
     response = client.get("/admin/tasks/task/", headers={"Accept": "text/html"})
     assert (response.status_code, response[HEADER]) == (403, POLICY)
     assert "Your account may not do this." in response.content.decode()
 
 
-def test_form_of_another_page_is_refused_on_a_page() -> None:
+def test_form_from_another_site_gets_a_page() -> None:
     client = Client(enforce_csrf_checks=True)
     response = client.post("/admin/login/", headers={"Accept": "text/html"})
     assert (response.status_code, response[HEADER]) == (403, POLICY)
@@ -60,7 +60,7 @@ def test_form_of_another_page_is_refused_on_a_page() -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/admin/", "/submit", "/docs"])
-def test_page_holds_no_script_and_no_style_of_its_own(path: str, admin_client: Client) -> None:
+def test_page_has_no_inline_script_or_style(path: str, admin_client: Client) -> None:
     content = admin_client.get(path, headers={"Accept": "text/html"}).content.decode()
     for inline in ("<style", " style=", " onclick=", " onload=", "<script>", "javascript:"):
         assert inline not in content

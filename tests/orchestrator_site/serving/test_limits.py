@@ -1,4 +1,4 @@
-"""Early refusal, so that probes are answered whatever hangs."""
+"""Excess requests are refused early, so that probes are answered even when requests hang."""
 
 import contextlib
 import threading
@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def slow_reflex_layer() -> "tuple[ScriptedReflexLayer, threading.Event]":
-    """One that answers when told to."""
+    """A Reflex Layer that answers only after `release` is set."""
     release = threading.Event()
 
     def behave(connection: socket) -> bool:
@@ -35,7 +35,7 @@ def slow_reflex_layer() -> "tuple[ScriptedReflexLayer, threading.Event]":
 
 
 @pytest.mark.alone
-def test_what_comes_on_top_is_refused_at_once_while_probes_are_answered(
+def test_excess_requests_are_refused_at_once_while_probes_are_answered(
     start_service: StartService,
     slow_reflex_layer: "tuple[ScriptedReflexLayer, threading.Event]",
 ) -> None:
@@ -69,7 +69,7 @@ def test_what_comes_on_top_is_refused_at_once_while_probes_are_answered(
     assert service.submit().status_code == 200
 
 
-def test_sign_ins_take_no_place_of_the_api(
+def test_sign_ins_take_no_slot_of_the_api(
     start_service: StartService, service_database: "psycopg.Connection[object]"
 ) -> None:
     service = start_service(
@@ -80,7 +80,7 @@ def test_sign_ins_take_no_place_of_the_api(
         with service_database.transaction():
             service_database.execute("LOCK TABLE auth_user")
             under_way = [staff.submit(sign_in, service, "nobody", "wrong") for _ in range(12)]
-            # Two are at work, and two wait for their places; the others are refused.
+            # Two are processed, two wait for a slot, and the others are refused.
             wait_until(lambda: sum(one.done() for one in under_way) >= 8)
             assert [service.submit().status_code for _ in range(20)] == [200] * 20
         answers = [one.result() for one in under_way]
@@ -88,7 +88,7 @@ def test_sign_ins_take_no_place_of_the_api(
     assert all(answer.headers["Content-Type"].startswith("text/html") for answer in answers)
 
 
-def test_submissions_take_no_place_of_the_console(
+def test_submissions_take_no_slot_of_the_console(
     start_service: StartService,
     slow_reflex_layer: "tuple[ScriptedReflexLayer, threading.Event]",
 ) -> None:
@@ -110,7 +110,7 @@ def test_probes_are_answered_under_any_host(service: Service) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "a b", "127.0.0.1.evil.example", "[::1"])
-def test_another_host_is_refused_with_a_sentence(service: Service, host: str) -> None:
+def test_unknown_host_is_refused_with_an_explanation(service: Service, host: str) -> None:
     response = service.get("/", headers={"Host": host})
     assert response.status_code == 400
     assert response.json() == {
@@ -118,7 +118,7 @@ def test_another_host_is_refused_with_a_sentence(service: Service, host: str) ->
     }
 
 
-def test_the_order_to_stop_lets_a_request_under_way_end(
+def test_sigterm_lets_a_running_request_finish(
     start_service: StartService,
     slow_reflex_layer: "tuple[ScriptedReflexLayer, threading.Event]",
 ) -> None:
@@ -137,7 +137,9 @@ def test_the_order_to_stop_lets_a_request_under_way_end(
     assert service.process.wait(30) == 0
 
 
-def test_half_requests_hold_their_threads_for_seconds_only(start_service: StartService) -> None:
+def test_incomplete_requests_hold_their_threads_for_seconds_only(
+    start_service: StartService,
+) -> None:
     service = start_service(ENABLE_REFLEX_INTEGRATION=False, WORKERS=1, THREADS=3)
     assert service.get("/health").status_code == 200
     started = time.monotonic()
@@ -145,7 +147,7 @@ def test_half_requests_hold_their_threads_for_seconds_only(start_service: StartS
         for _ in range(3 + CONSOLE_THREADS):
             peer = opened.enter_context(create_connection(("127.0.0.1", service.port)))
             peer.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
-        # Silent ones hold none at all.
+        # Silent connections hold no thread at all.
         for _ in range(30):
             opened.enter_context(create_connection(("127.0.0.1", service.port)))
         assert service.get("/health").status_code == 200

@@ -1,4 +1,4 @@
-"""gunicorn's master replaces a worker that is stopped, and nobody waits for that one."""
+"""gunicorn's master replaces a stopped worker, and no client waits for that worker."""
 
 import contextlib
 import socket
@@ -54,13 +54,13 @@ def test_stopped_worker_is_replaced_and_its_connections_end(service: Service) ->
                 assert client.recv(1000) == b""
         assert time.monotonic() - started < 1
     assert service.submit().status_code == 200
-    # A process that was killed is listed until the master has noticed its end.
+    # A killed process is listed until the master has noticed its end.
     wait_until(lambda: not {*workers} & {*service.workers})
     messages = [line["message"] for line in service.log_lines()]
     assert messages.count("Worker is stopped, and will be replaced") == 2
 
 
-def test_worker_that_goes_on_at_once_is_left_alone(service: Service) -> None:
+def test_worker_that_is_continued_at_once_is_kept(service: Service) -> None:
     workers = service.workers
     for _ in range(5):
         workers[0].suspend()

@@ -1,4 +1,4 @@
-"""More arrives than can be served: it is refused early, counted, and probes do not notice."""
+"""Under overload, excess requests are refused early and counted, and probes are answered."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ from tests.service import Service
 CLIENTS = 250
 SCREENING_SECONDS = 0.05
 HEALTH_SECONDS = 1
-# What asks others has a deadline of two seconds for that, besides its turn.
+# The readiness check has a deadline of two seconds, and may wait for a slot before that.
 READY_SECONDS = 3
 ROUNDS = 8
 SUBMISSION = (
@@ -28,7 +28,7 @@ SUBMISSION = (
 
 @pytest.fixture
 def busy_reflex_layer() -> Iterator[ScriptedReflexLayer]:
-    """One that takes its time, so that the service's places are what is short."""
+    """A slow Reflex Layer, so that the service runs out of slots."""
 
     def behave(connection: socket) -> bool:
         threading.Event().wait(SCREENING_SECONDS)
@@ -43,7 +43,7 @@ class Flood:
     """Clients that send the next submission as soon as the last one is answered.
 
     Attributes:
-        statuses: of all answers, with their `Retry-After`.
+        statuses: the number of responses by status and `Retry-After`.
     """
 
     def __init__(self, port: int) -> None:
@@ -111,5 +111,5 @@ def test_flood_is_refused_early_and_counted_while_probes_are_answered(
     )
     assert metrics[of_submit.format(200)] == served
     assert metrics[of_submit.format(503)] == refused
-    # Refusing leaves the time for serving.
+    # Refusing leaves enough time for accepting tasks.
     assert served > ROUNDS

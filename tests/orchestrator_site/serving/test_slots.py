@@ -1,4 +1,4 @@
-"""The slots of the requests under way."""
+"""The slots for the requests that a process works on."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator_site.serving.limits import MAX_WAIT_SECONDS, Slots
 
-# Longer than any test takes.
+# No test takes this long.
 WAIT_SECONDS = 20
 
 
@@ -18,7 +18,7 @@ def clients() -> ThreadPoolExecutor:
 
 
 def start_waiting(slots: Slots, clients: ThreadPoolExecutor) -> "Future[bool]":
-    """Let another thread ask for a slot; return once it waits for one."""
+    """Let another thread ask for a slot; return once it is waiting."""
     before = len(slots._waiting)
     asked = clients.submit(slots.take, WAIT_SECONDS)
     while len(slots._waiting) == before:
@@ -26,19 +26,19 @@ def start_waiting(slots: Slots, clients: ThreadPoolExecutor) -> "Future[bool]":
     return asked
 
 
-def test_so_many_slots_can_be_taken_and_no_more() -> None:
+def test_no_more_slots_can_be_taken_than_there_are() -> None:
     slots = Slots(2)
     assert [slots.take(0) for _ in range(3)] == [True, True, False]
 
 
-def test_place_given_back_can_be_taken_again() -> None:
+def test_returned_slot_can_be_taken_again() -> None:
     slots = Slots(1)
     for _ in range(3):
         assert slots.take(0)
         slots.give_back()
 
 
-def test_who_gives_a_place_back_does_not_get_it_before_those_who_wait(
+def test_returned_slot_goes_to_the_thread_that_has_waited_longest(
     clients: ThreadPoolExecutor,
 ) -> None:
     slots = Slots(1)
@@ -56,7 +56,7 @@ def test_who_gives_a_place_back_does_not_get_it_before_those_who_wait(
 
 
 @pytest.mark.alone
-def test_once_nothing_has_moved_for_a_while_nobody_waits_until_something_does(
+def test_requests_are_refused_at_once_while_no_slot_is_returned(
     clients: ThreadPoolExecutor,
 ) -> None:
     slots = Slots(1)
@@ -74,7 +74,9 @@ def test_once_nothing_has_moved_for_a_while_nobody_waits_until_something_does(
     assert waiting.result() is True
 
 
-def test_short_wait_in_vain_does_not_keep_others_from_waiting(clients: ThreadPoolExecutor) -> None:
+def test_a_short_wait_without_success_does_not_stop_others_from_waiting(
+    clients: ThreadPoolExecutor,
+) -> None:
     slots = Slots(1)
     assert slots.take(0)
     assert not slots.take(0.01)

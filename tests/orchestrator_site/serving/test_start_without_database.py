@@ -1,4 +1,4 @@
-"""What the log says where the service starts and its database cannot be used."""
+"""The log of a service that starts while its database cannot be used."""
 
 import socket
 import tempfile
@@ -20,10 +20,10 @@ WAIT_SECONDS = 20
 
 
 def first_warning(service: Service) -> dict[str, Any]:
-    """Return the first warning that comes, without any request."""
+    """Wait for the first warning in the log, without sending a request."""
     give_up_at = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < give_up_at:
-        # The last line may be half written.
+        # The last line may be incomplete.
         whole, _, _ = service.log.read_text().rpartition("\n")
         if '"WARNING"' in whole:
             return next(line for line in service.log_lines() if line["level"] == "WARNING")
@@ -38,7 +38,7 @@ def start(start_service: StartService, url: str) -> Service:
 @pytest.fixture
 def guarded() -> Iterator[Postgresql]:
     """A server that asks the role `guarded` for its password."""
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
+    # The user that PostgreSQL runs as cannot read pytest's temporary folders.
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-guarded-"))
     folder.chmod(0o755)
     with Postgresql(folder / "data") as server:
@@ -61,7 +61,7 @@ def test_database_that_cannot_be_reached_is_a_warning_without_the_url(
     assert warning["message"] == "Not ready: no database"
     assert "Connection refused" in warning["reason"]
     assert "s3cret" not in service.log.read_text()
-    # The service is up all the same, and once is enough for two workers.
+    # The service runs nevertheless, and only one of its two workers logs the warning.
     assert service.get("/health").status_code == 200
     service.stop()
     assert service.log.read_text().count('"WARNING"') == 1
@@ -83,18 +83,18 @@ def test_database_that_never_answers_does_not_hold_up_the_start(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://ada:s3cret@127.0.0.1:{silent.getsockname()[1]}/octollm"
         service = start(start_service, url)
-        # Before anything was said of the database.
+        # The service answers before the check of the database has ended.
         assert service.get("/health").status_code == 200
         assert '"WARNING"' not in service.log.read_text()
         assert "timeout" in first_warning(service)["reason"]
 
 
-def test_database_that_works_is_not_worth_a_line(service: Service) -> None:
+def test_working_database_is_not_logged(service: Service) -> None:
     assert service.get("/ready").status_code == 200
     assert "Not ready" not in service.log.read_text()
 
 
-def test_any_password_works_beside_a_url_without_one(
+def test_password_may_come_from_pgpassword(
     start_service: StartService, guarded: Postgresql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded.migrate()

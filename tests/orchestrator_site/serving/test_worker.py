@@ -1,4 +1,4 @@
-"""What our worker does beyond gunicorn's own: it shares, waits for no client, loses nothing."""
+"""The fixes of our gunicorn worker: load sharing, slow clients, lost requests."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ LAST_REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\
 
 @pytest.fixture
 def alone(start_service: StartService, bundled_reflex_layer: str) -> Service:
-    """A service with one worker, at work."""
+    """A running service with one worker."""
     service = start_service(REFLEX_URL=bundled_reflex_layer, WORKERS=1)
     assert service.submit().status_code == 200
     return service
@@ -44,16 +44,16 @@ def connect(service: Service, clients: contextlib.ExitStack) -> socket.socket:
 
 
 def order_to_stop(service: Service) -> None:
-    """Stop a service whose only worker is suspended, and let the worker go on with that."""
+    """Stop a service whose only worker is suspended, then resume the worker."""
     [worker] = service.workers
     service.process.terminate()
-    # As the master will tell it, but before it goes on.
+    # The same signal as from the master, but before the worker resumes.
     worker.terminate()
     worker.resume()
 
 
 def read_all(client: socket.socket) -> bytes:
-    """Return what comes until the service has nothing more to say."""
+    """Return everything that the service sends until it closes its side."""
     with client.makefile("rb") as reader:
         return reader.read()
 
@@ -66,7 +66,7 @@ def accepted(service: Service, worker: psutil.Process) -> int:
     )
 
 
-def test_a_busy_process_leaves_each_new_connection_to_the_others_for_a_moment(
+def test_a_busy_process_leaves_new_connections_to_the_others_for_a_moment(
     start_service: StartService, clients: contextlib.ExitStack
 ) -> None:
     reflex_layer = clients.enter_context(ScriptedReflexLayer())
@@ -79,17 +79,17 @@ def test_a_busy_process_leaves_each_new_connection_to_the_others_for_a_moment(
     [worker] = service.workers
     worker.suspend()
     for _ in range(100):
-        # The kernel hands over none that are silent.
+        # The kernel holds back connections on which nothing was sent.
         connect(service, clients).sendall(b"G")
     started = time.monotonic()
     worker.resume()
     while accepted(service, worker) < 101:
         assert time.monotonic() < give_up_at
-    # Alone it gets them all, but in a time in which idle ones would have had their turn.
+    # The only worker accepts them all, but slowly enough for idle workers to take them first.
     assert time.monotonic() - started >= 99 * LEFT_TO_OTHERS_SECONDS
 
 
-def test_what_the_kernel_has_accepted_is_answered_after_the_order_to_stop(
+def test_connections_accepted_by_the_kernel_are_answered_after_sigterm(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     [worker] = alone.workers
@@ -99,13 +99,13 @@ def test_what_the_kernel_has_accepted_is_answered_after_the_order_to_stop(
         client.sendall(SUBMISSION)
     order_to_stop(alone)
     answers = [read_all(client) for client in waiting]
-    # A worker works on fewer at once.
+    # The worker refuses those that exceed its slots.
     assert {answer.split()[1] for answer in answers} <= {b"200", b"503"}
     assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
     assert alone.process.wait(ANSWER_SECONDS) == 0
 
 
-def test_a_request_on_a_kept_connection_is_answered_after_the_order_to_stop(
+def test_a_request_on_a_kept_connection_is_answered_after_sigterm(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     [worker] = alone.workers
@@ -123,11 +123,11 @@ def test_a_request_on_a_kept_connection_is_answered_after_the_order_to_stop(
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_a_connection_without_a_request_does_not_hold_up_the_end(
+def test_a_connection_without_a_request_does_not_delay_the_stop(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     silent = connect(alone, clients)
-    # Until no thread waits for its request any more.
+    # Wait until no thread waits for a request on this connection.
     silent.settimeout(DEFAULT_WORKER_DATA_TIMEOUT + 0.5)
     with pytest.raises(TimeoutError):
         silent.recv(1)
@@ -136,13 +136,13 @@ def test_a_connection_without_a_request_does_not_hold_up_the_end(
 
 
 @pytest.mark.alone
-def test_clients_that_close_late_hold_up_nobody(
+def test_clients_that_close_late_delay_no_other_client(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     for _ in range(8):
         late = connect(alone, clients)
         late.sendall(LAST_REQUEST)
-        # The service has closed its side, and the client has not.
+        # The service has closed its side of the connection, the client has not.
         assert read_all(late).startswith(b"HTTP/1.1 200 OK\r\n")
     started = time.monotonic()
     assert alone.get("/health").status_code == 200
@@ -162,16 +162,16 @@ def test_a_connection_that_the_client_never_closes_is_closed(
         assert time.monotonic() < give_up_at
 
 
-def test_the_order_to_stop_reaches_a_worker_that_was_just_forked(
+def test_sigterm_reaches_a_worker_that_was_just_forked(
     start_service: StartService,
 ) -> None:
     service = start_service(config="tests.orchestrator_site.serving.stopped_at_fork", WORKERS=1)
-    # gunicorn alone would wait until it loses patience, and kill the worker.
+    # Without our fix, gunicorn would wait for its timeout and kill the worker.
     assert service.process.wait(10) == 0
 
 
 def ask(client: socket.socket) -> bytes:
-    """Ask for /health and keep the connection; return the answer, empty if there is none."""
+    """Request /health and keep the connection; return the response, empty if there is none."""
     client.sendall(LAST_REQUEST.replace(b"Connection: close\r\n", b""))
     answer = b""
     with contextlib.suppress(ConnectionResetError):
@@ -180,7 +180,7 @@ def ask(client: socket.socket) -> bytes:
     return answer
 
 
-def test_a_new_connection_takes_the_place_of_the_longest_idle(
+def test_a_new_connection_replaces_the_longest_idle_one(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     clients.enter_context(many_files())
@@ -203,7 +203,7 @@ def test_connections_without_a_request_hold_no_thread(
     for _ in range(60):
         connect(alone, clients)
     give_up_at = time.monotonic() + ANSWER_SECONDS
-    # The kernel hands over silent ones after a while.
+    # The kernel hands over silent connections after a while.
     while accepted(alone, worker) < 60:
         assert time.monotonic() < give_up_at
     started = time.monotonic()
@@ -211,7 +211,7 @@ def test_connections_without_a_request_hold_no_thread(
     assert time.monotonic() - started < 1
 
 
-def test_a_process_short_of_files_closes_idle_connections_and_serves_on(
+def test_a_process_short_of_files_closes_idle_connections_and_keeps_serving(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     [worker] = alone.workers
@@ -226,7 +226,7 @@ def test_a_process_short_of_files_closes_idle_connections_and_serves_on(
     assert len(refusals) < 5
 
 
-def test_a_process_without_any_file_left_waits_and_does_not_spin(
+def test_a_process_without_free_files_waits_without_spinning(
     alone: Service, clients: contextlib.ExitStack
 ) -> None:
     [worker] = alone.workers
@@ -244,7 +244,7 @@ def test_a_process_without_any_file_left_waits_and_does_not_spin(
     assert alone.workers == [worker]
 
 
-def test_without_its_master_a_worker_gives_the_port_back(
+def test_a_worker_releases_the_port_when_its_master_is_gone(
     start_service: StartService, clients: contextlib.ExitStack
 ) -> None:
     reflex_layer = clients.enter_context(ScriptedReflexLayer())
@@ -260,7 +260,7 @@ def test_without_its_master_a_worker_gives_the_port_back(
     give_up_at = time.monotonic() + 5
     while not (listener := listening(service.port)):
         assert time.monotonic() < give_up_at
-        # Clients that go on to ask keep nothing open.
+        # Requests on kept connections must not keep the worker alive.
         with contextlib.suppress(OSError):
             ask(kept[0])
     listener.close()

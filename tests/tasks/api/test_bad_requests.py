@@ -16,9 +16,7 @@ from tests.service import ANSWER_SECONDS, Service
 GOOD = b'{"goal": "Analyze sentiment of user reviews"}'
 MAX_BODY_BYTES = 1_048_576
 NOT_FOUND = {"detail": "Not found. The API is described at /docs."}
-TRAILING_SLASH = (
-    "Not found. %s is meant, without a slash at its end. The API is described at /docs."
-)
+TRAILING_SLASH = "Not found. Use %s, without a slash at the end. The API is described at /docs."
 OTHER_TYPE = {"detail": "Send the body as application/json, and say so in Content-Type."}
 TASK_NOT_FOUND = {"detail": "Task not found"}
 NOT_ACCEPTABLE = {"detail": "Could not satisfy the request Accept header."}
@@ -288,7 +286,7 @@ def test_unknown_url_gets_an_error_as_json(
 
 def test_unknown_method_is_refused(service: Service) -> None:
     answer = exchange(service, head("BREW /submit"))
-    assert answer.pair == (405, {"detail": "This method is none of HTTP's."})
+    assert answer.pair == (405, {"detail": "This method is not supported."})
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,7 @@ EXAMPLE = {
 }
 REFUSED = {"goal": "Call 555-0199 first", "context": {"secret-key": "hunter2"}}
 PII_FIELDS = {"pii_detected": True, "pii_matches": pii()["pii_matches"]}
-NO_VERDICT = (
-    "No verdict on the safety of the task can be had now. Nothing was stored; try again later."
-)
+NO_VERDICT = "The safety of the task cannot be checked now. Nothing was stored; try again later."
 
 
 @pytest.fixture(autouse=True)

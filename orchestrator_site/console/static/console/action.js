@@ -1,5 +1,5 @@
-/* Takes the steps of an action one after the other, and shows how far it has come. Without this
-   script each press of "Go on" takes some steps. */
+/* Continues an action until it ends, and shows its progress. Without this script, each press of
+   "Continue" takes some steps. */
 "use strict";
 {
   const PAUSE_MILLISECONDS = 2000;
@@ -15,7 +15,7 @@
     }
   };
 
-  /* Take some steps; return what the page says then, or null where there is no such page. */
+  /* Take some steps; return the progress from the new page, or null if the page has none. */
   async function progressAfterSteps() {
     const body = new FormData(form);
     body.set("step", "go_on");
@@ -25,7 +25,7 @@
   }
 
   async function goOn(button) {
-    show("under-way");
+    show("running");
     button.disabled = true;
     let failures = 0;
     while (!isLeaving && progress.querySelector("progress")) {
@@ -56,7 +56,7 @@
         isLeaving = true;
       }
     });
-    // So it comes from where the action was confirmed; who only looks at it starts nothing.
+    // The redirect after the confirmation sets this. Opening the page does not continue the action.
     if (location.hash === "#go-on") {
       goOn(button);
     }

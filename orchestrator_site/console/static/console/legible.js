@@ -1,12 +1,12 @@
-// Django names the icons of its filter boxes but does not say what they are: nothing reads them out.
+// Django labels the icons of its filter boxes but gives them no role, so screen readers skip them.
 window.addEventListener("load", () => {
   for (const icon of document.querySelectorAll(".help-tooltip[aria-label]")) {
     icon.setAttribute("role", "img");
   }
 });
 
-// Filters stand above the rows of a narrow screen, so that those which filter nothing begin closed.
-// Django would remember that for the wide ones too.
+// On a narrow screen, filters are above the rows, so unused filters start closed. The first listener
+// keeps Django from remembering that for wide screens.
 if (window.matchMedia("(max-width: 767px)").matches) {
   document.addEventListener("toggle", (event) => event.stopImmediatePropagation(), true);
   document.addEventListener("DOMContentLoaded", () => {

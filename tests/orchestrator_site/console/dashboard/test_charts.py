@@ -1,4 +1,4 @@
-"""The shapes of the dashboard's charts."""
+"""The geometry of the dashboard's charts."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from orchestrator_site.console.dashboard.charts import (
 )
 
 
-def test_columns_stand_beside_each_other_with_their_parts_stacked() -> None:
+def test_columns_are_side_by_side_with_stacked_parts() -> None:
     chart = column_chart([{"accepted": 30, "refused": 10}, {"accepted": 0, "refused": 20}])
     assert chart.columns == (
         Column(0, 50, 6, 38, 25, (Part("accepted", 40, 120), Part("refused", 0, 40))),
@@ -29,7 +29,7 @@ def test_columns_stand_beside_each_other_with_their_parts_stacked() -> None:
     )
 
 
-def test_small_parts_can_still_be_seen() -> None:
+def test_small_parts_are_still_visible() -> None:
     [column] = column_chart([{"accepted": 100_000, "refused": 1}]).columns
     assert [part.height for part in column.parts] == [106.7, LEAST_HEIGHT]
 
@@ -42,7 +42,7 @@ def test_chart_of_nothing_has_a_scale_and_no_parts(stacks: list[dict[str, int]])
 
 
 @pytest.mark.parametrize("most", [*range(1, 200), 999, 1_000, 1_001, 33_333, 7_654_321])
-def test_scale_reaches_over_the_highest_column_in_few_steps(most: int) -> None:
+def test_scale_covers_the_highest_column_in_few_steps(most: int) -> None:
     chart = column_chart([{"accepted": most}])
     assert 2 <= len(chart.ticks) <= 5
     [column] = chart.columns

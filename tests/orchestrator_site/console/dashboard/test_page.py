@@ -1,4 +1,4 @@
-"""The dashboard: what its figures say, who sees them, where they lead, and how they are read."""
+"""The dashboard: its figures, their permissions, their links, and their queries."""
 
 import html
 import re
@@ -90,12 +90,14 @@ def test_submissions_are_counted_by_hour_and_by_day() -> None:
     assert found.counted_since is None
 
 
-def test_count_that_was_given_up_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_says_that_the_count_is_incomplete(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(safety_models, "MAX_RECENT", 2)
     monkeypatch.setattr("orchestrator_site.console.dashboard.figures.MAX_RECENT", 2)
     for hours in (1, 2, 3):
         receipt("safe", timezone.now() - timedelta(hours=hours))
-    assert "too many to count them all" in page(staff(client, "view_receipt"))
+    assert "too many submissions to count them all" in page(staff(client, "view_receipt"))
 
 
 def test_findings_are_counted_by_type_the_most_frequent_first() -> None:
@@ -110,7 +112,7 @@ def test_findings_are_counted_by_type_the_most_frequent_first() -> None:
     ]
 
 
-def test_lifetimes_are_those_of_the_newest_in_a_final_status() -> None:
+def test_lifetimes_are_read_for_each_status() -> None:
     for seconds in (5, 120, -1):
         TaskFactory(completed=True, created_at=NOW, updated_at=NOW + timedelta(seconds=seconds))
     TaskFactory(failed=True, created_at=NOW, updated_at=NOW + timedelta(hours=3))
@@ -118,7 +120,7 @@ def test_lifetimes_are_those_of_the_newest_in_a_final_status() -> None:
     assert lifetimes(Status.FAILED).bins["1 to 6 h"] == 1
 
 
-def test_quantile_is_what_so_many_did_not_exceed() -> None:
+def test_quantile_is_not_exceeded_by_its_share_of_tasks() -> None:
     sample = Lifetimes(tuple(map(float, range(1, 11))))
     assert (sample.quantile(0.5), sample.quantile(0.9)) == (5, 9)
     assert Lifetimes(()).quantile(0.5) is None
@@ -133,13 +135,13 @@ def test_longest_pending_come_first(client: Client) -> None:
     ]
 
 
-def test_everything_on_an_empty_database(client: Client) -> None:
+def test_page_of_an_empty_database(client: Client) -> None:
     content = page(staff(client, *EVERYTHING))
     for text in (
-        "Nothing yet.",
+        "No tasks yet.",
         "make demo",
         "No submissions.",
-        "Nothing was found.",
+        "No findings.",
         "is pending.",
     ):
         assert text in content
@@ -158,7 +160,7 @@ def test_everything_on_an_empty_database(client: Client) -> None:
         ),
     ],
 )
-def test_staff_see_what_their_permissions_say(
+def test_staff_see_the_sections_of_their_permissions(
     codenames: tuple[str, ...], shown: set[str], client: Client
 ) -> None:
     with CaptureQueriesContext(connection) as queries:
@@ -170,16 +172,18 @@ def test_staff_see_what_their_permissions_say(
         for table in ("tasks", "receipts")
         if re.search(rf'FROM "?{table}"?\b', str(queries.captured_queries))
     }
-    # Everybody learns whether submissions get their verdicts.
+    # All staff see whether submissions get their verdicts.
     assert read == {"receipts"} | ({"tasks"} if "view_task" in codenames else set())
-    # By the types of their findings only for who sees those.
+    # Findings are only counted by type for staff who may see receipts.
     of_receipts = sum("FROM receipts" in query["sql"] for query in queries)
     assert of_receipts == (2 if "view_receipt" in codenames else 1)
     assert ("You may see neither" in content) == (not codenames)
 
 
 @pytest.mark.parametrize("may_see_goals", [True, False])
-def test_goals_are_for_those_who_may_see_them(may_see_goals: bool, client: Client) -> None:
+def test_goals_are_only_read_for_staff_who_may_see_them(
+    may_see_goals: bool, client: Client
+) -> None:
     TaskFactory(goal="the goal of it")
     codenames = ["view_task", *(["view_task_content"] if may_see_goals else [])]
     with CaptureQueriesContext(connection) as queries:
@@ -188,7 +192,7 @@ def test_goals_are_for_those_who_may_see_them(may_see_goals: bool, client: Clien
     assert ('"tasks"."goal"' in str(queries.captured_queries)) == may_see_goals
 
 
-def test_what_clients_wrote_is_shown_as_text(client: Client) -> None:
+def test_text_of_clients_is_escaped(client: Client) -> None:
     TaskFactory(goal=SCRIPT)
     receipt("blocked", timezone.now(), types=[SCRIPT])
     content = page(staff(client, *EVERYTHING))
@@ -196,7 +200,9 @@ def test_what_clients_wrote_is_shown_as_text(client: Client) -> None:
     assert content.count(html.escape(SCRIPT)) == 2
 
 
-def test_figures_lead_to_lists_of_as_many_rows(client: Client, believable_week: datetime) -> None:
+def test_figures_link_to_lists_with_the_same_count(
+    client: Client, believable_week: datetime
+) -> None:
     for status in Status:
         TaskFactory.create_batch(2, status=status)
     content = page(staff(client, *EVERYTHING))
@@ -210,7 +216,7 @@ def test_figures_lead_to_lists_of_as_many_rows(client: Client, believable_week: 
 
 
 @pytest.mark.usefixtures("believable_week")
-def test_columns_lead_to_lists_of_as_many_rows(client: Client) -> None:
+def test_columns_link_to_lists_with_the_same_count(client: Client) -> None:
     content = page(staff(client, *EVERYTHING))
     columns = re.findall(
         r'<a href="([^"]+)" tabindex="-1">\s*'
@@ -224,7 +230,7 @@ def test_columns_lead_to_lists_of_as_many_rows(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("believable_week")
-def test_charts_are_well_formed_and_the_tables_say_the_same(client: Client) -> None:
+def test_charts_are_well_formed_and_agree_with_the_tables(client: Client) -> None:
     content = page(staff(client, *EVERYTHING))
     charts = re.findall(r'<svg role="group".*?</svg>', content, re.S)
     tables = re.findall(r"<details>.*?(<tbody>.*?</tbody>)", content, re.S)
@@ -241,18 +247,18 @@ def test_charts_are_well_formed_and_the_tables_say_the_same(client: Client) -> N
         ]
         assert [column.findtext("title") for column in drawn.findall("a")] == said
         for column, sentence in zip(drawn.findall("a"), said, strict=True):
-            # One shape takes the pointer, and each outcome that occurs has one of its own.
+            # One rectangle reacts to the pointer; the others are one for each outcome that occurs.
             shapes = len(column.findall("rect")) - 1
             assert shapes == sum(int(n) > 0 for n in re.findall(r" (\d+)(?:,|$)", sentence))
 
 
-def test_page_has_no_style_and_no_script_of_its_own(client: Client) -> None:
+def test_page_has_no_inline_style_or_script(client: Client) -> None:
     TaskFactory()
     content = page(staff(client, *EVERYTHING))
     assert not re.search(r"\sstyle=|<style|<script(?![^>]*\bsrc=)|\son\w+=", content)
 
 
-def test_estimates_are_called_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimates_are_marked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "tasks.models.task.TaskQuerySet.count_by_status", lambda _: {Status.PENDING: 843_012}
     )
@@ -267,11 +273,16 @@ DATABASE = DatabaseState("18.4", 0.5, 3, 100, 0)
     [
         (["closed", "closed"], DATABASE, False, []),
         ([], DATABASE, False, []),
-        # In the moment of a change.
+        # The circuit is changing.
         ([""], DATABASE, False, []),
         (["closed", "open"], DATABASE, False, ["open in 1 of 2 processes"]),
         (["open"], DATABASE, True, ["Nothing is screened"]),
-        ([], DatabaseState("18.4", 0.5, 90, 100, 2), False, ["not run: 2", "90 of 100"]),
+        (
+            [],
+            DatabaseState("18.4", 0.5, 90, 100, 2),
+            False,
+            ["Unapplied migrations: 2", "90 of 100"],
+        ),
     ],
 )
 def test_concerns(
@@ -295,7 +306,7 @@ def test_submissions_without_a_verdict_are_a_concern(
     receipt("none", timezone.now())
     content = page(console)
     assert "All is well." not in content
-    text = "Submissions without a verdict in this hour and the last: 1."
+    text = "Submissions without a verdict in this hour and the previous one: 1."
     assert text in content
     assert (f">{text}</a>" in content) is is_link
 
@@ -303,18 +314,18 @@ def test_submissions_without_a_verdict_are_a_concern(
 def test_page_takes_few_queries(client: Client, django_assert_num_queries: Any) -> None:
     TaskFactory.create_batch(12)
     console = staff(client, *EVERYTHING)
-    # Session, user, permissions (2); the database (3); each status (5), both ends (2), the
-    # pending tasks; receipts by hour and by type.
+    # Session, user, permissions (2); the database (3); each status (5), lifetimes (2), pending
+    # tasks; receipts by hour and by type.
     with django_assert_num_queries(17):
         page(console)
 
 
 @pytest.fixture
 def used_tables() -> None:
-    """Tables as tests that were rolled back may leave them, where autovacuum has passed by.
+    """Tables as rolled back tests and autovacuum may leave them.
 
-    The pages of tasks are free in places, so that new rows come to lie in no order, and so do
-    receipts that are made of them. The indexes of receipts have grown.
+    The pages of `tasks` have free space in many places, so new rows are stored in random order,
+    and so are receipts that are made from them. The indexes of `receipts` have grown.
     """
     with connection.cursor() as cursor:
         cursor.execute(BELIEVABLE_TASKS, {"count": 20_000})
@@ -331,7 +342,7 @@ def used_tables() -> None:
 
 @pytest.fixture
 def backlog(used_tables: None) -> None:
-    """Many tasks, of which the newer half is pending; as many receipts."""
+    """Many tasks, of which the newer half is pending, each with a receipt."""
     with connection.cursor() as cursor:
         cursor.execute(BELIEVABLE_TASKS, {"count": 20_000})
         cursor.execute(
@@ -343,18 +354,18 @@ def backlog(used_tables: None) -> None:
             "CASE WHEN get_byte(uuid_send(id), 0) < 8 THEN '[\"Email\"]' ELSE '[]' END::jsonb, "
             "created_at FROM tasks"
         )
-        # As if nothing had been there before, or changed its place: what indexes cost to walk,
-        # and with it the plans, must not depend on what other tests and autovacuum did.
+        # Store the rows as in a fresh table. The cost of an index scan, and so the plans, must not
+        # depend on other tests or on autovacuum.
         cursor.execute("CLUSTER tasks USING idx_tasks_created_at")
         cursor.execute("CLUSTER receipts USING idx_receipts_created_at")
         cursor.execute("ANALYZE tasks, receipts")
 
 
-# Committed, and so removed by TRUNCATE: what is rolled back stays behind as dead rows, which
-# change the plans of the tests that come after.
+# The rows are committed and then removed by TRUNCATE. Rolled back rows would stay as dead rows and
+# change the plans of later tests.
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("backlog")
-def test_figures_are_read_by_an_index(client: Client) -> None:
+def test_figures_use_an_index(client: Client) -> None:
     console = staff(client, *EVERYTHING)
     with CaptureQueriesContext(connection) as queries:
         page(console)

@@ -1,4 +1,4 @@
-"""Pages of lists that are not counted to their end."""
+"""Pagination with a bounded count."""
 
 from typing import Any
 
@@ -33,14 +33,14 @@ def test_count_stops_at_the_limit(rows: int) -> None:
     assert str(pages(rows).count) == "4+"
 
 
-def test_no_page_lies_beyond_the_limit() -> None:
+def test_there_is_no_page_beyond_the_limit() -> None:
     paginated = pages(9)
     assert [len(page.object_list) for page in paginated] == [2, 2]
     with pytest.raises(EmptyPage):
         paginated.page(3)
 
 
-def test_count_looks_at_no_more_rows_than_it_says(django_assert_num_queries: Any) -> None:
+def test_count_reads_no_more_rows_than_it_reports(django_assert_num_queries: Any) -> None:
     paginated = pages(9)
     with django_assert_num_queries(1) as queries:
         assert paginated.count == 4

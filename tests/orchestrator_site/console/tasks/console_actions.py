@@ -1,4 +1,4 @@
-"""What staff see and post where they act on tasks in the console."""
+"""Requests and responses of staff who act on tasks in the console."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def console_of(user: User, **options: Any) -> Client:
 def choose(
     client: Client, *tasks: Task, verb: str = "cancel", query: str = "", **post: Any
 ) -> HttpResponse:
-    """Post what the list posts where rows were ticked and an action was picked."""
+    """Post the form of the list with ticked rows and a chosen action."""
     ticked = [str(task.pk) for task in tasks]
     return client.post(
         TASKS + query, {"action": verb, "_selected_action": ticked, "index": "0"} | post
@@ -31,7 +31,7 @@ def choose(
 
 
 def chosen_page(client: Client, *tasks: Task, **how: Any) -> str:
-    """Return the address of the page where the action waits to be confirmed."""
+    """Return the URL of the page on which staff confirm the action."""
     response = choose(client, *tasks, **how)
     assert response.status_code == 302
     assert response["Location"].startswith(ACTIONS)

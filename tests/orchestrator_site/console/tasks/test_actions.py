@@ -54,7 +54,7 @@ def viewer_console() -> Client:
     return console_of(staff("view_task", "view_task_content", name="viewer"))
 
 
-def test_actions_are_offered_to_who_may_operate(console: Client) -> None:
+def test_actions_are_offered_to_staff_who_may_operate(console: Client) -> None:
     TaskFactory()
     page = content(console.get(TASKS))
     offered = re.findall(r'<option value="(\w+)">', page)
@@ -81,7 +81,7 @@ def test_actions_are_not_offered_to_others(viewer_console: Client) -> None:
         ("cancelled", "medium", []),
     ],
 )
-def test_page_of_a_task_offers_what_is_possible(
+def test_page_of_a_task_offers_the_possible_actions(
     status: str, priority: str, offered: list[str], console: Client
 ) -> None:
     task = TaskFactory(status=status, priority=priority)
@@ -92,7 +92,7 @@ def test_page_of_a_task_offers_what_is_possible(
 
 def test_button_of_a_task_leads_to_the_preview_and_back_to_the_task(console: Client) -> None:
     task = TaskFactory()
-    # As the form on the page of the task posts it.
+    # The same request as from the form on the page of the task.
     response = console.post(TASKS, {"action": "cancel", "_selected_action": str(task.pk)})
     assert "1 task will be cancelled." in content(console.get(response["Location"]))
     response = confirm(console, response["Location"])
@@ -100,7 +100,7 @@ def test_button_of_a_task_leads_to_the_preview_and_back_to_the_task(console: Cli
     assert said(response) == ["1 task cancelled."]
 
 
-def test_preview_shows_what_will_be_changed_and_why_not(console: Client) -> None:
+def test_preview_shows_which_tasks_change_and_why_others_do_not(console: Client) -> None:
     chosen = [TaskFactory(), TaskFactory(completed=True), TaskFactory(cancelled=True)]
     page = content(console.get(chosen_page(console, *chosen)))
     assert "<h1>Cancel: 3 tasks</h1>" in page
@@ -110,7 +110,7 @@ def test_preview_shows_what_will_be_changed_and_why_not(console: Client) -> None
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
-def test_page_of_an_action_names_its_tasks(is_confirmed: bool, console: Client) -> None:
+def test_page_of_an_action_lists_its_tasks(is_confirmed: bool, console: Client) -> None:
     chosen = TaskFactory.create_batch(MAX_TASKS_SHOWN + 2)
     page = chosen_page(console, *chosen)
     if is_confirmed:
@@ -121,7 +121,7 @@ def test_page_of_an_action_names_its_tasks(is_confirmed: bool, console: Client) 
     assert f"The first {MAX_TASKS_SHOWN} of the chosen tasks" in answer
 
 
-def test_page_of_an_action_names_what_is_left_of_its_tasks(console: Client) -> None:
+def test_page_of_an_action_lists_those_of_its_tasks_that_still_exist(console: Client) -> None:
     chosen = TaskFactory.create_batch(2)
     page = chosen_page(console, *chosen)
     Task.objects.filter(pk=chosen[0].pk).delete()
@@ -134,7 +134,7 @@ def test_page_of_an_action_names_what_is_left_of_its_tasks(console: Client) -> N
     ("codenames", "is_shown"),
     [(["operate_task"], False), (["operate_task", "view_task_content"], True)],
 )
-def test_goals_of_an_action_are_shown_to_who_may_see_them(
+def test_goals_of_an_action_are_shown_to_staff_who_may_see_them(
     codenames: list[str], is_shown: bool
 ) -> None:
     console = console_of(staff("view_task", *codenames))
@@ -142,7 +142,7 @@ def test_goals_of_an_action_are_shown_to_who_may_see_them(
     assert ("hunter2" in content(console.get(page))) is is_shown
 
 
-def test_report_on_many_tasks_leads_to_which_they_are(console: Client) -> None:
+def test_report_on_many_tasks_links_to_the_action(console: Client) -> None:
     page = chosen_page(console, *TaskFactory.create_batch(2))
     (message,) = get_messages(confirm(console, page).wsgi_request)
     assert f'<a href="{page.split("?")[0]}">' in str(message)
@@ -181,7 +181,7 @@ def test_confirmed_action_is_done_and_leaves_events(
     assert (event.task_id, event.actor, event.reason) == (task.pk, "ada", "as the client wished")
 
 
-def test_confirmed_action_leads_back_to_the_filtered_list(console: Client) -> None:
+def test_confirmed_action_returns_to_the_filtered_list(console: Client) -> None:
     TaskFactory(priority="high")
     chosen = [TaskFactory(priority="high"), TaskFactory(priority="high", completed=True)]
     page = chosen_page(console, *chosen, query="?priority__exact=high&q=goal")
@@ -190,7 +190,7 @@ def test_confirmed_action_leads_back_to_the_filtered_list(console: Client) -> No
     assert response["Location"] == f"{TASKS}?priority__exact=high&q=goal"
     assert said(response) == [
         "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled. "
-        "See which"
+        "Show the tasks"
     ]
     assert statuses() == ["cancelled", "completed", "pending"]
 
@@ -199,12 +199,12 @@ def test_second_confirmation_does_nothing_twice(console: Client) -> None:
     task = TaskFactory(failed=True)
     page = chosen_page(console, task, verb="requeue")
     first = confirm(console, page)
-    # It fails again, which the second press of the button must not undo.
+    # The task fails again, and the second confirmation must not requeue it.
     for change in (Task.start, Task.fail):
         change(Task.objects.get())
     second = confirm(console, page, "another reason")
-    assert said(first) == ["1 task put back to pending."]
-    assert said(second)[-1] == "This was confirmed already, and nothing was done twice."
+    assert said(first) == ["1 task requeued."]
+    assert said(second)[-1] == "This action was already confirmed. Nothing was done twice."
     assert second["Location"] == page
     assert statuses() == ["failed"]
     assert list(Event.objects.exclude(actor="").values_list("reason", flat=True)) == [
@@ -220,7 +220,7 @@ def test_task_that_changed_after_the_preview_is_left_alone(console: Client) -> N
     response = confirm(console, page)
     assert said(response) == [
         "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled. "
-        "See which"
+        "Show the tasks"
     ]
     assert set(Event.objects.values_list("task", "actor")) == {
         (chosen[0].pk, "eve"),
@@ -252,7 +252,7 @@ def test_all_rows_of_a_filter_are_chosen(query: str, changed: int, console: Clie
     assert Event.objects.count() == changed
 
 
-def test_rows_that_come_under_the_filter_later_are_not_touched(console: Client) -> None:
+def test_rows_that_match_the_filter_later_are_not_changed(console: Client) -> None:
     page = chosen_page(console, TaskFactory(), query="?status__exact=pending", select_across="1")
     late = TaskFactory()
     confirm(console, page)
@@ -282,7 +282,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slow")
-def test_long_action_goes_on_from_its_page(console: Client) -> None:
+def test_long_action_continues_from_its_page(console: Client) -> None:
     page = chosen_page(console, *TaskFactory.create_batch(3))
     response = confirm(console, page)
     assert response["Location"] == f"{page}#go-on"
@@ -310,7 +310,7 @@ def test_long_action_can_be_stopped(console: Client) -> None:
 
 
 @pytest.mark.usefixtures("slow")
-def test_another_operator_may_go_on_in_the_name_of_the_first(console: Client) -> None:
+def test_another_operator_may_continue_the_action_under_the_first_name(console: Client) -> None:
     page = chosen_page(console, *TaskFactory.create_batch(2))
     confirm(console, page)
     other = console_of(staff("operate_task", name="eve"))
@@ -319,7 +319,7 @@ def test_another_operator_may_go_on_in_the_name_of_the_first(console: Client) ->
     assert set(Event.objects.values_list("actor", flat=True)) == {"ada"}
 
 
-def test_list_shows_who_did_what_and_why(console: Client, operator: User) -> None:
+def test_list_shows_verb_actor_and_reason(console: Client, operator: User) -> None:
     TaskFactory()
     page = chosen_page(console, TaskFactory(), TaskFactory(failed=True))
     assert "0 actions" in content(console.get(ACTIONS))
@@ -343,10 +343,10 @@ def test_pages_of_an_action_take_the_same_queries_for_many_tasks(
     count: int, console: Client, django_assert_num_queries: Any
 ) -> None:
     tasks = TaskFactory.create_batch(count + 1)
-    # Session, user, permissions (2), count of the list, ids, abandoned actions, and the new one.
+    # Session, user, permissions (2), count of the list, ids, abandoned actions, new action.
     with django_assert_num_queries(8):
         response = choose(console, *tasks)
-    # Session, user, permissions (2), action, ids and tasks to be shown, and preview.
+    # Session, user, permissions (2), action, ids of the listed tasks, listed tasks, preview.
     with django_assert_num_queries(8):
         console.get(response["Location"])
 
@@ -355,9 +355,9 @@ def test_long_list_offers_all_its_rows(console: Client) -> None:
     Task.objects.bulk_create(Task(goal="x") for _ in range(101))
     answer = content(console.get(TASKS))
     assert "Select all 101 tasks" in answer
-    # The script of the list speaks Django's words.
+    # The script of the list takes its texts from here.
     assert "/admin/jsi18n/" in answer
 
 
-def test_verbs_are_the_words_of_the_list() -> None:
+def test_verbs_are_those_of_the_list() -> None:
     assert list(actions.VERBS) == VERBS

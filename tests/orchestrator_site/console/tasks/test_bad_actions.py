@@ -1,4 +1,4 @@
-"""What is posted to the console's actions in error or in bad faith."""
+"""Invalid and malicious requests to the console's actions."""
 
 import uuid
 from typing import Any
@@ -43,7 +43,7 @@ def viewer_console() -> Client:
 
 
 @pytest.mark.parametrize("filters", ["//evil.example", "\r\nX: y", "x=1#", "\0", "p=x&p=y"])
-def test_tampered_filter_leads_to_the_list_at_worst(filters: str, console: Client) -> None:
+def test_tampered_filter_at_worst_leads_to_the_list(filters: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory(), TaskFactory())
     response = console.post(
         page, {"step": "confirm", "reason": "x"}, QUERY_STRING=f"_changelist_filters={filters}"
@@ -68,7 +68,7 @@ def test_bad_reason_is_refused(reason: str, fault: str, console: Client) -> None
     assert fault in answer
     assert "1 task will be cancelled." in answer
     assert statuses() == ["pending"]
-    # Nothing is lost: with a good one it goes on from there.
+    # The action can still be confirmed with a valid reason.
     assert confirm(console, page, "x" * 500).status_code == 302
     assert statuses() == ["cancelled"]
 
@@ -111,27 +111,27 @@ def test_unknown_action_does_nothing(post: dict[str, Any], console: Client) -> N
 
 
 @pytest.mark.parametrize("ticked", ["42", "\0", "x" * 5_000, "' OR 1=1", SCRIPT])
-def test_what_is_no_id_is_refused(ticked: str, console: Client) -> None:
+def test_invalid_id_is_refused(ticked: str, console: Client) -> None:
     ids = [str(TaskFactory().pk), ticked]
     response = console.post(TASKS, {"action": "cancel", "_selected_action": ids, "index": "0"})
     assert response.status_code == 400
     assert not Action.objects.exists()
 
 
-def test_unknown_ids_are_no_tasks(console: Client) -> None:
+def test_unknown_id_is_reported(console: Client) -> None:
     response = console.post(TASKS, {"action": "cancel", "_selected_action": str(uuid.UUID(int=1))})
     assert said(response) == ["There are no such tasks."]
     assert not Action.objects.exists()
 
 
 @pytest.mark.parametrize("across", ["true", "2", "on", "1 "])
-def test_tampered_choice_of_all_takes_what_is_ticked(across: str, console: Client) -> None:
+def test_tampered_select_all_takes_at_most_the_ticked_tasks(across: str, console: Client) -> None:
     task, _ = TaskFactory.create_batch(2)
     choose(console, task, select_across=across)
     assert [action.chosen for action in Action.objects.all()] in ([], [1])
 
 
-def test_nothing_ticked_changes_nothing(console: Client) -> None:
+def test_action_without_ticked_tasks_changes_nothing(console: Client) -> None:
     TaskFactory()
     response = console.post(TASKS, {"action": "cancel", "index": "0", "select_across": "1"})
     assert response.status_code == 302
@@ -147,9 +147,9 @@ def test_unknown_step_is_refused(step: str | None, console: Client) -> None:
 
 
 @pytest.mark.parametrize("step", ["go_on", "stop"])
-def test_action_cannot_go_on_before_it_is_confirmed(step: str, console: Client) -> None:
+def test_action_cannot_continue_before_it_is_confirmed(step: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory())
-    # What a browser would not send has no meaning either.
+    # Fields that no browser sends are ignored.
     console.post(page, {"step": step, "position": "-5", "verb": "requeue", "actor": "eve"})
     assert statuses() == ["pending"]
     action = Action.objects.get()
@@ -158,7 +158,7 @@ def test_action_cannot_go_on_before_it_is_confirmed(step: str, console: Client) 
 
 
 @pytest.mark.parametrize("step", ["confirm", "go_on", "stop"])
-def test_looking_at_an_action_does_nothing(step: str, console: Client) -> None:
+def test_viewing_an_action_changes_nothing(step: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     for method in (console.get, console.head):
         assert method(page, {"step": step, "reason": "x"}).status_code == 200
@@ -171,11 +171,11 @@ def test_unknown_action_leads_to_the_list(method: str, action_id: str, console: 
     response = getattr(console, method)(f"{ACTIONS}{action_id}/change/", {"step": "confirm"})
     assert (response.status_code, response["Location"]) == (302, ACTIONS)
     assert said(response) == [
-        "There is no such action. What nobody confirmed is forgotten after a day."
+        "There is no such action. Unconfirmed actions are deleted after a day."
     ]
 
 
-def test_without_the_token_nothing_is_done(operator: User, console: Client) -> None:
+def test_request_without_the_csrf_token_changes_nothing(operator: User, console: Client) -> None:
     task = TaskFactory()
     strict = console_of(operator, enforce_csrf_checks=True)
     assert choose(strict, task).status_code == 403
@@ -186,7 +186,7 @@ def test_without_the_token_nothing_is_done(operator: User, console: Client) -> N
     assert statuses() == ["pending"]
 
 
-def test_who_may_not_operate_is_refused(console: Client, viewer_console: Client) -> None:
+def test_staff_who_may_not_operate_are_refused(console: Client, viewer_console: Client) -> None:
     task = TaskFactory()
     assert choose(viewer_console, task).status_code == 403
     assert not Action.objects.exists()
@@ -206,7 +206,7 @@ def test_anonymous_are_sent_to_the_login(client: Client, console: Client) -> Non
     assert statuses() == ["pending"]
 
 
-def test_only_who_chose_the_tasks_may_confirm(console: Client) -> None:
+def test_only_the_actor_who_chose_the_tasks_may_confirm(console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     other = console_of(staff("view_task", "operate_task", name="eve"))
     assert confirm(other, page)["Location"] == ACTIONS

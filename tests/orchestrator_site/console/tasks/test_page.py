@@ -33,7 +33,7 @@ def url(task: Task) -> str:
 
 @pytest.fixture
 def show(client: Client) -> Show:
-    """Show a task to staff with permissions, by default with all that is about tasks."""
+    """Show a task to staff with these permissions, by default with all that concern tasks."""
 
     def show(task: Task, *codenames: str) -> str:
         client.force_login(staff(*(codenames or ALL)))
@@ -49,7 +49,7 @@ def words(html: str) -> str:
 
 
 def text_of(page: str) -> str:
-    """Return the text of the page below its head, in one line."""
+    """Return the text of the page below its header, on one line."""
     return words(page[page.index('<div id="content-main">') :])
 
 
@@ -65,7 +65,7 @@ def timeline_rows(html: str) -> list[list[str]]:
     ]
 
 
-def test_task_is_shown_whole_with_its_results(show: Show) -> None:
+def test_page_shows_everything_about_a_task_and_its_results(show: Show) -> None:
     task = TaskFactory(
         completed=True,
         priority="critical",
@@ -118,7 +118,7 @@ def test_results_are_shown_newest_first(show: Show) -> None:
     assert 0 < content.index("the newer one") < content.index("the older one")
 
 
-def test_of_many_results_the_newest_are_shown(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_results_are_shown(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_page, "MAX_RESULTS", 2)
     task = TaskFactory()
     now = datetime.now(UTC)
@@ -126,10 +126,10 @@ def test_of_many_results_the_newest_are_shown(show: Show, monkeypatch: pytest.Mo
         TaskResultFactory(
             task=task, result_data=f"{hours} hours old", created_at=now - timedelta(hours=hours)
         )
-    assert "Older ones are left out." not in show(task)
+    assert "Older results are not shown." not in show(task)
     TaskResultFactory(task=task, result_data="the oldest", created_at=now - timedelta(days=1))
     content = show(task)
-    assert "Older ones are left out." in content
+    assert "Older results are not shown." in content
     assert "the oldest" not in content
     assert "1 hours old" in content
 
@@ -155,7 +155,7 @@ def test_timeline_tells_what_happened_when_and_by_whom(show: Show) -> None:
     assert rows[-1][0] == f"{events[-1].created_at:%Y-%m-%d %H:%M:%S}"
 
 
-def test_failed_task_says_first_of_all_why(show: Show) -> None:
+def test_page_of_a_failed_task_starts_with_the_reason(show: Show) -> None:
     task = TaskFactory()
     task.start()
     task.fail(reason="executor: no answer in 30 s")
@@ -172,7 +172,7 @@ def test_page_leads_back_to_the_list_with_its_filters(client: Client) -> None:
     assert 'href="/admin/tasks/task/?status__exact=failed"' in content
 
 
-def test_of_many_events_the_last_are_shown(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_events_are_shown(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "MAX_EVENTS", 2)
     task = TaskFactory()
     for priority in (Priority.LOW, Priority.HIGH, Priority.CRITICAL):
@@ -184,7 +184,7 @@ def test_of_many_events_the_last_are_shown(show: Show, monkeypatch: pytest.Monke
     ]
 
 
-def test_without_the_permission_nothing_of_the_content_is_shown(show: Show) -> None:
+def test_content_is_hidden_from_staff_without_the_permission(show: Show) -> None:
     task = TaskFactory(
         goal="SECRET",
         context={"SECRET": 1},
@@ -194,16 +194,16 @@ def test_without_the_permission_nothing_of_the_content_is_shown(show: Show) -> N
     )
     TaskResultFactory(task=task, result_data="SECRET")
     task.start()
-    # It may quote what the task contains.
+    # The service's reason may quote the content of the task.
     task.fail(reason="SECRET")
     task.requeue(actor="bob", reason="by hand")
     shown = text_of(show(task, "view_task", "view_receipt"))
     assert "SECRET" not in shown
-    assert "left out: your role does not include them" in shown
+    assert "not shown: your role does not include them" in shown
     assert "✕ Failed → ○ Pending bob by hand" in shown
 
 
-def test_who_may_view_receipts_sees_that_of_a_task(show: Show) -> None:
+def test_staff_who_may_view_receipts_see_that_of_a_task(show: Show) -> None:
     task = TaskFactory(verdict="flagged")
     receipt = receipt_of(
         task,
@@ -219,19 +219,19 @@ def test_who_may_view_receipts_sees_that_of_a_task(show: Show) -> None:
     assert f'href="/admin/safety/receipt/{receipt.pk}/change/"' in content
 
 
-def test_receipt_that_found_nothing_says_so(show: Show) -> None:
+def test_receipt_without_findings_says_so(show: Show) -> None:
     task = TaskFactory(verdict="safe")
     receipt_of(task)
     assert "Safe; nothing found. See the receipt" in text_of(show(task))
 
 
-def test_task_that_came_by_another_way_has_no_receipt(show: Show) -> None:
+def test_task_that_did_not_come_through_the_gate_has_no_receipt(show: Show) -> None:
     shown = text_of(show(TaskFactory()))
-    assert "none: it did not come by the gate" in shown
+    assert "none: the task did not come through the gate" in shown
     assert "See the receipt" not in shown
 
 
-def test_who_may_not_view_receipts_sees_nothing_of_one(show: Show) -> None:
+def test_receipt_is_hidden_from_staff_without_the_permission(show: Show) -> None:
     task = TaskFactory(verdict="flagged")
     receipt_of(task, types=["DataExfiltration"], request_id="request-4711")
     content = show(task, *CONTENT)
@@ -240,7 +240,7 @@ def test_who_may_not_view_receipts_sees_nothing_of_one(show: Show) -> None:
     assert "receipt" not in content.lower()
 
 
-def test_everything_is_shown_as_text(show: Show) -> None:
+def test_every_value_is_escaped(show: Show) -> None:
     result = TaskResultFactory(
         task__goal=SCRIPT,
         task__constraints=[SCRIPT, {SCRIPT: 1}],
@@ -262,7 +262,7 @@ def test_everything_is_shown_as_text(show: Show) -> None:
 
 # SQL can store what the API refuses.
 @pytest.mark.parametrize("value", [None, 1, "text", {"key": 1}, [None, 1, [2]]])
-def test_odd_values_are_shown(value: Any, show: Show) -> None:
+def test_values_that_the_api_would_refuse_are_shown(value: Any, show: Show) -> None:
     task = TaskFactory()
     for field in ("constraints", "acceptance_criteria", "context", "task_metadata"):
         setattr(task, field, value if value is not None else [None])

@@ -20,7 +20,7 @@ BANNER = "tasks are accepted unscreened"
 
 @pytest.fixture
 def viewer() -> User:
-    """Staff who may view tasks with their content and nothing else."""
+    """A member of staff who may only view tasks with their content."""
     return staff("view_task", "view_task_content")
 
 
@@ -60,7 +60,7 @@ def test_anonymous_are_sent_to_the_login(client: Client) -> None:
         assert client.get(path)["Location"] == f"/admin/login/?next={path}"
 
 
-def test_users_who_are_no_staff_are_sent_to_the_login(client: Client) -> None:
+def test_users_who_are_not_staff_are_sent_to_the_login(client: Client) -> None:
     client.force_login(User.objects.create_user("customer"))
     assert client.get(TASKS)["Location"] == f"/admin/login/?next={TASKS}"
 
@@ -98,7 +98,7 @@ def test_list_shortens_a_long_goal(console: Client) -> None:
         "?status__exact=failed&verdict__exact=flagged",
     ],
 )
-def test_filter_keeps_what_fits(query: str, console: Client) -> None:
+def test_filter_finds_matching_rows(query: str, console: Client) -> None:
     wanted = TaskFactory(
         failed=True,
         priority="critical",
@@ -127,7 +127,7 @@ def test_search_finds_a_task_by_words_of_its_goal(words: str, console: Client) -
     assert listed(console, f"?q={words}") == {str(wanted.pk)}
 
 
-# Also a superuser, who has every permission.
+# Not even a superuser, who has every permission, may change tasks.
 @pytest.mark.parametrize(
     "path",
     ["add/", "{task}/change/", "{task}/delete/"],
@@ -157,7 +157,7 @@ def test_superuser_is_not_offered_to_add_a_task(admin_client: Client) -> None:
     assert admin_client.get(f"{TASKS}add/").status_code == 403
 
 
-def test_pages_escape_what_clients_wrote(console: Client) -> None:
+def test_pages_escape_text_of_clients(console: Client) -> None:
     script = "<script>alert(1)</script>"
     result = TaskResultFactory(
         task__goal=script,
@@ -172,12 +172,12 @@ def test_pages_escape_what_clients_wrote(console: Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["?q=%00", "?q=%FF", "?q=%25_\\", f"?q={'x+' * 100}"])
-def test_odd_search_finds_nothing_or_all_but_never_fails(query: str, console: Client) -> None:
+def test_unusual_search_never_fails(query: str, console: Client) -> None:
     TaskFactory()
     assert console.get(TASKS + query).status_code == 200
 
 
-# PostgreSQL refuses some of them, which would end the transaction of the test.
+# PostgreSQL refuses some of these values, which would end the transaction of the test.
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "query",
@@ -191,11 +191,11 @@ def test_odd_search_finds_nothing_or_all_but_never_fails(query: str, console: Cl
         "result=maybe",
     ],
 )
-def test_odd_filter_is_dropped(query: str, console: Client) -> None:
+def test_invalid_filter_is_ignored(query: str, console: Client) -> None:
     response = console.get(f"{TASKS}?{query}")
     assert (response.status_code, response["Location"]) == (302, f"{TASKS}?e=1")
-    # Whoever acts on all rows then has to know that they are all.
-    said = "A filter made no sense and was left out: the list shows everything."
+    # Staff must notice this: "select all" now means every row.
+    said = "An invalid filter was ignored: the list shows all rows."
     assert said in console.get(response["Location"]).content.decode()
     assert console.get(f"{TASKS}?e=1&{query}")["Location"] == f"{TASKS}?e=1"
 
@@ -204,7 +204,7 @@ def test_odd_filter_is_dropped(query: str, console: Client) -> None:
     "query",
     ["status__exact=nope", "p=-5", "p=99999999999999999999", "p=x", "o=999", "o=-1.x", "all=1"],
 )
-def test_odd_value_of_the_list_does_no_harm(query: str, console: Client) -> None:
+def test_invalid_list_parameter_is_answered(query: str, console: Client) -> None:
     TaskFactory()
     assert console.get(f"{TASKS}?{query}").status_code == 200
 
@@ -241,7 +241,7 @@ def test_banner_says_that_screening_is_off(path: str, console: Client, settings:
 
 
 @pytest.mark.parametrize("path", ["/admin/", TASKS])
-def test_no_banner_where_screening_is_on(path: str, console: Client) -> None:
+def test_no_banner_while_screening_is_on(path: str, console: Client) -> None:
     assert BANNER not in console.get(path).content.decode()
 
 

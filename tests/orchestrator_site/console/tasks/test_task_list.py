@@ -65,7 +65,7 @@ def test_label_has_a_sign_and_a_name_beside_its_colour(
     )
 
 
-def test_list_shows_the_id_in_short(console: Client) -> None:
+def test_list_shows_a_short_id(console: Client) -> None:
     task = TaskFactory()
     [shown] = column(page(console), "short_id")
     assert f">{str(task.pk)[:8]}</a>" in shown
@@ -74,7 +74,7 @@ def test_list_shows_the_id_in_short(console: Client) -> None:
 @pytest.mark.parametrize(
     ("ago", "shown"),
     [
-        # A clock that is ahead.
+        # The clock that set `created_at` is ahead.
         (timedelta(minutes=-5), "&lt; 1 min"),
         (timedelta(seconds=59), "&lt; 1 min"),
         (timedelta(minutes=3), "3 min"),
@@ -98,7 +98,7 @@ def test_list_shows_the_age_with_the_exact_time(
     ("goal", "shown"),
     [
         ("one\n\n  line\t", "one line"),
-        # What runs from right to left stays in its place.
+        # Right-to-left text does not reorder the text beside it.
         ("\u202egnirts", "\u202egnirts"),
         (SCRIPT, "&lt;script&gt;alert(1)&lt;/script&gt;"),
     ],
@@ -111,12 +111,12 @@ def test_goal_is_shown_on_one_line_as_text(goal: str, shown: str, console: Clien
 @pytest.mark.parametrize(
     ("codenames", "help_text", "finds"),
     [
-        ([], "Finds an id or its first 8 characters.", {"id"}),
+        ([], "Search for an id or its first 8 characters.", {"id"}),
         (["view_receipt"], "characters, or a request id.", {"id", "request id"}),
         (["view_task_content"], "characters, or whole words of the goal.", {"id", "goal"}),
     ],
 )
-def test_search_looks_only_where_the_user_may(
+def test_search_reads_only_data_that_the_user_may_see(
     codenames: list[str], help_text: str, finds: set[str], client: Client
 ) -> None:
     client.force_login(staff("view_task", *codenames))
@@ -127,7 +127,7 @@ def test_search_looks_only_where_the_user_may(
     assert help_text in page(client)
 
 
-def test_list_without_the_permission_leaves_the_goal_out(client: Client) -> None:
+def test_list_hides_the_goal_without_the_permission(client: Client) -> None:
     client.force_login(staff("view_task"))
     TaskFactory(goal="zanzibar")
     assert "zanzibar" not in page(client)
@@ -153,7 +153,7 @@ QUERIES = {
     ],
     ids=[*QUERIES, "all"],
 )
-def test_filter_keeps_what_fits(query: dict[str, str], console: Client) -> None:
+def test_filter_finds_matching_rows(query: dict[str, str], console: Client) -> None:
     wanted = TaskFactory(
         failed=True,
         goal="The wanted one",
@@ -174,7 +174,7 @@ def test_filter_finds_tasks_without_a_result(console: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["from", "arm"])
-def test_forms_take_the_other_filters_along(name: str, console: Client) -> None:
+def test_forms_keep_the_other_filters(name: str, console: Client) -> None:
     content = page(console, status__exact="failed", arm="planner", **{"from": "2025-01-01"})
     forms = re.findall(r'<form method="get" class="form-filter">.*?</form>', content, re.S)
     [form] = [form for form in forms if f'id="filter-{name}"' in form]
@@ -186,13 +186,13 @@ def test_forms_take_the_other_filters_along(name: str, console: Client) -> None:
     } | ({"to": ""} if name == "from" else {})
 
 
-# PostgreSQL refuses some of them, which would end the transaction of the test.
+# PostgreSQL refuses some of these values, which would end the transaction of the test.
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "query",
     ["result=nonsense", "result=%00", "arm=%00", "from=yesterday", "to=%00"],
 )
-def test_odd_filter_is_dropped(query: str, console: Client) -> None:
+def test_invalid_filter_is_ignored(query: str, console: Client) -> None:
     response = console.get(f"{TASKS}?{query}")
     assert (response.status_code, response["Location"]) == (302, f"{TASKS}?e=1")
 
@@ -214,7 +214,7 @@ def test_odd_filter_is_dropped(query: str, console: Client) -> None:
         SCRIPT,
     ],
 )
-def test_odd_search_never_fails(term: str, console: Client) -> None:
+def test_unusual_search_never_fails(term: str, console: Client) -> None:
     TaskFactory(goal="Something else")
     content = page(console, q=term)
     assert "<script>alert" not in content
@@ -225,7 +225,7 @@ def test_search_of_blanks_shows_all(console: Client) -> None:
     assert listed(console, q="  ") == {str(task.pk)}
 
 
-def test_odd_arm_is_shown_as_text(console: Client) -> None:
+def test_name_of_an_arm_is_escaped(console: Client) -> None:
     content = page(console, arm=f'"{SCRIPT}')
     assert "<script>alert" not in content
     assert "&quot;&lt;script&gt;alert(1)" in content
@@ -240,13 +240,13 @@ def test_list_counts_up_to_a_limit(console: Client, monkeypatch: pytest.MonkeyPa
 
 def test_longest_search_term_fits_into_a_url(console: Client, service: Service) -> None:
     (length,) = re.findall(r'id="searchbar" maxlength="(\d+)"', page(console))
-    # Three bytes in UTF-8, and nine characters in a URL.
+    # This character has three bytes in UTF-8, and nine characters in a URL.
     term = urlencode({"q": "語" * int(length), "status__exact": "processing", "from": "2025-11-15"})
     assert service.get(f"{TASKS}?{term}").status_code == 302
 
 
 @pytest.mark.parametrize("number", ["3", "999", "0", "-1"])
-def test_page_that_is_not_there_is_the_last_one_of_the_same_filter(
+def test_missing_page_is_the_last_page_of_the_same_filter(
     number: str, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paginator, "COUNT_LIMIT", 101)
@@ -264,7 +264,7 @@ def test_page_that_is_not_there_is_the_last_one_of_the_same_filter(
         ({}, 6),
         ({"status__exact": "pending", "from": "2025-01-01", "result": "no"}, 6),
         ({"q": "words of the goal"}, 6),
-        # It may be a request id too.
+        # The term may be a request id too.
         ({"q": "12345678"}, 7),
     ],
 )
@@ -278,7 +278,7 @@ def test_list_takes_few_queries(
 
 @pytest.fixture
 def many_tasks() -> None:
-    """So many that a look at all of them is not the best plan, and none of some kinds."""
+    """So many tasks that a sequential scan is not the best plan; none is cancelled or critical."""
     with connection.cursor() as cursor:
         cursor.execute(BELIEVABLE_TASKS, {"count": 20_000})
         cursor.execute("DELETE FROM tasks WHERE status = 'cancelled' OR priority = 'critical'")
@@ -292,7 +292,7 @@ DAY = {"from": f"{TODAY - timedelta(days=9)}", "to": f"{TODAY - timedelta(days=8
 
 
 @pytest.mark.usefixtures("many_tasks")
-def test_lists_are_read_by_an_index(console: Client) -> None:
+def test_lists_use_an_index(console: Client) -> None:
     found = {}
     wanted = {
         "": "idx_tasks_created_at",
@@ -334,10 +334,10 @@ def test_counts_and_pages_are_bounded(console: Client) -> None:
             assert re.search(r"LIMIT (100|10001)\b", query["sql"])
 
 
-def test_lists_are_planned_for_their_values(console: Client) -> None:
+def test_searches_are_not_prepared(console: Client) -> None:
     TaskFactory()
     before = connection.connection.prepare_threshold
-    # More often than it takes to have a statement prepared.
+    # More often than the threshold from which psycopg prepares a statement.
     for _ in range(before + 1):
         page(console, q="goal")
     with connection.cursor() as cursor:
