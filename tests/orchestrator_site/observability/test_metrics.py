@@ -153,8 +153,8 @@ def test_random_paths_ids_and_methods_add_no_series(service: Service) -> None:
         service.get(f"/tasks/{uuid.uuid4()}")
         service.get(f"/tasks/{uuid.uuid4().hex[:9]}")
         method = "".join(chr(ord("A") + int(digit)) for digit in str(uuid.uuid4().int)[:12])
-        fresh.request(method, "/submit")
-    added = set(fresh.metrics()) - before
+        service.request(method, "/submit")
+    added = set(service.metrics()) - before
     # Workers that were still starting have added their circuit by now.
     assert {name for name in added if "circuit_state" not in name} == set()
 
