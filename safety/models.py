@@ -14,8 +14,8 @@ from safety.policy import Verdict
 
 # Clients choose request ids, and one may send the same with every request.
 MAX_SAME_REQUEST_ID: Final = 1_000
-# So many receipts, and so many with findings, are counted for a figure: what a busy week makes,
-# in less than a tenth of a second.
+# The most receipts, and the most with findings, that one number of the dashboard counts: as many as
+# a busy week has. Counting them takes less than a tenth of a second.
 MAX_RECENT: Final = 300_000
 MAX_RECENT_FOUND: Final = 50_000
 
@@ -25,11 +25,11 @@ class ReceiptVerdict(models.TextChoices):
     FLAGGED = Verdict.FLAGGED.value
     BLOCKED = Verdict.BLOCKED.value
     UNSCREENED = Verdict.UNSCREENED.value
-    # There was none, and so neither a task nor a refusal.
+    # There is no verdict, and so neither a task nor a refusal.
     NONE = "none"
 
 
-# A submission with one of these verdicts becomes nothing that a receipt could name.
+# Submissions with these verdicts have no task that a receipt could name.
 WITHOUT_SUBJECT: Final = (ReceiptVerdict.BLOCKED, ReceiptVerdict.NONE)
 
 
@@ -47,7 +47,7 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
     def subject_ids_with_request_id(self, request_id: str) -> list[uuid.UUID]:
         """Return the subjects of the newest `MAX_SAME_REQUEST_ID` submissions with this request id.
 
-        Those that were refused have none.
+        Refused submissions have no subject.
         """
         submissions = self.filter(request_id=request_id, occasion=Occasion.SUBMISSION)
         newest = submissions.order_by("-created_at").values_list("subject_id", flat=True)
@@ -57,9 +57,9 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
         return self.filter(types__contains=[name])
 
     def count_by_hour(self, *, since: datetime) -> dict[tuple[datetime, "ReceiptVerdict"], int]:
-        """Return how many receipts each hour (UTC) has of each verdict, where it has some.
+        """Return the number of receipts by hour (UTC) and verdict, without zeros.
 
-        The newest `MAX_RECENT` are counted at most.
+        At most the newest `MAX_RECENT` are counted.
         """
         with connections[self.db].cursor() as cursor:
             cursor.execute(
@@ -78,9 +78,9 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
             }
 
     def count_by_type(self, *, since: datetime, limit: int) -> dict[str, int]:
-        """Return how many receipts have findings of each type, the most frequent types first.
+        """Return the number of receipts with findings of each type, the most frequent type first.
 
-        The newest `MAX_RECENT_FOUND` with findings are counted at most.
+        At most the newest `MAX_RECENT_FOUND` with findings are counted.
         """
         with connections[self.db].cursor() as cursor:
             cursor.execute(
@@ -98,20 +98,18 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
 
 
 class Receipt(models.Model):
-    """What a screening found and what the policy made of it.
-
-    The text itself is nowhere in it.
+    """The findings and the verdict of one screening, without the screened text.
 
     Attributes:
         subject_id: the id of what the submission became; None if it was refused or has no verdict.
         occasion: why it was screened; a subject has one receipt of its submission.
-        reason: why there is no verdict, or why the text is blocked where no finding says so.
+        reason: why there is no verdict, or why the text is blocked if no finding explains it.
         findings: dicts of `kind`, `type`, `severity`, `confidence`, `places` and
             `places_count`, each place a dict of `field`, `start` and `end` in characters, and
             `is_key`. The first `MAX_FINDINGS`, with the first `MAX_PLACES_PER_FINDING` places.
-        findings_count: how many there were.
-        types: of the findings, each once.
-        redacted_types: of what was replaced before the task was stored.
+        findings_count: the number of all findings.
+        types: the types of the findings, each once.
+        redacted_types: the types of data that were replaced before the task was stored.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -143,7 +141,7 @@ class Receipt(models.Model):
         permissions = (("dry_run", "Can try texts against the Reflex Layer"),)
         indexes = (
             # The console lists the newest first, and by day; its dashboard counts the verdicts
-            # of a week without a look at the table.
+            # of a week by reading the index alone.
             models.Index(
                 fields=["created_at"], include=["verdict"], name="idx_receipts_created_at"
             ),
@@ -151,7 +149,7 @@ class Receipt(models.Model):
             models.Index(fields=["verdict", "created_at"], name="idx_receipts_verdict"),
             # The console searches receipts and tasks by request id.
             models.Index(fields=["request_id", "created_at"], name="idx_receipts_request_id"),
-            # The dashboard counts the types of a week, in the few receipts that have some.
+            # The dashboard counts the types of a week in the few receipts with findings.
             models.Index(
                 fields=["created_at"],
                 include=["types"],
@@ -166,7 +164,7 @@ class Receipt(models.Model):
                 condition=Q(verdict__in=ReceiptVerdict.values), name="receipts_verdict_known"
             ),
             models.CheckConstraint(
-                # `reason` is set where there is no verdict, and may be set where it is blocked.
+                # `reason` is required without a verdict, and allowed for a blocked text.
                 condition=Q(verdict=ReceiptVerdict.NONE, reason__gt="")
                 | Q(verdict=ReceiptVerdict.BLOCKED)
                 | Q(~Q(verdict=ReceiptVerdict.NONE), reason=""),
@@ -176,7 +174,7 @@ class Receipt(models.Model):
                 condition=Q(occasion__in=Occasion.values), name="receipts_occasion_known"
             ),
             models.CheckConstraint(
-                # An accepted submission has a subject, and no other has one.
+                # A submission has a subject exactly if it was accepted.
                 condition=~Q(occasion=Occasion.SUBMISSION)
                 | Q(verdict__in=WITHOUT_SUBJECT, subject_id__isnull=True)
                 | Q(~Q(verdict__in=WITHOUT_SUBJECT), subject_id__isnull=False),

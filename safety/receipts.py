@@ -1,4 +1,4 @@
-"""Receipts of screenings: what is written down of each, and never the text."""
+"""Making the receipt of a screening, which never contains the screened text."""
 
 from typing import Any, Final
 
@@ -11,16 +11,16 @@ from safety.origin import Origin
 from safety.policy import Verdict
 from safety.screening import Screening
 
-# A text may hold thousands of findings, and a finding may lie in thousands of pieces; the first
-# ones explain the verdict.
+# A text may contain thousands of findings, and a finding may lie in thousands of pieces. The first
+# ones are enough to explain the verdict.
 MAX_FINDINGS: Final = 200
 MAX_PLACES_PER_FINDING: Final = 5
-# Of the name of a field that lies deep in a context; its end is told.
+# The name of a field deep in a context may be long; a receipt keeps its end.
 MAX_FIELD_CHARACTERS: Final = 100
 
 
 def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> Receipt:
-    """Return the receipt of `screening`, not stored yet."""
+    """Return the receipt of `screening`, without storing it."""
     return Receipt(
         verdict=screening.verdict.value,
         reason=screening.reason,
@@ -38,7 +38,7 @@ def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> 
 
 
 def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Origin) -> Receipt:
-    """Return the receipt of a screening that came to nothing, not stored yet."""
+    """Return the receipt of a screening without a verdict, without storing it."""
     return Receipt(
         verdict=ReceiptVerdict.NONE,
         reason=error.reason,
@@ -53,8 +53,8 @@ def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Or
 def described(screening: Screening) -> list[dict[str, Any]]:
     """Return the first findings as JSON values, with the names of their fields.
 
-    A key in which something was found is not named: it may be the secret. Of a refused submission
-    none is: no text of it is stored, and a key may be a person's name or what they suffer from.
+    A key with a finding is not named, since it may be the secret. No key of a refused submission is
+    named: nothing of its text is stored, and a key may be a person's name or an illness.
     """
     pieces = screening.document.pieces
     is_refused = screening.verdict is Verdict.BLOCKED
@@ -62,7 +62,7 @@ def described(screening: Screening) -> list[dict[str, Any]]:
     hidden = {
         number
         for number, piece in enumerate(pieces)
-        # Names of fixed fields are ours.
+        # The names of fixed fields are not the client's.
         if piece.is_key and (number in found_in or (is_refused and not piece.is_fixed))
     }
 

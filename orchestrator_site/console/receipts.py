@@ -1,4 +1,4 @@
-"""The console's view of receipts, what was found and never in what, and of its staff."""
+"""The console's list of receipts and the page of a receipt."""
 
 from typing import Any, Final
 

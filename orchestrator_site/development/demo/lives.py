@@ -15,7 +15,7 @@ from tasks.models import Event, Task, TaskResult
 from tasks.states import Priority, Status
 
 BUDGETS_USD: Final = (Decimal("0.25"), Decimal("1.0"), Decimal("1.0"), Decimal("7.5"))
-# How often something happens to a task, each time that it may.
+# The probability of each event, at each opportunity.
 CHANGES_PRIORITY: Final = 0.12
 IS_CANCELLED: Final = 0.018
 FAILS: Final = 0.12
@@ -24,14 +24,14 @@ EARLIER_RESULTS: Final = (0, 0, 0, 0, 0, 1)
 # Medians.
 WAITS_SECONDS: Final = dict(zip(Priority, (7_200, 150, 30, 5), strict=True))
 STAFF_SECONDS: Final = 2_400
-# In the last hours, whatever the time of day, more tasks come than the arms can carry out. They
-# wait and take so many times as long: so some tasks are pending and some are processing.
+# In the last hours more tasks arrive than the arms can carry out. They take this many times as
+# long, so that some tasks are pending and some are processing now.
 RUSH: Final = timedelta(hours=12)
 RUSH_FACTORS: Final = (60, 12)
 
 
 class Step(NamedTuple):
-    """One change of a task, so many seconds after the one before."""
+    """One change of a task, some seconds after the previous one."""
 
     after_seconds: float
     to: Status | Priority
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 
 class Life:
-    """A task from its submission on, and the `rows` that it leaves in the database."""
+    """The history of a task, and the `rows` of it for the database."""
 
     def __init__(self, work: texts.Work, priority: Priority, at: datetime, random: Random) -> None:
         self._work = work
@@ -63,7 +63,7 @@ class Life:
         self.rows: list[Model] = [self._task, receipt]
 
     def by_chance(self, now: datetime) -> Iterator[Step]:
-        """Yield what happens to the task sooner or later; a step may depend on those before."""
+        """Yield the steps of the task in order; a step may depend on earlier ones."""
         task, chance = self._task, self._random.random
         longer_wait, longer_work = RUSH_FACTORS if now - task.created_at <= RUSH else (1, 1)
         while chance() < CHANGES_PRIORITY:
@@ -75,7 +75,7 @@ class Life:
             if chance() < IS_CANCELLED:
                 break
             seconds = self._around(self._work.minutes * 60 * longer_work)
-            # The only critical task that fails is that of the story.
+            # The only critical task that fails is the one that the pictures show.
             if chance() >= FAILS or task.priority == Priority.CRITICAL:
                 yield Step(seconds, Status.COMPLETED)
                 return
@@ -87,12 +87,12 @@ class Life:
         yield self._by_staff(Status.CANCELLED, texts.CANCELLED)
 
     def pass_through(self, steps: Iterable[Step], now: datetime) -> None:
-        """Let those steps happen that come before `now`."""
+        """Apply the steps that come before `now`."""
         for seconds, to, actor, reason in steps:
             before_at, at = self._task.updated_at, self._task.updated_at + timedelta(0, seconds)
             if at > now:
                 return
-            # Its value is the name of the column that changes.
+            # The value of the kind is the name of the changed column.
             kind = EventKind.STATUS if isinstance(to, Status) else EventKind.PRIORITY
             self.rows.append(
                 Event(
@@ -113,7 +113,7 @@ class Life:
                 self._add_results(before_at, at)
 
     def _add_results(self, started_at: datetime, completed_at: datetime) -> None:
-        """Add the result, and sometimes what was known after a share of the work."""
+        """Add the result, and sometimes an earlier, partial one."""
         earlier = self._random.choice(EARLIER_RESULTS)
         for share in (1.0, *(self._random.uniform(0.3, 0.95) for _ in range(earlier))):
             result = TaskResult(
@@ -123,7 +123,7 @@ class Life:
                 created_at=started_at + share * (completed_at - started_at),
             )
             self.rows.append(result)
-        # Else a trigger sets it, in a statement for each task.
+        # Otherwise a trigger would set it, with one statement for each task.
         self._task.has_result = True
 
     def _by_staff(self, to: Status | Priority, reasons: Sequence[str]) -> Step:

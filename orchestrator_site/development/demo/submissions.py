@@ -1,4 +1,4 @@
-"""The submissions of the last 30 days, and what became of them."""
+"""The submissions of the last 30 days, as rows for the database."""
 
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
@@ -17,9 +17,9 @@ HOUR: Final = timedelta(hours=1)
 # How busy each hour of a day is (UTC), from midnight on.
 BY_HOUR: Final = [*map(int, "1 1 1 1 2 3 6 10 15 18 18 16 13 16 18 17 14 10 7 5 4 3 2 1".split())]
 BY_WEEKDAY: Final = (1, 1, 1, 1, 1, 0.3, 0.3)
-# What comes on top in each hour of the rush.
+# Additional tasks in each hour of the rush.
 IN_RUSH: Final = 10
-# For each task that was accepted, so many submissions were refused.
+# Refused submissions for each accepted task.
 REFUSED: Final = 0.07
 # Of `Priority`, in its order.
 PRIORITY_SHARES: Final = (20, 52, 22, 6)

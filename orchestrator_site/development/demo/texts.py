@@ -1,4 +1,4 @@
-"""What demonstration tasks are about. All names are made up, and nobody's data are in it.
+"""The texts of demonstration tasks. All names and data are invented.
 
 In a template, a range stands for one of its numbers, and a pair of floats for one between them.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-# What fills the gaps of templates.
+# Values for the placeholders of templates.
 CHOICES: Final[dict[str, Sequence[Any]]] = {
     "product": "Aurora-Lamp Birch-Chair Cobalt-Kettle Dune-Backpack Ember-Stove Ivory-Desk".split(),
     "service": "billing-api checkout-web search-index stock-sync price-engine tax-tables".split(),
@@ -124,7 +124,7 @@ WORKS: Final = (
         failures=("safety-guardian: the sample of {model} is empty",),
     ),
 )
-# The one task that is worth a search: everything else is everyday life.
+# The task that the documents search for; all others are everyday work.
 STORY: Final = Work(
     arm="executor",
     share=0,
@@ -142,7 +142,7 @@ REPRIORITISED: Final = ("{team} waits for it", "Closing of {month}", "Can wait u
 
 
 class Words(dict[str, Any]):
-    """The words of one task; each is chosen where it is first needed.
+    """The words of one task; each word is chosen when a template first needs it.
 
     So the warehouse in a goal is also the one in its context and in its result.
     """
