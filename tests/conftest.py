@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ from tests.turns import turn
 from tests.waiting import wait_for_probes
 
 StartService = Callable[..., Service]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse two tests with the same id: of those, pytest-xdist runs only one."""
+    numbers = Counter(item.nodeid for item in items)
+    if same := [name for name, number in numbers.items() if number > 1]:
+        raise pytest.UsageError(f"More than one test has the id {', '.join(same)}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
