@@ -51,7 +51,7 @@ def environment(**variables: Any) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("ORCHESTRATOR_", "MAKE", "MFLAGS"))
+        if not name.startswith(("ORCHESTRATOR_", "MAKE", "MFLAGS", "ARGS"))
     }
     return kept | {f"ORCHESTRATOR_{name}": str(value) for name, value in variables.items()}
 
