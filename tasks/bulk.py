@@ -138,5 +138,5 @@ def report(action: Action) -> str:
     changed = f"{count_of_tasks(action.changed)} {verb.done}".capitalize()
     if action.changed == action.chosen:
         return f"{changed}."
-    left_alone = count_of_tasks(action.chosen - action.changed)
-    return f"{changed}; {left_alone} left alone: {rule(verb)}."
+    skipped = count_of_tasks(action.chosen - action.changed)
+    return f"{changed}; {skipped} skipped: {rule(verb)}."

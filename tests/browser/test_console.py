@@ -174,8 +174,8 @@ def test_paused_action_continues_and_stops(console: Console, database: Database)
     ).fetchall()
     console.sign_in("operator")
     console.open(f"/admin/tasks/action/{action}/change/")
-    console.wait_for(".outcome", "0 of 3,000 tasks looked at")
-    assert console.labelled("Tasks looked at").get_attribute("value") == "0"
+    console.wait_for(".outcome", "0 of 3,000 tasks processed")
+    assert console.labelled("Tasks processed").get_attribute("value") == "0"
 
     def go_on_and_stop() -> None:
         console.press("Continue")

@@ -155,7 +155,7 @@ def test_task_that_changed_meanwhile_is_skipped() -> None:
         (chosen[1], "ada"),
     ]
     assert report(action) == (
-        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled."
+        "1 task cancelled; 1 task skipped: only pending or processing tasks can be cancelled."
     )
 
 
@@ -213,12 +213,12 @@ def test_stopped_action_skips_the_remaining_tasks(monkeypatch: pytest.MonkeyPatc
         (
             ["failed", "pending", "completed"],
             "requeue",
-            "1 task requeued; 2 tasks left alone: only failed tasks can be requeued.",
+            "1 task requeued; 2 tasks skipped: only failed tasks can be requeued.",
         ),
         (
             ["completed"],
             "priority_low",
-            "No tasks given low priority; 1 task left alone: only pending tasks of another "
+            "No tasks given low priority; 1 task skipped: only pending tasks of another "
             "priority can be given low priority.",
         ),
     ],

@@ -68,8 +68,8 @@ def reflex_layer_in_short(processes: Sequence[ProcessView], *, is_screening_off:
         return "not asked yet"
     closed = sum(process.circuit == CLOSED for process in processes)
     if closed < len(processes):
-        return f"{closed} of {len(processes)} circuits of this machine closed"
-    return "circuit closed" if closed == 1 else f"{closed} circuits of this machine closed"
+        return f"{closed} of {len(processes)} circuits closed on this machine"
+    return "circuit closed" if closed == 1 else f"all {closed} circuits closed on this machine"
 
 
 def concerns(

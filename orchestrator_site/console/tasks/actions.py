@@ -182,7 +182,7 @@ class ActionAdmin(ReadOnlyModelAdmin):
                 "form": form,
                 "has_anything_to_do": preview.to_change > 0,
                 "promise": bulk.promise(action, preview),
-                "left_alone": [
+                "skipped": [
                     (count_of_tasks(count), why) for why, count in preview.obstacles.items()
                 ],
             }

@@ -189,7 +189,7 @@ def test_confirmed_action_returns_to_the_filtered_list(console: Client) -> None:
     response = confirm(console, page)
     assert response["Location"] == f"{TASKS}?priority__exact=high&q=goal"
     assert said(response) == [
-        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled. "
+        "1 task cancelled; 1 task skipped: only pending or processing tasks can be cancelled. "
         "Show the tasks"
     ]
     assert statuses() == ["cancelled", "completed", "pending"]
@@ -212,14 +212,14 @@ def test_second_confirmation_does_nothing_twice(console: Client) -> None:
     ]
 
 
-def test_task_that_changed_after_the_preview_is_left_alone(console: Client) -> None:
+def test_task_that_changed_after_the_preview_is_skipped(console: Client) -> None:
     chosen = [TaskFactory(), TaskFactory()]
     page = chosen_page(console, *chosen)
     console.get(page)
     chosen[0].cancel(actor="eve", reason="was faster")
     response = confirm(console, page)
     assert said(response) == [
-        "1 task cancelled; 1 task left alone: only pending or processing tasks can be cancelled. "
+        "1 task cancelled; 1 task skipped: only pending or processing tasks can be cancelled. "
         "Show the tasks"
     ]
     assert set(Event.objects.values_list("task", "actor")) == {
