@@ -84,7 +84,7 @@ def preview(action: Action) -> Preview:
     return Preview(to_change, obstacles=dict(most_first))
 
 
-def go_on(action: Action) -> None:
+def proceed(action: Action) -> None:
     """Take at least one step, and more until the action has ended or it is time to answer."""
     ends_at = time.monotonic() + SECONDS_PER_REQUEST
     while take_step(action.pk) and time.monotonic() < ends_at:

@@ -177,12 +177,12 @@ def test_paused_action_continues_and_stops(console: Console, database: Database)
     console.wait_for(".outcome", "0 of 3,000 tasks processed")
     assert console.labelled("Tasks processed").get_attribute("value") == "0"
 
-    def go_on_and_stop() -> None:
+    def continue_and_stop() -> None:
         console.press("Continue")
         console.wait_for("#running", "runs while this page is open")
         console.press("Stop")
 
-    one_step_each(database, go_on_and_stop, requests=2)
+    one_step_each(database, continue_and_stop, requests=2)
     console.wait_for(".outcome", "Stopped: 1,000 of 3,000 tasks processed, 1,000 cancelled.")
     assert events(database, "Rest") == 1_000
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
 from tasks import bulk
-from tasks.bulk import choose, go_on, obstacle, preview, promise, report, take_step
+from tasks.bulk import choose, obstacle, preview, proceed, promise, report, take_step
 from tasks.models import Action, Event, Task
 from tasks.models.action import CANCEL, REQUEUE, VERBS
 from tasks.states import Priority, Status
@@ -80,7 +80,7 @@ def test_obstacle_is_the_reason_to_skip_a_task(verb: str, status: str, why: str)
 def test_action_changes_tasks_without_an_obstacle(verb: str, status: str, why: str) -> None:
     task = TaskFactory(status=status)
     action = confirmed([task.pk], VERBS[verb])
-    go_on(action)
+    proceed(action)
     task.refresh_from_db()
     after = (status, "medium") if why else AFTERWARDS[verb]
     assert (task.status, task.priority) == after
@@ -139,7 +139,7 @@ def test_preview_is_one_statement(django_assert_num_queries: Any) -> None:
 def test_unconfirmed_action_changes_nothing() -> None:
     chosen = tasks("pending")
     action = choose(chosen, CANCEL, actor="ada")
-    go_on(action)
+    proceed(action)
     assert statuses(chosen) == ["pending"]
     assert progress(action) == (0, 0, False)
 
@@ -148,7 +148,7 @@ def test_task_that_changed_meanwhile_is_skipped() -> None:
     chosen = tasks("pending", "pending")
     action = confirmed(chosen)
     Task.objects.get(pk=chosen[0]).cancel(actor="eve", reason="first")
-    go_on(action)
+    proceed(action)
     assert statuses(chosen) == ["cancelled", "cancelled"]
     assert list(Event.objects.values_list("task", "actor")) == [
         (chosen[0], "eve"),
@@ -173,11 +173,11 @@ def test_each_step_takes_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None
 def test_ended_action_takes_no_more_steps() -> None:
     chosen = tasks("failed")
     action = confirmed(chosen, REQUEUE)
-    go_on(action)
+    proceed(action)
     Task.objects.get().start()
     Task.objects.get().fail()
     ended_at = action.ended_at
-    go_on(action)
+    proceed(action)
     assert statuses(chosen) == ["failed"]
     assert action.ended_at == ended_at
 
@@ -186,10 +186,10 @@ def test_steps_stop_at_the_time_limit_of_a_request(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
     monkeypatch.setattr(bulk, "SECONDS_PER_REQUEST", 0)
     action = confirmed(tasks("pending", "pending", "pending"))
-    go_on(action)
+    proceed(action)
     assert progress(action) == (1, 1, False)
     monkeypatch.setattr(bulk, "SECONDS_PER_REQUEST", 60)
-    go_on(action)
+    proceed(action)
     assert progress(action) == (3, 3, True)
 
 
@@ -199,7 +199,7 @@ def test_stopped_action_skips_the_remaining_tasks(monkeypatch: pytest.MonkeyPatc
     action = confirmed(chosen)
     take_step(action.pk)
     action.stop()
-    go_on(action)
+    proceed(action)
     assert statuses(chosen) == ["cancelled", "pending", "pending"]
     assert (action.is_stopped, progress(action)) == (True, (1, 1, True))
 
@@ -225,7 +225,7 @@ def test_stopped_action_skips_the_remaining_tasks(monkeypatch: pytest.MonkeyPatc
 )
 def test_report_counts_changed_and_skipped_tasks(given: list[str], verb: str, said: str) -> None:
     action = confirmed(tasks(*given), VERBS[verb])
-    go_on(action)
+    proceed(action)
     assert report(action) == said
 
 
@@ -256,12 +256,12 @@ def refused_event() -> Iterator[list[uuid.UUID]]:
 def test_failed_step_changes_nothing_and_can_be_repeated(refused_event: list[uuid.UUID]) -> None:
     action = confirmed(refused_event)
     with pytest.raises(IntegrityError, match="refused"):
-        go_on(action)
+        proceed(action)
     assert statuses(refused_event) == ["pending"] * 3
     assert progress(action) == (0, 0, False)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE task_events DROP CONSTRAINT refused")
-    go_on(action)
+    proceed(action)
     assert statuses(refused_event) == ["cancelled"] * 3
     assert progress(action) == (3, 3, True)
     assert Event.objects.count() == 3
@@ -296,7 +296,7 @@ def test_steps_before_a_failed_step_are_kept(
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
     action = confirmed(refused_event)
     with pytest.raises(IntegrityError, match="refused"):
-        go_on(action)
+        proceed(action)
     assert statuses(refused_event) == ["cancelled", "pending", "pending"]
     assert progress(action) == (1, 1, False)
 
@@ -308,7 +308,8 @@ def test_concurrent_steps_change_each_task_once(monkeypatch: pytest.MonkeyPatch)
     action = confirmed(chosen)
     with ThreadPoolExecutor(4) as pool:
         runs = [
-            pool.submit(call_and_disconnect, lambda: go_on(Action.objects.get())) for _ in range(4)
+            pool.submit(call_and_disconnect, lambda: proceed(Action.objects.get()))
+            for _ in range(4)
         ]
         for run in runs:
             run.result(60)

@@ -138,8 +138,8 @@ class ActionAdmin(ReadOnlyModelAdmin):
         match request.POST.get("step"):
             case "confirm":
                 return self._confirm(request, action)
-            case "go_on":
-                bulk.go_on(action)
+            case "continue":
+                bulk.proceed(action)
             case "stop":
                 action.stop()
             case _:
@@ -155,10 +155,10 @@ class ActionAdmin(ReadOnlyModelAdmin):
             text = "This action was already confirmed. Nothing was done twice."
             self.message_user(request, text, messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
-        bulk.go_on(action)
+        bulk.proceed(action)
         if not action.is_ended:
             # The fragment tells the script of the page to continue by itself.
-            return HttpResponseRedirect(f"{request.get_full_path()}#go-on")
+            return HttpResponseRedirect(f"{request.get_full_path()}#continue")
         is_whole = action.changed == action.chosen
         self.message_user(
             request, _report_with_link(action), messages.SUCCESS if is_whole else messages.WARNING

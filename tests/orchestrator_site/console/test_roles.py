@@ -141,7 +141,7 @@ def test_only_some_roles_may_act(verb: Verb, role: str, client: Client) -> None:
 
 
 @pytest.mark.parametrize("role", [VIEWER, OFFICER])
-@pytest.mark.parametrize("step", ["confirm", "go_on", "stop"])
+@pytest.mark.parametrize("step", ["confirm", "continue", "stop"])
 def test_role_that_may_not_act_cannot_change_an_action(
     step: str, role: str, ids: dict[str, object], client: Client
 ) -> None:

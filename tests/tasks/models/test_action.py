@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tasks.bulk import choose, go_on
+from tasks.bulk import choose, proceed
 from tasks.models import Action, Event
 from tasks.models.action import CANCEL
 from tests.tasks.actions import call_and_disconnect, confirmed, tasks
@@ -25,7 +25,7 @@ def test_unconfirmed_action_cannot_be_stopped() -> None:
 
 def test_finished_action_cannot_be_stopped() -> None:
     action = confirmed(tasks("pending"))
-    go_on(action)
+    proceed(action)
     ended_at = action.ended_at
     action.stop()
     assert (action.is_stopped, action.ended_at) == (False, ended_at)
@@ -51,7 +51,7 @@ def test_concurrent_confirmations_keep_one_reason() -> None:
         for run in runs:
             run.result(60)
     action = Action.objects.get()
-    go_on(action)
+    proceed(action)
     assert Event.objects.get().reason == action.reason
 
 

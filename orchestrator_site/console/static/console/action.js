@@ -18,7 +18,7 @@
   /* Take some steps; return the progress from the new page, or null if the page has none. */
   async function progressAfterSteps() {
     const body = new FormData(form);
-    body.set("step", "go_on");
+    body.set("step", "continue");
     const response = await fetch(location.pathname + location.search, {method: "POST", body});
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     return page.getElementById("progress");
@@ -47,7 +47,7 @@
   }
 
   if (form) {
-    const button = form.querySelector("[value=go_on]");
+    const button = form.querySelector("[value=continue]");
     form.addEventListener("submit", (event) => {
       if (event.submitter === button) {
         event.preventDefault();
@@ -57,7 +57,7 @@
       }
     });
     // The redirect after the confirmation sets this. Opening the page does not continue the action.
-    if (location.hash === "#go-on") {
+    if (location.hash === "#continue") {
       goOn(button);
     }
   }

@@ -285,12 +285,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_long_action_continues_from_its_page(console: Client) -> None:
     page = chosen_page(console, *TaskFactory.create_batch(3))
     response = confirm(console, page)
-    assert response["Location"] == f"{page}#go-on"
+    assert response["Location"] == f"{page}#continue"
     answer = content(console.get(page))
     assert "1 of 3 tasks processed, 1 cancelled." in answer
     assert '<progress max="3" value="1"' in answer
     for _ in range(2):
-        assert console.post(page, {"step": "go_on"})["Location"] == page
+        assert console.post(page, {"step": "continue"})["Location"] == page
     answer = content(console.get(page))
     assert "3 tasks cancelled." in answer
     assert 'name="step"' not in answer
@@ -303,7 +303,7 @@ def test_long_action_can_be_stopped(console: Client) -> None:
     confirm(console, page)
     console.post(page, {"step": "stop"})
     assert "Stopped: 1 of 3 tasks processed, 1 cancelled." in content(console.get(page))
-    for step in ("go_on", "confirm"):
+    for step in ("continue", "confirm"):
         console.post(page, {"step": step, "reason": "once more"})
     assert statuses() == ["cancelled", "pending", "pending"]
     assert "stopped" in content(console.get(ACTIONS))
@@ -314,7 +314,7 @@ def test_another_operator_may_continue_the_action_under_the_first_name(console: 
     page = chosen_page(console, *TaskFactory.create_batch(2))
     confirm(console, page)
     other = console_of(staff("operate_task", name="eve"))
-    other.post(page, {"step": "go_on"})
+    other.post(page, {"step": "continue"})
     assert statuses() == ["cancelled", "cancelled"]
     assert set(Event.objects.values_list("actor", flat=True)) == {"ada"}
 

@@ -146,7 +146,7 @@ def test_unknown_step_is_refused(step: str | None, console: Client) -> None:
     assert statuses() == ["pending"]
 
 
-@pytest.mark.parametrize("step", ["go_on", "stop"])
+@pytest.mark.parametrize("step", ["continue", "stop"])
 def test_action_cannot_continue_before_it_is_confirmed(step: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     # Fields that no browser sends are ignored.
@@ -157,7 +157,7 @@ def test_action_cannot_continue_before_it_is_confirmed(step: str, console: Clien
     assert not action.is_ended
 
 
-@pytest.mark.parametrize("step", ["confirm", "go_on", "stop"])
+@pytest.mark.parametrize("step", ["confirm", "continue", "stop"])
 def test_viewing_an_action_changes_nothing(step: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     for method in (console.get, console.head):
@@ -181,7 +181,7 @@ def test_request_without_the_csrf_token_changes_nothing(operator: User, console:
     assert choose(strict, task).status_code == 403
     assert not Action.objects.exists()
     page = chosen_page(console, task)
-    for step in ("confirm", "go_on", "stop"):
+    for step in ("confirm", "continue", "stop"):
         assert strict.post(page, {"step": step, "reason": "x"}).status_code == 403
     assert statuses() == ["pending"]
 
@@ -191,7 +191,7 @@ def test_staff_who_may_not_operate_are_refused(console: Client, viewer_console: 
     assert choose(viewer_console, task).status_code == 403
     assert not Action.objects.exists()
     page = chosen_page(console, task)
-    for step in ("confirm", "go_on", "stop"):
+    for step in ("confirm", "continue", "stop"):
         assert viewer_console.post(page, {"step": step, "reason": "x"}).status_code == 403
     for path in (page, ACTIONS):
         assert viewer_console.get(path).status_code == 403
