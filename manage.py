@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 from django.core.management import execute_from_command_line  # noqa: E402
 from django.db import Error as DatabaseError  # noqa: E402
 
+from orchestrator_site.development import interrupts  # noqa: E402
 from orchestrator_site.development.embedded import keep_to_embedded_database  # noqa: E402
 
 
@@ -19,7 +20,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator_site.settings")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Set even where the shell had Ctrl-C ignored, and before anything is started.
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupts.interrupt)
+    sys.unraisablehook = interrupts.report_unraisable
     keep_to_embedded_database(sys.argv, os.environ)
     try:
         # Django itself puts off the faults of settings for some commands.
@@ -33,10 +35,6 @@ def main() -> None:
     except DatabaseError as error:
         reason = " ".join(str(error).split())
         sys.exit(f"The database cannot be used (ORCHESTRATOR_DATABASE_URL): {reason}")
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
+from orchestrator_site.development import interrupts
 from orchestrator_site.development.database_choice import DevelopmentCommand
 from orchestrator_site.development.moving_line import MovingLine
 from orchestrator_site.serving.address import in_url, why_unusable
@@ -65,6 +66,7 @@ class Command(DevelopmentCommand):
             self.wait_until_ready(started)
         self.welcome(account)
         while all(process.poll() is None for process in started):
+            interrupts.check()
             time.sleep(WATCH_SECONDS)
         raise CommandError("A process of the service ended by itself; see above.")
 
@@ -93,6 +95,7 @@ class Command(DevelopmentCommand):
         give_up_at = time.monotonic() + START_SECONDS
         answer = ""
         while time.monotonic() < give_up_at:
+            interrupts.check()
             if any(process.poll() is not None for process in started):
                 raise CommandError("A process of the service did not start; see above.")
             with contextlib.suppress(OSError):
