@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import requests
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
@@ -21,7 +22,7 @@ from safety.gate import gate
 from tests.environment import ROOT
 from tests.postgresql import as_service, new_database
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
-from tests.service import Service
+from tests.service import ANSWER_SECONDS, Service
 from tests.turns import turn
 from tests.waiting import wait_for_probes
 
@@ -139,7 +140,10 @@ def bundled_reflex_layer() -> Iterator[str]:
             pass_fds=[listener.fileno()],
         )
         port = listener.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}"
+    # On a busy machine, its start takes longer than the service waits for an answer.
+    assert requests.get(f"{url}/ready", timeout=ANSWER_SECONDS).status_code == 200
+    yield url
     process.terminate()
     assert process.wait(20) == 0
 
