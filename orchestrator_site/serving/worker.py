@@ -5,6 +5,7 @@ still needs, run tests/orchestrator_site/serving/test_worker.py with its `gthrea
 """
 
 import contextlib
+import gc
 import heapq
 import logging
 import queue
@@ -33,6 +34,8 @@ CLOSING_SECONDS: Final = 2.0
 # The same while the client is still sending a body that was refused.
 SENDING_SECONDS: Final = 10.0
 READ_AWAY_BYTES: Final = 65_536
+# From this length of a body on, the memory of a request is freed at once.
+LARGE_BODY_BYTES: Final = 32_768
 # How long a process that is short of files accepts no connections, and how many connections it
 # closes to get files back.
 SHORT_OF_FILES_SECONDS: Final = 0.1
@@ -150,13 +153,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer the request; close the connection after a body that was refused unread."""
+        """Answer the request; close the connection after a body that was refused unread.
+
+        DRF's view, request and response refer to each other, so their texts would stay in memory
+        until Python's collector runs, a hundred requests later. After a large body it runs at once.
+        """
         reader = req.body.reader
+        is_large = isinstance(reader, LengthReader) and reader.length > LARGE_BODY_BYTES
         if not isinstance(reader, LengthReader) or reader.length > settings.MAX_BODY_BYTES:
             req.force_close()
             # gunicorn would send 100 Continue, although the body will be refused.
             req._expected_100_continue = False
-        return super().handle_request(req, conn)
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            if is_large:
+                gc.collect()
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Keep the connection for the next request, or start to close it."""
