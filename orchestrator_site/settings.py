@@ -18,7 +18,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from orchestrator_site import VERSION
 from orchestrator_site.database.url import parse_database_url
-from orchestrator_site.development import embedded as development
+from orchestrator_site.development import embedded
 from orchestrator_site.observability.log import logging_settings
 from orchestrator_site.variables import PREFIX, forget_service_addresses, unknown_variables
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
@@ -172,8 +172,8 @@ PII_ACTION_BY_TYPE = {name: PiiAction(action) for name, action in pii_action_by_
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
 INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]
 if DEVELOPMENT:
-    SECRET_KEY = SECRET_KEY or development.secret_key(DATA_DIR)
-    DATABASE_URL = DATABASE_URL or development.database_url(DATA_DIR)
+    SECRET_KEY = SECRET_KEY or embedded.secret_key(DATA_DIR)
+    DATABASE_URL = DATABASE_URL or embedded.database_url(DATA_DIR)
 
 DEBUG = False
 APPEND_SLASH = False

@@ -67,7 +67,7 @@ class Policy:
     def judge(self, findings: tuple[Finding, ...], *, reflex_layer_blocks: bool) -> Judgement:
         """Return the judgement. If the Reflex Layer itself blocks, the verdict is `BLOCKED`."""
         counted = [f for f in findings if f.type not in self.ignored_types]
-        blocking = frozenset(f.kind for f in counted if self.blocks(f))
+        blocking = frozenset(f.kind for f in findings if self.blocks(f))
         if reflex_layer_blocks:
             return Judgement(Verdict.BLOCKED, blocking or frozenset(f.kind for f in findings))
         if blocking:

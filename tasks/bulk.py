@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tasks.models import Task
 from tasks.models.action import VERBS, Action, Verb, count_of_tasks
-from tasks.states import PRIORITY_MATTERS_IN, TRANSITIONS, Priority, Status
+from tasks.states import TRANSITIONS, Priority, Status, sources
 
 MAX_CHOSEN: Final = 100_000
 # Small enough that others wait for the locked rows only for a moment.
@@ -35,18 +35,10 @@ class Preview:
     obstacles: dict[str, int]
 
 
-def sources(verb: Verb) -> list[Status]:
-    """Return the statuses in which `verb` can be applied."""
-    wanted = verb.wanted
-    if isinstance(wanted, Priority):
-        return [status for status in Status if status in PRIORITY_MATTERS_IN]
-    return [status for status in Status if wanted in TRANSITIONS[status]]
-
-
 def obstacle(verb: Verb, status: Status, priority: Priority) -> str:
     """Return why `verb` would skip such a task; empty if it would change the task."""
     wanted = verb.wanted
-    if status in sources(verb):
+    if status in sources(verb.wanted):
         return f"{priority.label} priority already" if priority == wanted else ""
     if status == wanted:
         return f"{status.label} already"
@@ -57,7 +49,7 @@ def obstacle(verb: Verb, status: Status, priority: Priority) -> str:
 
 def rule(verb: Verb) -> str:
     kind = " of another priority" if isinstance(verb.wanted, Priority) else ""
-    return f"only {' or '.join(sources(verb))} tasks{kind} can be {verb.done}"
+    return f"only {' or '.join(sources(verb.wanted))} tasks{kind} can be {verb.done}"
 
 
 def choose(task_ids: list[uuid.UUID], verb: Verb, *, actor: str) -> Action:

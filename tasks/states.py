@@ -41,3 +41,10 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 }
 # The priority has no effect once a task is being processed.
 PRIORITY_MATTERS_IN: Final = frozenset({Status.PENDING})
+
+
+def sources(wanted: Status | Priority) -> list[Status]:
+    """Return the statuses in which a task may enter a status, or get a priority."""
+    if isinstance(wanted, Priority):
+        return [status for status in Status if status in PRIORITY_MATTERS_IN]
+    return [status for status in Status if wanted in TRANSITIONS[status]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_site.development import embedded as development
+from orchestrator_site.development import embedded
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +45,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     # Registered first, so that it runs after PostgreSQL has stopped.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
-    os.environ["ORCHESTRATOR_DATABASE_URL"] = development.database_url(folder)
+    os.environ["ORCHESTRATOR_DATABASE_URL"] = embedded.database_url(folder)
 
 
 def only_hands_out_tests(config: pytest.Config) -> bool:

@@ -16,7 +16,6 @@ from urllib3 import BaseHTTPResponse
 
 from safety.outbound.exceptions import (
     AnswerTooLong,
-    CallFailed,
     DeadlineExceeded,
     RateLimited,
     Rejected,
@@ -104,8 +103,6 @@ class Service:
             finally:
                 if not _is_fully_read(response):
                     response.close()
-        except CallFailed:
-            raise
         except _TRANSPORT_ERRORS as error:
             if deadline.is_over:
                 raise DeadlineExceeded("deadline exceeded") from error

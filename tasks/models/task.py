@@ -18,7 +18,14 @@ from tasks.changes import EventKind, change, count_entry
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
 from tasks.models.result import TaskResult
 from tasks.search import SEPARATORS, SearchTerm
-from tasks.states import PRIORITY_MATTERS_IN, TRANSITIONS, Priority, Status, TaskVerdict
+from tasks.states import (
+    PRIORITY_MATTERS_IN,
+    TRANSITIONS,
+    Priority,
+    Status,
+    TaskVerdict,
+    sources,
+)
 
 DEFAULT_MAX_COST_USD: Final = Decimal("1.0")
 DEFAULT_MAX_TIME_SECONDS: Final = 600
@@ -324,7 +331,7 @@ def _enter_many(
         EventKind.STATUS,
         wanted,
         task_ids=task_ids,
-        sources=[status for status, following in TRANSITIONS.items() if wanted in following],
+        sources=sources(wanted),
         actor=actor,
         reason=reason,
     )

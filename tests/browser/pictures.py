@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator_site.development import embedded as development
+from orchestrator_site.development import embedded
 from tests.browser import chromium
 from tests.browser.console import Console
 from tests.environment import ROOT, use_defaults
@@ -42,7 +42,7 @@ def running(folder: Path) -> Iterator[tuple[str, str]]:
     for name in ("REFLEX_URL", "SECRET_KEY"):
         os.environ.pop(f"ORCHESTRATOR_{name}", None)
     environment = os.environ | {
-        "ORCHESTRATOR_DATABASE_URL": development.database_url(folder),
+        "ORCHESTRATOR_DATABASE_URL": embedded.database_url(folder),
         "ORCHESTRATOR_DEBUG": "true",
         "ORCHESTRATOR_PORT": str(port),
     }

@@ -8,7 +8,6 @@ import requests
 import yaml
 from django.urls import get_resolver
 
-from orchestrator_site.observability.endpoints import endpoint_at
 from orchestrator_site.observability.metrics import KNOWN
 from tests.service import Service
 
@@ -201,22 +200,6 @@ def test_each_route_has_its_name_in_the_metrics() -> None:
     }
     # `/admin` only redirects to `/admin/`.
     assert {known.endpoint for known in KNOWN} - {"other"} == routes - {"/admin"}
-
-
-@pytest.mark.parametrize(
-    ("path", "endpoint"),
-    [
-        ("/tasks/1", "/tasks/{task_id}"),
-        ("/tasks/", "other"),
-        ("/tasks/1/2", "other"),
-        ("/admin/tasks/task/", "/admin/"),
-        ("/admin", "other"),
-        ("/submit/", "other"),
-        ("", "other"),
-    ],
-)
-def test_a_path_belongs_to_its_endpoint(path: str, endpoint: str) -> None:
-    assert endpoint_at(path) == endpoint
 
 
 def test_the_root_of_the_console_needs_no_slash(service: Service) -> None:

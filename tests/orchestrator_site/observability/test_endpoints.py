@@ -44,3 +44,19 @@ def test_a_new_route_is_counted_under_its_own_name(asked: str, endpoint: str) ->
     assert endpoint_at(asked) == endpoint
     # A request that was refused before Django resolved its path.
     assert endpoint_of(RequestFactory().get(asked)) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/tasks/1", "/tasks/{task_id}"),
+        ("/tasks/", "other"),
+        ("/tasks/1/2", "other"),
+        ("/admin/tasks/task/", "/admin/"),
+        ("/admin", "other"),
+        ("/submit/", "other"),
+        ("", "other"),
+    ],
+)
+def test_a_path_belongs_to_its_endpoint(path: str, endpoint: str) -> None:
+    assert endpoint_at(path) == endpoint
