@@ -3,12 +3,14 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 
+from orchestrator_site.console.clients.client_admin import ClientAdmin
 from orchestrator_site.console.receipts import ReceiptAdmin
+from orchestrator_site.console.sign_ins import SignInAdmin
 from orchestrator_site.console.staff import RoleAdmin, StaffAdmin
 from orchestrator_site.console.tasks.actions import ActionAdmin
 from orchestrator_site.console.tasks.task_admin import TaskAdmin
 from safety.models import Receipt
-from tasks.models import Action, Task
+from tasks.models import Action, Client, SignIn, Task
 
 # Django registers both with its own classes.
 admin.site.unregister([User, Group])
@@ -18,3 +20,5 @@ admin.site.register(Group, RoleAdmin)
 admin.site.register(Task, TaskAdmin)
 admin.site.register(Action, ActionAdmin)
 admin.site.register(Receipt, ReceiptAdmin)
+admin.site.register(Client, ClientAdmin)
+admin.site.register(SignIn, SignInAdmin)

@@ -1,14 +1,9 @@
-import logging
-
 from django.apps import AppConfig, apps
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models.signals import post_migrate
 
 from orchestrator_site.console.staff_names import validate_staff_name
 from orchestrator_site.database.privileges import grant_to_service
-
-logger = logging.getLogger(__name__)
 
 
 class OrchestratorSiteConfig(AppConfig):
@@ -20,7 +15,3 @@ class OrchestratorSiteConfig(AppConfig):
         post_migrate.connect(grant_to_service, sender=apps.get_app_config("tasks"))
         # On the field, because both forms and `createsuperuser` run its validators.
         get_user_model()._meta.get_field("username").validators.append(validate_staff_name)
-        if not settings.ENABLE_REFLEX_INTEGRATION:
-            logger.warning(
-                "The Reflex Layer integration is switched off: tasks are accepted unscreened"
-            )

@@ -19,6 +19,18 @@ from rest_framework.views import exception_handler
 from orchestrator_site.observability.endpoints import CONSOLE, OTHER, endpoint_at
 from safety.exceptions import NoVerdict
 from safety.findings import Kind
+from tasks.api.operation import BodyRefused
+from tasks.clients.exceptions import (
+    ClientDisabled,
+    CredentialsAmbiguous,
+    CredentialsRefused,
+    IdempotencyKeyReused,
+    IdempotencyKeyUnusable,
+    LimitReached,
+    Refused,
+    ScopeMissing,
+    TooManyPending,
+)
 from tasks.exceptions import InvalidTransition, PriorityNotChanged, SubmissionBlocked
 from tasks.models import Task
 
@@ -30,13 +42,17 @@ DATABASE_RETRY_AFTER_SECONDS: Final = 5
 OVERLOADED_RETRY_AFTER_SECONDS: Final = 1
 
 # All types of `octollm_orchestrator_errors_total`. The status gives the type, except for a 503,
-# which has several. A 403 is not an error: the gate did its work.
+# which has several, and for a 403: a refusal by the gate is not an error, since the gate did its
+# work.
 ERROR_TYPES: Final = (
     "validation",
+    "unauthenticated",
+    "forbidden",
     "not_found",
     "conflict",
     "too_large",
     "media_type",
+    "rate_limited",
     "safety_unavailable",
     "database_unavailable",
     "overloaded",
@@ -44,6 +60,7 @@ ERROR_TYPES: Final = (
 )
 _TYPES_BY_STATUS: Final = {
     400: "validation",
+    401: "unauthenticated",
     404: "not_found",
     405: "validation",
     406: "media_type",
@@ -51,6 +68,8 @@ _TYPES_BY_STATUS: Final = {
     411: "validation",
     413: "too_large",
     415: "media_type",
+    422: "conflict",
+    429: "rate_limited",
     500: "internal",
 }
 
@@ -65,8 +84,12 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def _retry_after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
 def _unavailable(detail: str, error_type: str, retry_after_seconds: int) -> Problem:
-    return Problem(503, detail, error_type, {"Retry-After": str(retry_after_seconds)})
+    return Problem(503, detail, error_type, _retry_after(retry_after_seconds))
 
 
 # HTTP requires `Allow` with every 405. This request is refused before it is routed, so the
@@ -88,6 +111,12 @@ _DATABASE_UNAVAILABLE: Final = _unavailable(
     "database_unavailable",
     DATABASE_RETRY_AFTER_SECONDS,
 )
+# One text for all causes: callers must not learn which keys exist.
+_UNAUTHENTICATED: Final = Problem(
+    401,
+    "A valid API key is needed: send it as Authorization: Bearer <key>.",
+    headers={"WWW-Authenticate": "Bearer"},
+)
 _INTERNAL: Final = Problem(
     500, "Internal error. The log names it by the X-Request-ID of this response.", "internal"
 )
@@ -101,7 +130,7 @@ def problem_of(error: BaseException) -> Problem | None:
                 "Submission refused",
                 extra={"kinds": sorted(error.kinds), "reason": error.reason},
             )
-            return Problem(403, f"Safety check failed: {_refusal(error)}")
+            return Problem(403, f"Safety check failed: {_refusal(error)}", headers=_replayed(error))
         case NoVerdict():
             logger.warning("No verdict on a submission", extra={"reason": error.reason})
             return _unavailable(
@@ -113,15 +142,63 @@ def problem_of(error: BaseException) -> Problem | None:
         case Task.DoesNotExist():
             return Problem(404, "Task not found", "not_found")
         case InvalidTransition():
-            return Problem(409, f"The task's status does not allow it to become {error.wanted}.")
+            is_now = f"is {error.current}" if error.current else "has another status by now"
+            return Problem(409, f"The task {is_now}: it cannot become {error.wanted}.")
         case PriorityNotChanged():
             return Problem(
                 409, f"The task is not pending any more, or has {error.wanted} priority already."
             )
+        case BodyRefused():
+            problem: Problem = error.problem
+            return problem
+        case Refused():
+            return _refused(error)
         case DatabaseError() if is_unavailable(error):
             logger.warning("Database unavailable", extra={"reason": database_reason(error)})
             return _DATABASE_UNAVAILABLE
     return None
+
+
+def _refused(error: Refused) -> Problem | None:
+    """Return the response to a request that is refused for its key, its scopes or its limits."""
+    match error:
+        case CredentialsAmbiguous():
+            return Problem(400, "Send one API key, in one Authorization or X-API-Key header.")
+        case CredentialsRefused():
+            return _UNAUTHENTICATED
+        case IdempotencyKeyUnusable():
+            return Problem(400, error.reason)
+        case IdempotencyKeyReused():
+            return Problem(422, "This Idempotency-Key came before with another body.")
+        case ClientDisabled():
+            return Problem(409, f"The client {error.name} is disabled. Enable it first.")
+        case ScopeMissing():
+            challenge = f'Bearer error="insufficient_scope", scope="{error.scope.value}"'
+            return Problem(
+                403,
+                f"This key lacks the scope {error.scope.value}.",
+                "forbidden",
+                {"WWW-Authenticate": challenge},
+            )
+        case TooManyPending():
+            detail = f"The client may have {error.max_pending} pending tasks, and has them."
+            return Problem(429, detail, headers=_retry_after(error.retry_after_seconds))
+        case LimitReached():
+            return too_many_requests(error)
+    return None
+
+
+def too_many_requests(error: LimitReached) -> Problem:
+    wait = f"{error.retry_after_seconds} s"
+    return Problem(
+        429,
+        f"Too many requests. Try again in {wait}.",
+        headers=_retry_after(error.retry_after_seconds),
+    )
+
+
+def _replayed(error: SubmissionBlocked) -> dict[str, str]:
+    return {"Idempotency-Replayed": "true"} if error.is_replayed else {}
 
 
 def _refusal(error: SubmissionBlocked) -> str:

@@ -23,6 +23,7 @@ from orchestrator_site.observability.log import logging_settings
 from orchestrator_site.variables import PREFIX, forget_service_addresses, unknown_variables
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
+from tasks.clients.rate_limits import MAX_RATE_LIMIT
 
 BASE_DIR = Path(__file__).absolute().parent.parent
 DATA_DIR = BASE_DIR / ".data"
@@ -59,6 +60,13 @@ def is_http_url(value: str) -> None:
         is_valid = False
     if not is_valid:
         raise ValidationError("must look like http://host:8080")
+
+
+def is_rate_limit(value: str) -> None:
+    if value and not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_RATE_LIMIT):
+        raise ValidationError(
+            f"must be a whole number from 1 to {MAX_RATE_LIMIT}, or empty for no limit"
+        )
 
 
 def is_secret_key(value: str) -> None:
@@ -155,6 +163,8 @@ CIRCUIT_RESET_SECONDS = env.float(
 DATABASE_TIMEOUT_SECONDS = env.float(
     "DATABASE_TIMEOUT_SECONDS", 5, validate=validate.Range(0, min_inclusive=False)
 )
+ANONYMOUS_ACCESS = env.bool("ANONYMOUS_ACCESS", True)
+rate_limit = env.str("RATE_LIMIT", "", validate=is_rate_limit)
 faults: dict[str, Any] = {}
 try:
     env.seal()
@@ -169,6 +179,8 @@ if faults:
 
 # Settings of Django and its applications.
 PII_ACTION_BY_TYPE = {name: PiiAction(action) for name, action in pii_action_by_type.items()}
+# Requests a minute; None for no limit.
+RATE_LIMIT = int(rate_limit) if rate_limit else None
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
 INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]
 if DEVELOPMENT:
@@ -271,6 +283,8 @@ STATICFILES_DIRS = [BASE_DIR / "orchestrator_site/console/static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
+# orchestrator_site/console/signing_in.py sets the end of each session when it begins.
+SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "orchestrator_site.problems.csrf_failure"
@@ -302,7 +316,7 @@ REST_FRAMEWORK = {
         "orchestrator_site.browsable.BrowsableRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": ["tasks.api.parsers.StrictJSONParser"],
-    # Clients are not authenticated yet.
+    # The base class of our views authenticates clients: its keys belong to no user of Django.
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
@@ -320,6 +334,12 @@ SPECTACULAR_SETTINGS = {
     # two apart.
     "SWAGGER_UI_SETTINGS": {"deepLinking": False},
     "COMPONENT_SPLIT_REQUEST": True,
-    "TAGS": [{"name": "tasks"}, {"name": "service"}],
+    "TAGS": [{"name": "tasks"}, {"name": "clients"}, {"name": "service"}],
+    # The first version in which an operation may name the scopes of a key.
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tasks.api.schema.add_security_schemes",
+    ],
     "ENUM_NAME_OVERRIDES": {"Status": "tasks.states.Status", "Priority": "tasks.states.Priority"},
 }

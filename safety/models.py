@@ -110,6 +110,7 @@ class Receipt(models.Model):
         findings_count: the number of all findings.
         types: the types of the findings, each once.
         redacted_types: the types of data that were replaced before the task was stored.
+        client_id: the client that sent it; None if the request was anonymous.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -129,6 +130,8 @@ class Receipt(models.Model):
     cache_hit = models.BooleanField(default=False, db_default=False)
     duration_seconds = models.FloatField(default=0, db_default=0)
     client_address = models.TextField(default="", db_default="")
+    # No foreign key: this application does not know clients.
+    client_id = models.UUIDField(null=True)
     request_id = models.TextField(default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -155,6 +158,12 @@ class Receipt(models.Model):
                 include=["types"],
                 condition=~Q(types=[]),
                 name="idx_receipts_found",
+            ),
+            # The console filters by client, and counts the refusals of each.
+            models.Index(
+                fields=["client_id", "created_at"],
+                include=["verdict"],
+                name="idx_receipts_client",
             ),
             # The console filters by type of finding.
             GinIndex(fields=["types"], name="idx_receipts_types", opclasses=["jsonb_path_ops"]),

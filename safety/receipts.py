@@ -32,6 +32,7 @@ def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> 
         reflex_request_id=screening.reflex_request_id,
         duration_seconds=screening.duration_seconds,
         client_address=origin.client_address,
+        client_id=origin.client_id,
         request_id=origin.request_id,
         created_at=timezone.now(),
     )
@@ -45,6 +46,7 @@ def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Or
         policy_version=policy_version,
         duration_seconds=error.duration_seconds,
         client_address=origin.client_address,
+        client_id=origin.client_id,
         request_id=origin.request_id,
         created_at=timezone.now(),
     )

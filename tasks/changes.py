@@ -71,8 +71,12 @@ def change(
     sources: Collection[str],
     actor: str,
     reason: str,
+    acted: ActorKind | None = None,
 ) -> set[UUID]:
     """Set the column that `kind` names, for the tasks whose status is one of `sources`.
+
+    Args:
+        acted: the kind of the actor; None for the kind that has such a name.
 
     Returns:
         The ids of the changed tasks. A task that already had the wanted value is not one of them.
@@ -83,7 +87,7 @@ def change(
         "wanted": str(wanted),
         "kind": kind.value,
         "actor": actor,
-        "actor_kind": kind_of_actor(actor).value,
+        "actor_kind": (acted or kind_of_actor(actor)).value,
         "reason": reason,
     }
     with connection.cursor() as cursor:

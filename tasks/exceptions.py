@@ -13,21 +13,35 @@ class SubmissionBlocked(Exception):
         kinds: the kinds of finding that block it; empty if the Reflex Layer blocks it without
             naming a finding.
         reason: a few constant words if no finding explains the refusal; else empty.
+        is_replayed: whether this is the answer to an earlier request with the same idempotency
+            key.
     """
 
-    def __init__(self, kinds: frozenset[Kind], reason: str = "") -> None:
+    def __init__(
+        self, kinds: frozenset[Kind], reason: str = "", *, is_replayed: bool = False
+    ) -> None:
         super().__init__("submission blocked")
         self.kinds = kinds
         self.reason = reason
+        self.is_replayed = is_replayed
+
+
+class ClaimLost(Exception):
+    """Another request with the same idempotency key stored its answer first."""
 
 
 class InvalidTransition(Exception):
-    """The status of the task does not allow the wanted one."""
+    """The status of the task does not allow the wanted one.
 
-    def __init__(self, task_id: UUID, wanted: Status) -> None:
+    Attributes:
+        current: the status of the task, None if it is not known.
+    """
+
+    def __init__(self, task_id: UUID, wanted: Status, current: Status | None = None) -> None:
         super().__init__(f"task {task_id} cannot become {wanted}")
         self.task_id = task_id
         self.wanted = wanted
+        self.current = current
 
 
 class PriorityNotChanged(Exception):

@@ -31,10 +31,12 @@ class ReadTask(NamedTuple):
     """The current state of a task.
 
     Attributes:
+        client_id: None for a task that was submitted without a key.
         result: the newest one.
     """
 
     id: UUID
+    client_id: UUID | None
     goal: str
     status: str
     priority: str
@@ -45,7 +47,7 @@ class ReadTask(NamedTuple):
 
 
 _STATEMENT: Final = """
-    SELECT tasks.id, goal, status, priority, tasks.created_at, updated_at, task_metadata,
+    SELECT tasks.id, client_id, goal, status, priority, tasks.created_at, updated_at, task_metadata,
         result_data, confidence, newest.created_at
     FROM tasks LEFT JOIN LATERAL (
         SELECT result_data, confidence, created_at

@@ -1,7 +1,7 @@
-"""Submitting a task: first the verdict, then the rows."""
+"""What clients do with tasks: submit and cancel them."""
 
 import logging
-from typing import NamedTuple
+from uuid import UUID
 
 from safety.exceptions import NotAsked, NoVerdict
 from safety.gate import Gate
@@ -10,38 +10,64 @@ from safety.origin import Origin
 from safety.policy import Verdict
 from safety.receipts import receipt_of, receipt_without_verdict
 from safety.screening import Screening
-from tasks.changes import count_entry
-from tasks.exceptions import SubmissionBlocked
-from tasks.insertion import insert_together
-from tasks.models import Task
+from tasks.changes import ActorKind, count_entry
+from tasks.clients.exceptions import TooManyPending
+from tasks.clients.idempotency import Accepted, Claim
+from tasks.clients.places import check_place, place_held
+from tasks.exceptions import ClaimLost, InvalidTransition, SubmissionBlocked
+from tasks.insertion import insert_claimed, insert_together
+from tasks.models import IdempotencyKey, Task
+from tasks.reading import ReadTask, read_task
 from tasks.states import Status
 from tasks.submission import Submission
 
 logger = logging.getLogger(__name__)
 
 
-class Accepted(NamedTuple):
-    """An accepted submission.
-
-    Attributes:
-        redacted_types: the types of personal data that were replaced before the task was stored.
-    """
-
-    task: Task
-    redacted_types: list[str]
-
-
-def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accepted:
-    """Screen `submission` and store it as a pending task, with its receipt.
+def submit_task(
+    *,
+    submission: Submission,
+    gate: Gate,
+    origin: Origin,
+    max_pending: int | None = None,
+    claim: Claim | None = None,
+) -> Accepted:
+    """Screen `submission` and store it as a pending task of its client, with its receipt.
 
     The gate comes before the database, so that no connection waits for the Reflex Layer. The task
     is stored as the policy has redacted it.
+
+    Args:
+        max_pending: the largest number of pending tasks of the client; None for no limit.
+        claim: of the idempotency key; a repeated submission gets its first answer.
 
     Raises:
         SubmissionBlocked: the gate refuses the submission; a receipt is stored.
         NoVerdict: there is no verdict; a receipt with the reason is stored, unless the circuit is
             open.
+        TooManyPending: the client has to wait until one of its tasks has begun.
+        IdempotencyKeyReused: the key of `claim` came before with another body.
     """
+    if claim is not None and (first := claim.first_answer()):
+        return first
+    try:
+        return _submit(submission, gate, origin, max_pending, claim)
+    except (ClaimLost, TooManyPending):
+        # A request with the same key may have been quicker, and have taken the last place.
+        if claim is not None and (first := claim.first_answer()):
+            return first
+        raise
+
+
+def _submit(
+    submission: Submission,
+    gate: Gate,
+    origin: Origin,
+    max_pending: int | None,
+    claim: Claim | None,
+) -> Accepted:
+    if origin.client_id is not None and max_pending is not None:
+        check_place(origin.client_id, max_pending)
     try:
         screening = gate.screen(submission.document, request_id=origin.request_id)
     except NotAsked:
@@ -52,11 +78,19 @@ def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accept
         raise
     receipt = receipt_of(screening, policy_version=gate.policy_version, origin=origin)
     if screening.verdict is Verdict.BLOCKED:
-        receipt.save()
-        raise SubmissionBlocked(screening.blocked_for, screening.reason)
+        blocked = SubmissionBlocked(screening.blocked_for, screening.reason)
+        _insert(receipt, claim=None if claim is None else claim.refuses(blocked))
+        raise blocked
     if screening.redaction:
         submission = submission.with_texts(screening.redaction.document.fields)
-    task = _store(submission, screening, receipt)
+    task = _task(submission, screening, receipt)
+    claimed = None if claim is None else claim.accepts(task, receipt.redacted_types)
+    if task.client_id is None or max_pending is None:
+        _insert(receipt, task, claim=claimed)
+    else:
+        with place_held(task.client_id, max_pending):
+            _insert(receipt, task, claim=claimed)
+    count_entry(Status.PENDING)
     logger.info(
         "Task submitted successfully",
         extra={"task_id": str(task.pk), "priority": task.priority, "verdict": task.verdict},
@@ -64,8 +98,10 @@ def submit_task(*, submission: Submission, gate: Gate, origin: Origin) -> Accept
     return Accepted(task, receipt.redacted_types)
 
 
-def _store(submission: Submission, screening: Screening, receipt: Receipt) -> Task:
+def _task(submission: Submission, screening: Screening, receipt: Receipt) -> Task:
+    """Return the task of an accepted submission, and name it in its receipt."""
     task = Task(
+        client_id=receipt.client_id,
         goal=submission.goal,
         constraints=submission.constraints,
         context=submission.context,
@@ -81,6 +117,26 @@ def _store(submission: Submission, screening: Screening, receipt: Receipt) -> Ta
         updated_at=receipt.created_at,
     )
     receipt.subject_id = task.pk
-    insert_together(receipt, task)
-    count_entry(Status.PENDING)
+    return task
+
+
+def _insert(*rows: Receipt | Task, claim: IdempotencyKey | None) -> None:
+    if claim is None:
+        insert_together(*rows)
+    elif not insert_claimed(claim, *rows):
+        raise ClaimLost
+
+
+def cancel_task(task_id: UUID) -> ReadTask:
+    """Cancel a task for its client; a task that is cancelled already stays as it is.
+
+    Raises:
+        InvalidTransition: the task is completed or failed.
+    """
+    is_changed = bool(Task.objects.cancel([task_id], acted=ActorKind.CLIENT))
+    task = read_task(task_id)
+    if task.status != Status.CANCELLED:
+        raise InvalidTransition(task_id, Status.CANCELLED, Status(task.status))
+    if is_changed:
+        logger.info("Task cancelled", extra={"task_id": str(task_id), "priority": task.priority})
     return task

@@ -58,12 +58,13 @@ def quick_passwords() -> Iterator[None]:
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Let Django empty its test database.
 
-    After a test that commits, Django truncates all tables, which a trigger on the events refuses.
-    The database of the services keeps the trigger; the trigger is tested there. The
-    roles are restored, since other tests may follow.
+    After a test that commits, Django truncates all tables, which triggers on the events refuse.
+    The database of the services keeps the triggers; they are tested there. The roles are restored,
+    since other tests may follow.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate")
+        cursor.execute("ALTER TABLE client_events DISABLE TRIGGER client_events_refuse_truncate")
         roles = {
             role.name: list(role.permissions.values_list("codename", flat=True))
             for role in Group.objects.all()

@@ -1,9 +1,16 @@
-"""Tasks and results in the states that tests need."""
+"""Clients, tasks and results in the states that tests need."""
 
 import factory
 
-from tasks.models import Task, TaskResult
+from tasks.models import Client, Task, TaskResult
 from tasks.states import Priority, Status
+
+
+class ClientFactory(factory.django.DjangoModelFactory[Client]):
+    class Meta:
+        model = Client
+
+    name = factory.Sequence(lambda number: f"client-{number}")
 
 
 class TaskFactory(factory.django.DjangoModelFactory[Task]):

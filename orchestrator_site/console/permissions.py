@@ -16,3 +16,8 @@ def may_view_receipt(request: HttpRequest) -> bool:
 def may_operate(request: HttpRequest) -> bool:
     """Whether the user may act on tasks, and see the actions of others."""
     return request.user.has_perm("tasks.operate_task")
+
+
+def may_manage_clients(request: HttpRequest) -> bool:
+    """Whether the user may see and change clients, their keys and limits."""
+    return request.user.has_perm("tasks.manage_client")

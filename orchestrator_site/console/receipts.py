@@ -3,17 +3,18 @@
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import F, Func, JSONField, QuerySet
+from django.db.models import F, Func, JSONField, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from orchestrator_site.console.lists.filters import DayFilter
+from orchestrator_site.console.lists.filters import ClientFilter, DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.receipt_words import sentence
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
 from safety.models import Receipt, ReceiptQuerySet
+from tasks.models import Client
 
 NOTHING: Final = "-"
 TYPES: Final = sorted(PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE})
@@ -42,7 +43,7 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class ReceiptAdmin(ReadOnlyModelAdmin):
-    list_filter = ("verdict", DayFilter, TypeFilter)
+    list_filter = ("verdict", DayFilter, TypeFilter, ClientFilter)
     search_fields = ("request_id__exact",)
     search_help_text = "A request id, in full."
     # The dashboard links to hours, and to several verdicts.
@@ -55,6 +56,7 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
             "from",
             "to",
             "type",
+            "client",
         }
     )
     ordering = ("-created_at",)
@@ -66,6 +68,7 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
             "time",
             "verdict_and_why",
             _task_column(request),
+            "client",
             "client_address",
             "request_id",
             "duration_ms",
@@ -73,7 +76,10 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Receipt]:
         """Leave most findings to the page of one receipt: those of a list would fill the memory."""
-        receipts: QuerySet[Receipt] = super().get_queryset(request)
+        client = Client.objects.filter(pk=OuterRef("client_id")).values("name")
+        receipts: QuerySet[Receipt] = (
+            super().get_queryset(request).annotate(client_name=Subquery(client))
+        )
         match = request.resolver_match
         if match is None or match.url_name != "safety_receipt_changelist":
             return receipts
@@ -87,7 +93,7 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         verdict = ("time", "verdict_and_why", "policy_version", "duration_ms")
         findings = ("types_found", "types_redacted", "findings_count", "findings_table")
-        origin = (_task_column(request), "client_address", "request_id")
+        origin = (_task_column(request), "client", "client_address", "request_id")
         reflex_layer = ("reflex_request_id",)
         return (
             ("Verdict", {"fields": verdict}),
@@ -123,6 +129,10 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
             return NOTHING
         url = reverse("admin:tasks_task_change", args=[receipt.subject_id])
         return format_html('<a href="{}">{}…</a>', url, str(receipt.subject_id)[:8])
+
+    @admin.display(description="client")
+    def client(self, receipt: Any) -> str:
+        return receipt.client_name or "anonymous"
 
     @admin.display(description="duration (ms)")
     def duration_ms(self, receipt: Receipt) -> str:

@@ -7,8 +7,11 @@ from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
+from orchestrator_site.console import signing_in
 from orchestrator_site.console.dashboard.page import dashboard
 from orchestrator_site.console.dry_run import dry_run
+from orchestrator_site.problems import to_response, too_many_requests
+from tasks.clients.exceptions import RateLimited
 
 
 class ConsoleSite(AdminSite):
@@ -29,6 +32,18 @@ class ConsoleSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
         return super().index(request, {**(extra_context or {}), **dashboard(request)})
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Limit how often somebody may try, and record who did."""
+        if request.method != "POST":
+            return super().login(request, extra_context)
+        try:
+            signing_in.count_try(request)
+        except RateLimited as error:
+            return to_response(request, too_many_requests(error))
+        response = super().login(request, extra_context)
+        signing_in.record(request, response)
+        return response
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         """Disable the view: no form of the console uses autocompletion."""

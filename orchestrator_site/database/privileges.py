@@ -1,8 +1,8 @@
 """The database privileges of the service's role; each `migrate` grants them again.
 
 The owner of the tables migrates and prunes. The running service can use another role, which is
-named after the database with `_service` appended. That role can read and add receipts and events,
-but cannot change or delete them, so an attacker in the service cannot cover their tracks.
+named after the database with `_service` appended. That role can read and add receipts, events and
+sign-ins, but cannot change or delete them, so an attacker in the service cannot cover their tracks.
 """
 
 import sys
@@ -16,6 +16,10 @@ ALL_OF_A_ROW: Final = "SELECT, INSERT, UPDATE, DELETE"
 PRIVILEGES: Final = {
     "receipts": "SELECT, INSERT",
     "task_events": "SELECT, INSERT",
+    "clients": "SELECT, INSERT, UPDATE",
+    "api_keys": "SELECT, INSERT, UPDATE",
+    "client_events": "SELECT, INSERT",
+    "sign_ins": "SELECT, INSERT",
     "django_migrations": "SELECT",
 }
 # The relations whose owner is the migrating role, or a role that it is a member of. Other owners

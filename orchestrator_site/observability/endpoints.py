@@ -26,7 +26,8 @@ def endpoint_of(request: HttpRequest) -> str:
     if request.resolver_match is None:
         # It was refused before Django resolved its path.
         return endpoint_at(request.path_info)
-    return _endpoint(request.resolver_match)
+    # A view whose parameter makes it another endpoint adds the parameter.
+    return _endpoint(request.resolver_match) + getattr(request, "endpoint_detail", "")
 
 
 def endpoint_at(path: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 from orchestrator_site.observability.request_id import current_request_id
+from tasks.clients.current import current_client
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,12 @@ _OF_RELOADER = "Reloader is on. Use in development only!"
 
 
 class ContextFilter(logging.Filter):
-    """Adds the request id, removes quoted input, and drops records without value for operators."""
+    """Adds the request id and the client, removes quoted input, and drops records without value."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current_request_id.get()
+        if client := current_client.get():
+            record.client = client
         if isinstance(record.msg, str) and record.msg.startswith(_QUOTING_MESSAGES):
             record.msg, record.args = record.msg.split(":")[0].split(" %s")[0], ()
         return not _is_of_slow_sender(record) and record.msg != _OF_RELOADER

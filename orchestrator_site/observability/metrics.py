@@ -54,8 +54,13 @@ class Known(NamedTuple):
 
 # Series that exist from the first scrape on. Endpoints that are missing here are still counted.
 KNOWN: Final = (
-    Known("/submit", "submit", "POST", (200, 400, 403, 411, 413, 415, 503)),
-    Known("/tasks/{task_id}", "task", "GET", (200, 404, 503)),
+    Known("/submit", "submit", "POST", (200, 400, 401, 403, 411, 413, 415, 422, 429, 503)),
+    Known("/submit?dry_run=true", "submit", "POST", (200, 400, 401, 403, 429, 503)),
+    Known("/tasks", "tasks", "GET", (200, 400, 401, 403, 429, 503)),
+    Known("/tasks/{task_id}", "task", "GET", (200, 401, 403, 404, 429, 503)),
+    Known("/tasks/{task_id}/cancel", "cancel", "POST", (200, 401, 403, 404, 409, 429, 503)),
+    Known("/tasks/{task_id}/events", "events", "GET", (200, 400, 401, 403, 404, 429, 503)),
+    Known("/client", "client", "GET", (200, 401, 429, 503)),
     Known("/health", "health", "GET", (200,)),
     Known("/ready", "ready", "GET", (200, 503)),
     Known("/metrics", "metrics", "GET", (200,)),

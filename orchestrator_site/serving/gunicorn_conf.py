@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import gc
+import logging
 import logging.config
 import os
 import resource
@@ -29,6 +30,8 @@ except ImproperlyConfigured as error:
         logging.getLogger(__name__).error("Wrong setting", extra={"fault": fault})
     sys.exit(1)
 
+
+logger = logging.getLogger(__name__)
 
 # How long a thread waits for the next part of a request.
 RECEIVE_SECONDS = 5
@@ -118,8 +121,22 @@ def when_ready(server: Any) -> None:
     # second.
     gc.collect()
     gc.freeze()
+    _tell_what_is_open()
     for listener in server.LISTENERS:
         _bound_receiving(listener.sock)
+
+
+def _tell_what_is_open() -> None:
+    """Log what lets tasks in unchecked.
+
+    Not when Django starts, since the output of commands goes to the same stream.
+    """
+    if not settings.ENABLE_REFLEX_INTEGRATION:
+        logger.warning(
+            "The Reflex Layer integration is switched off: tasks are accepted unscreened"
+        )
+    if settings.ANONYMOUS_ACCESS:
+        logger.info("Anonymous access is on: no API key is needed to submit tasks")
 
 
 def _bound_receiving(listener: socket.socket) -> None:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
+from django.urls import Resolver404, resolve
 
 from orchestrator_site.database.waiting import database_allowance
 from orchestrator_site.observability.endpoints import CONSOLE, HEALTH, METHODS, PROBES
@@ -18,6 +19,7 @@ from orchestrator_site.problems import (
     OVERLOADED,
     TOO_LARGE,
     UNKNOWN_METHOD,
+    Problem,
     to_response,
 )
 from orchestrator_site.serving.queueing import (
@@ -43,16 +45,17 @@ class AdmissionMiddleware(CommonMiddleware):
     - an unknown Host, except for probes;
     - an unknown method, because its name would become a label of django-prometheus' metrics;
     - a body that is too large or of unknown length. The worker then closes the connection, since
-      the body is still to come.
+      the body is still to come. The requests of clients are refused by their view, which first
+      looks at the key.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
         if request.method not in METHODS:
             return to_response(request, UNKNOWN_METHOD)
-        if "HTTP_TRANSFER_ENCODING" in request.META:
-            return to_response(request, LENGTH_REQUIRED)
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
-            return to_response(request, TOO_LARGE)
+        if problem := _body_problem(request):
+            if not _view_checks_body_size(request.path_info):
+                return to_response(request, problem)
+            request.refused_body = problem  # type: ignore[attr-defined]
         if request.path_info not in PROBES:
             request.get_host()
         return None
@@ -65,6 +68,22 @@ class AdmissionMiddleware(CommonMiddleware):
         if request.method == "HEAD" and isinstance(response, HttpResponse):
             response.content = b""
         return response
+
+
+def _body_problem(request: HttpRequest) -> Problem | None:
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        return LENGTH_REQUIRED
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_BODY_BYTES:
+        return TOO_LARGE
+    return None
+
+
+def _view_checks_body_size(path: str) -> bool:
+    try:
+        view = resolve(path).func
+    except Resolver404:
+        return False
+    return getattr(getattr(view, "cls", None), "checks_body_size", False)
 
 
 class Slots:

@@ -10,6 +10,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+IDEMPOTENCY_KEY: Final = "HTTP_IDEMPOTENCY_KEY"
 # To validate and screen a value costs far more than to parse it.
 MAX_VALUES: Final = 20_000
 
@@ -31,14 +32,26 @@ class StrictJSONParser(BaseParser):
     renderer_class = JSONRenderer
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the JSON value in the body of `stream`, which is a request."""
-        return parse_json(_read(stream))
+        """Return the JSON value in the body of `stream`, which is a request.
+
+        If the request has an idempotency key, its `raw_body` is kept, to be compared with others.
+        """
+        body = _read(stream)
+        if IDEMPOTENCY_KEY in stream.META:
+            stream.raw_body = body
+        return parse_json(body)
 
 
 def check_length(request: Request) -> None:
     """Refuse a request without a body."""
     if not _length_bytes(request):
         raise ParseError("The body is empty: send a JSON object.")
+
+
+def check_is_empty(request: Request) -> None:
+    """Refuse a body that says something: it would have no effect."""
+    if _length_bytes(request) and request.data != {}:
+        raise ParseError("This request takes no body.")
 
 
 def _length_bytes(request: Any) -> int:

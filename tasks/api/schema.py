@@ -1,4 +1,4 @@
-"""The OpenAPI description of the requests: every answer, errors included."""
+"""The OpenAPI description of the requests: keys and scopes, parameters, every answer."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,13 +12,27 @@ from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
     OpenApiResponse,
+    PolymorphicProxySerializer,
     inline_serializer,
 )
 from rest_framework import serializers
 
+from tasks.api.cursors import CURSOR
 from tasks.api.fields import NOT_BLANK
-from tasks.api.serializers import EXAMPLE, TaskDetailSerializer, TaskSerializer
+from tasks.api.query import DEFAULT_LIMIT, LIMIT, MAX_LIMIT
+from tasks.api.serializers import (
+    EXAMPLE,
+    ClientSerializer,
+    EventPageSerializer,
+    ScreeningSerializer,
+    TaskDetailSerializer,
+    TaskPageSerializer,
+    TaskSerializer,
+)
+from tasks.clients.idempotency import MAX_KEY_CHARACTERS
+from tasks.clients.scopes import Scope
 from tasks.models.task import COST_DECIMALS
+from tasks.states import Priority, Status
 
 
 class KnownFieldsOnlySchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
@@ -66,88 +80,274 @@ def error(description: str, details: Mapping[str, str] | None = None) -> OpenApi
     )
 
 
+# The ways to send a key; `security_of` says what each operation needs.
+SECURITY_SCHEMES: Final = {
+    "Bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key in the Authorization header.",
+    },
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key in a header of its own.",
+    },
+}
+
+
+def add_security_schemes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the schemes to the document; a hook of drf-spectacular."""
+    result["components"]["securitySchemes"] = SECURITY_SCHEMES
+    return result
+
+
+def security_of(*scopes: Scope, is_optional: bool = False) -> list[dict[str, list[str]]]:
+    """Return what an operation needs: a key with one of `scopes`, in either header.
+
+    Args:
+        is_optional: whether requests without a key may be let in, too.
+    """
+    anonymous: list[dict[str, list[str]]] = [{}] if is_optional else []
+    return anonymous + [
+        {scheme: [scope.value] if scope else []}
+        for scope in scopes or (None,)
+        for scheme in SECURITY_SCHEMES
+    ]
+
+
 INVALID: Final = OpenApiResponse(
     OpenApiTypes.OBJECT,
-    description="The body does not validate: a list of faults for each field, or one `detail`.",
+    description="The body or a parameter does not validate: a list of faults for each field, or "
+    "one `detail`.",
     examples=[
         OpenApiExample("A field", value={"goal": ["This field is required."]}),
         OpenApiExample("The body", value={"detail": "The body is not UTF-8."}),
     ],
 )
-RETRY_AFTER: Final = OpenApiParameter(
-    "Retry-After",
-    OpenApiTypes.INT,
-    OpenApiParameter.HEADER,
-    response=[503],
-    description="Seconds to wait before another try.",
+
+
+def _header(name: str, type_: Any, description: str, *statuses: int) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, type_, OpenApiParameter.HEADER, response=[*statuses], description=description
+    )
+
+
+RETRY_AFTER: Final = _header(
+    "Retry-After", OpenApiTypes.INT, "Seconds to wait before another try.", 429, 503
 )
-LOCATION: Final = OpenApiParameter(
-    "Location",
+WWW_AUTHENTICATE: Final = _header(
+    "WWW-Authenticate",
     OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    response=[200],
-    description="Where the task can be read.",
+    'With 401 `Bearer`; with a 403 for a scope `Bearer error="insufficient_scope"`, and the scope.',
+    401,
+    403,
 )
-REDACTED: Final = OpenApiParameter(
-    "X-Redacted",
-    OpenApiTypes.STR,
+SUBMIT_HEADERS: Final = [
+    _header("Location", OpenApiTypes.STR, "Where the task can be read.", 200),
+    _header(
+        "X-Redacted",
+        OpenApiTypes.STR,
+        "The types of personal data that were replaced before the task was stored, such as `Email, "
+        "Phone`; absent if nothing was replaced.",
+        200,
+    ),
+    _header(
+        "Idempotency-Replayed",
+        OpenApiTypes.STR,
+        "`true` if the answer is that of an earlier request with the same key.",
+        200,
+        403,
+    ),
+]
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": f"^[!-~]([ -~]{{0,{MAX_KEY_CHARACTERS - 2}}}[!-~])?$"},
     OpenApiParameter.HEADER,
-    response=[200],
-    description="The types of personal data that were replaced before the task was stored, such "
-    "as `Email, Phone`; absent if nothing was replaced.",
+    description="Any printable ASCII characters, such as a UUID. The same submission again within "
+    "24 hours gets the first answer, and no second task is made. Needs an API key.",
 )
+DRY_RUN: Final = OpenApiParameter(
+    "dry_run",
+    {"type": "string", "enum": ["true", "false"]},
+    description="`true` only screens the texts and stores nothing. Needs `gate:dry_run`.",
+)
+TASK_ID: Final = OpenApiParameter(
+    "task_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The task's UUID."
+)
+PAGING: Final = [
+    OpenApiParameter(
+        LIMIT,
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        description="The largest number of rows on the page.",
+    ),
+    OpenApiParameter(
+        CURSOR,
+        description="Where the page begins. Follow `next` and `previous` instead of setting it.",
+    ),
+]
+
+
+def _choices(name: str, values: list[str]) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        {"type": "array", "items": {"type": "string", "enum": values}},
+        description="May be repeated, for one or the other.",
+        explode=True,
+        style="form",
+    )
+
+
+FILTERS: Final = [
+    _choices("status", Status.values),
+    _choices("priority", Priority.values),
+    *(
+        OpenApiParameter(
+            name,
+            OpenApiTypes.DATETIME,
+            description=f"Only tasks that were {what} this time, with its zone; exclusive.",
+        )
+        for name, what in (
+            ("created_after", "created after"),
+            ("created_before", "created before"),
+            ("updated_after", "changed after"),
+        )
+    ),
+]
+
 _LACKS: Final = {
     "No database": "The database cannot be reached now. Try again later.",
     "Overloaded": "Too many requests are under way. Try again in a moment.",
 }
-SUBMIT_UNAVAILABLE: Final = error(
-    "Temporarily unavailable: there is no verdict, the database cannot be reached, or there are "
-    "too many requests. Nothing was stored. Try again after `Retry-After` seconds.",
-    {
-        "No verdict": "The safety of the task cannot be checked now. Nothing was stored; try "
-        "again later.",
-        **_LACKS,
-    },
-)
-READ_UNAVAILABLE: Final = error(
-    "Temporarily unavailable: the database cannot be reached, or there are too many requests. Try "
-    "again after `Retry-After` seconds.",
-    _LACKS,
-)
-NOT_ACCEPTABLE: Final = error("`Accept` names neither `application/json` nor `text/html`.")
-
-SUBMIT_ANSWERS: Final = {
-    200: TaskSerializer,
+NOT_FOUND: Final = error("There is no such task for this caller.", {"Unknown": "Task not found"})
+# What every operation may answer, whatever it does.
+COMMON: Final = {
     400: INVALID,
-    403: error(
-        "The gate refuses the task. Nothing was stored.",
-        {
-            "PII": "Safety check failed: PII detected in input",
-            "Injection": "Safety check failed: injection detected in input",
-            "Both": "Safety check failed: PII and injection detected in input",
-            "Blocked": "Safety check failed: blocked by the Reflex Layer",
-        },
+    401: error(
+        "There is a key that is not good, or none where one is needed.",
+        {"Refused": "A valid API key is needed: send it as Authorization: Bearer <key>."},
     ),
-    405: error("Only POST."),
-    406: NOT_ACCEPTABLE,
+    405: error("This method is not supported here."),
+    406: error("`Accept` names neither `application/json` nor `text/html`."),
     411: error("A body in chunks."),
     413: error("The body is too large."),
-    415: error(
-        "The body is not JSON.",
-        {"Another type": "Send the body as application/json, and say so in Content-Type."},
+    429: error(
+        "Too many requests, or too many pending tasks. Try again after `Retry-After` seconds."
     ),
     500: error("A fault of the service."),
-    503: SUBMIT_UNAVAILABLE,
+    503: error(
+        "Temporarily unavailable: the database cannot be reached, or there are too many requests. "
+        "Try again after `Retry-After` seconds.",
+        _LACKS,
+    ),
 }
-READ_ANSWERS: Final = {
-    200: TaskDetailSerializer,
-    404: error("There is no such task.", {"Unknown": "Task not found"}),
-    405: error("Only GET."),
-    406: NOT_ACCEPTABLE,
-    500: error("A fault of the service."),
-    503: READ_UNAVAILABLE,
-}
-SUBMIT_EXAMPLES: Final = [OpenApiExample("A task", request_only=True, value=EXAMPLE)]
-TASK_ID: Final = OpenApiParameter(
-    "task_id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The task's UUID."
+_LACKS_SCOPE: Final = "This key lacks the scope {}."
+_MEDIA_TYPE: Final = error(
+    "The body is not JSON.",
+    {"Another type": "Send the body as application/json, and say so in Content-Type."},
 )
+
+
+def _forbidden(scope: Scope) -> OpenApiResponse:
+    return error("The key lacks the scope.", {"Scope": _LACKS_SCOPE.format(scope.value)})
+
+
+# The arguments of `extend_schema`, for each operation.
+
+SUBMIT: Final[dict[str, Any]] = {
+    "operation_id": "submit_task",
+    "summary": "Submit a task",
+    "tags": ["tasks"],
+    "auth": security_of(Scope.SUBMIT, Scope.DRY_RUN, is_optional=True),
+    "parameters": [DRY_RUN, IDEMPOTENCY_KEY, *SUBMIT_HEADERS, RETRY_AFTER, WWW_AUTHENTICATE],
+    "examples": [OpenApiExample("A task", request_only=True, value=EXAMPLE)],
+    "responses": {
+        **COMMON,
+        200: PolymorphicProxySerializer(
+            "Submitted", [TaskSerializer, ScreeningSerializer], resource_type_field_name=None
+        ),
+        403: error(
+            "The gate refuses the task, and nothing was stored; or the key lacks the scope.",
+            {
+                "PII": "Safety check failed: PII detected in input",
+                "Injection": "Safety check failed: injection detected in input",
+                "Both": "Safety check failed: PII and injection detected in input",
+                "Blocked": "Safety check failed: blocked by the Reflex Layer",
+                "Scope": _LACKS_SCOPE.format(Scope.SUBMIT.value),
+            },
+        ),
+        415: _MEDIA_TYPE,
+        422: error("The idempotency key came before with another body."),
+        503: error(
+            "Temporarily unavailable: there is no verdict, the database cannot be reached, or "
+            "there are too many requests. Nothing was stored. Try again after `Retry-After` "
+            "seconds.",
+            {
+                "No verdict": "The safety of the task cannot be checked now. Nothing was stored; "
+                "try again later.",
+                **_LACKS,
+            },
+        ),
+    },
+}
+LIST: Final[dict[str, Any]] = {
+    "operation_id": "list_tasks",
+    "summary": "List tasks",
+    "tags": ["tasks"],
+    "auth": security_of(Scope.READ),
+    "parameters": [*FILTERS, *PAGING, RETRY_AFTER, WWW_AUTHENTICATE],
+    "responses": {**COMMON, 200: TaskPageSerializer, 403: _forbidden(Scope.READ)},
+}
+READ: Final[dict[str, Any]] = {
+    "operation_id": "read_task",
+    "summary": "Read a task",
+    "tags": ["tasks"],
+    "auth": security_of(Scope.READ, is_optional=True),
+    "parameters": [TASK_ID, RETRY_AFTER, WWW_AUTHENTICATE],
+    "responses": {
+        **COMMON,
+        200: TaskDetailSerializer,
+        403: _forbidden(Scope.READ),
+        404: NOT_FOUND,
+    },
+}
+EVENTS: Final[dict[str, Any]] = {
+    "operation_id": "list_events",
+    "summary": "What happened to a task",
+    "tags": ["tasks"],
+    "auth": security_of(Scope.READ, is_optional=True),
+    "parameters": [TASK_ID, *PAGING, RETRY_AFTER, WWW_AUTHENTICATE],
+    "responses": {
+        **COMMON,
+        200: EventPageSerializer,
+        403: _forbidden(Scope.READ),
+        404: NOT_FOUND,
+    },
+}
+CANCEL: Final[dict[str, Any]] = {
+    "operation_id": "cancel_task",
+    "summary": "Cancel a task",
+    "tags": ["tasks"],
+    "auth": security_of(Scope.CANCEL),
+    "parameters": [TASK_ID, RETRY_AFTER, WWW_AUTHENTICATE],
+    "request": None,
+    "responses": {
+        **COMMON,
+        200: TaskDetailSerializer,
+        403: _forbidden(Scope.CANCEL),
+        404: NOT_FOUND,
+        409: error(
+            "The task has ended already.",
+            {"Completed": "The task is completed: it cannot become cancelled."},
+        ),
+        415: _MEDIA_TYPE,
+    },
+}
+CLIENT: Final[dict[str, Any]] = {
+    "operation_id": "read_client",
+    "summary": "What a key may do",
+    "tags": ["clients"],
+    "auth": security_of(),
+    "parameters": [RETRY_AFTER, WWW_AUTHENTICATE],
+    "responses": {**COMMON, 200: ClientSerializer},
+}

@@ -5,6 +5,10 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from safety.document import MAX_TEXT_BYTES, TextTooLong
+from safety.findings import Kind
+from safety.policy import Verdict
+from safety.receipts import described
+from safety.screening import Screening
 from tasks.api.fields import (
     DecimalField,
     IntegerField,
@@ -14,6 +18,10 @@ from tasks.api.fields import (
     TextField,
     TextListField,
 )
+from tasks.changes import ActorKind, EventKind
+from tasks.clients.authentication import Caller
+from tasks.clients.scopes import Scope
+from tasks.listing import ListedEvent, ListedTask
 from tasks.models import Task
 from tasks.models.task import (
     COST_DECIMALS,
@@ -26,6 +34,7 @@ from tasks.models.task import (
 from tasks.reading import ReadTask
 from tasks.states import Priority
 from tasks.submission import Submission
+from tasks.timeline import SUBMITTED
 
 EXAMPLE: Final = {
     "goal": "Analyze sentiment of user reviews",
@@ -129,6 +138,14 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         read_only_fields = fields
 
 
+class ListedTaskSerializer(TaskSerializer):
+    """The current state of a task, without its result."""
+
+    class Meta(TaskSerializer.Meta):
+        fields = (*TASK_FIELDS[:-1], "updated_at", "metadata")
+        read_only_fields = fields
+
+
 class ResultSerializer(serializers.Serializer[Any]):
     """A result of a task."""
 
@@ -145,6 +162,79 @@ class TaskDetailSerializer(TaskSerializer):
     class Meta(TaskSerializer.Meta):
         fields = (*TASK_FIELDS[:-1], "updated_at", "metadata", "result")
         read_only_fields = fields
+
+
+class PageSerializer(serializers.Serializer[Any]):
+    """A page of a list; `next` and `previous` are URLs with a cursor, or null at the ends."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class TaskPageSerializer(PageSerializer):
+    """Some of the client's tasks, newest first."""
+
+    results = ListedTaskSerializer(many=True)
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """The submission of a task, or one change of its status or priority."""
+
+    kind = serializers.ChoiceField(choices=[SUBMITTED, *EventKind.values])
+    created_at = serializers.DateTimeField()
+    to = serializers.CharField(help_text="The status or priority afterwards.")
+    actor = serializers.ChoiceField(choices=ActorKind.choices)
+
+    def get_fields(self) -> dict[str, Any]:
+        """Add `from`, which is no name in Python."""
+        before = serializers.CharField(
+            allow_null=True, help_text="The status or priority before; null before a submission."
+        )
+        return {**super().get_fields(), "from": before}
+
+
+class EventPageSerializer(PageSerializer):
+    """Some events of a task, its submission first."""
+
+    results = EventSerializer(many=True)
+
+
+class FindingSerializer(serializers.Serializer[Any]):
+    """One finding of the Reflex Layer in one place; never the text itself."""
+
+    kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    type = serializers.CharField()
+    severity = serializers.CharField(allow_null=True)
+    confidence = serializers.FloatField(allow_null=True)
+    field = serializers.CharField(
+        allow_null=True, help_text="Null if the Reflex Layer does not say where."
+    )
+    start = serializers.IntegerField(allow_null=True, help_text="In characters of the field.")
+    end = serializers.IntegerField(allow_null=True, help_text="Exclusive.")
+
+
+class ScreeningSerializer(serializers.Serializer[Any]):
+    """What a real submission would meet now."""
+
+    verdict = serializers.ChoiceField(choices=[verdict.value for verdict in Verdict])
+    policy_version = serializers.CharField()
+    redacted_types = serializers.ListField(child=serializers.CharField())
+    findings = FindingSerializer(many=True)
+
+
+class ClientSerializer(serializers.Serializer[Any]):
+    """The client of a key, and what the key may do."""
+
+    name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Null for never.")
+    rate_limit = serializers.IntegerField(
+        allow_null=True, help_text="Requests a minute; null for no limit."
+    )
+    rate_limit_remaining = serializers.IntegerField(
+        allow_null=True, help_text="How many further requests would pass now."
+    )
+    max_pending_tasks = serializers.IntegerField(allow_null=True, help_text="Null for no limit.")
 
 
 # Making a serializer copies all its fields. These keep no state of a request, so one of each
@@ -191,4 +281,57 @@ def describe_read_task(task: ReadTask) -> dict[str, Any]:
         "updated_at": task.updated_at,
         "metadata": task.task_metadata,
         "result": task.result and task.result._asdict(),
+    }
+
+
+def describe_listed_task(task: ListedTask) -> dict[str, Any]:
+    """Return one task of a list."""
+    return {
+        "task_id": task.id,
+        "goal": task.goal,
+        "status": task.status,
+        "priority": task.priority,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+        "metadata": task.task_metadata,
+    }
+
+
+def describe_event(event: ListedEvent) -> dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "created_at": event.created_at,
+        "from": event.before,
+        "to": event.after,
+        "actor": event.actor.value,
+    }
+
+
+def describe_screening(screening: Screening, policy_version: str) -> dict[str, Any]:
+    """Return the answer to a dry run, with one entry for each place of a finding."""
+    return {
+        "verdict": screening.verdict.value,
+        "policy_version": policy_version,
+        "redacted_types": screening.redacted_types,
+        "findings": [
+            {
+                **{name: finding[name] for name in ("kind", "type", "severity", "confidence")},
+                **{name: place[name] for name in ("field", "start", "end")},
+            }
+            for finding in described(screening)
+            for place in finding["places"] or [{"field": None, "start": None, "end": None}]
+        ],
+    }
+
+
+def describe_caller(caller: Caller) -> dict[str, Any]:
+    """Return the answer about a key."""
+    usage = caller.usage
+    return {
+        "name": caller.name,
+        "scopes": [scope.value for scope in Scope if scope in caller.scopes],
+        "expires_at": caller.expires_at,
+        "rate_limit": usage and usage.limit,
+        "rate_limit_remaining": usage and usage.remaining,
+        "max_pending_tasks": caller.max_pending,
     }

@@ -1,8 +1,24 @@
-"""The tables of tasks, one module for each."""
+"""The tables of tasks and clients, one module for each or two."""
 
 from tasks.models.action import Action
+from tasks.models.api_key import ApiKey
+from tasks.models.client import Client, ClientEvent
 from tasks.models.event import Event
+from tasks.models.idempotency_key import IdempotencyKey
+from tasks.models.rate_limit import RateLimit
 from tasks.models.result import TaskResult
+from tasks.models.sign_in import SignIn
 from tasks.models.task import Task
 
-__all__ = ["Action", "Event", "Task", "TaskResult"]
+__all__ = [
+    "Action",
+    "ApiKey",
+    "Client",
+    "ClientEvent",
+    "Event",
+    "IdempotencyKey",
+    "RateLimit",
+    "SignIn",
+    "Task",
+    "TaskResult",
+]

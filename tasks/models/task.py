@@ -14,7 +14,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 
 from safety.models import Receipt
-from tasks.changes import EventKind, change, count_entry
+from tasks.changes import ActorKind, EventKind, change, count_entry
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
 from tasks.models.result import TaskResult
 from tasks.search import SEPARATORS, SearchTerm
@@ -120,7 +120,7 @@ _TaskQuerySetManager = models.Manager.from_queryset(TaskQuerySet)
 
 
 class TaskManager(_TaskQuerySetManager):
-    """The verbs of staff for many tasks at once, and the named queries.
+    """The verbs for many tasks at once, and the named queries.
 
     A verb takes at most a thousand ids, so that the rows are not locked for long. It is one
     statement: it changes the tasks that may be changed, leaves the others alone, and returns the
@@ -129,9 +129,14 @@ class TaskManager(_TaskQuerySetManager):
     """
 
     def cancel(
-        self, task_ids: Collection[uuid.UUID], *, actor: str = "", reason: str = ""
+        self,
+        task_ids: Collection[uuid.UUID],
+        *,
+        actor: str = "",
+        reason: str = "",
+        acted: ActorKind | None = None,
     ) -> set[uuid.UUID]:
-        return _enter_many(Status.CANCELLED, task_ids, actor=actor, reason=reason)
+        return _enter_many(Status.CANCELLED, task_ids, actor=actor, reason=reason, acted=acted)
 
     def requeue(
         self, task_ids: Collection[uuid.UUID], *, actor: str = "", reason: str = ""
@@ -165,6 +170,15 @@ class Task(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
+    # None for a task that was submitted without a key.
+    client = models.ForeignKey(
+        "tasks.Client",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="tasks",
+        # The indexes below replace the one that Django would create.
+        db_index=False,
+    )
     goal = models.TextField()
     status = models.TextField(
         choices=Status, default=Status.PENDING, db_default=Status.PENDING.value
@@ -242,6 +256,21 @@ class Task(models.Model):
                 fields=["status", "created_at"],
                 name="idx_tasks_without_result",
                 condition=Q(has_result=False),
+            ),
+            # A client lists its tasks, newest first; the console filters by client.
+            models.Index(fields=["client", "created_at", "id"], name="idx_tasks_client"),
+            # A client filters its tasks by any statuses and priorities, and pending ones are
+            # counted.
+            models.Index(
+                fields=["client", "status", "priority", "created_at", "id"],
+                condition=Q(client__isnull=False),
+                name="idx_tasks_client_status",
+            ),
+            # A client asks for tasks that changed since it last looked.
+            models.Index(
+                fields=["client", "updated_at"],
+                condition=Q(client__isnull=False),
+                name="idx_tasks_client_updated_at",
             ),
             # The console searches for words of the goal.
             GinIndex(fields=["goal_words"], name="idx_tasks_goal_words"),
@@ -325,7 +354,12 @@ class Task(models.Model):
 
 
 def _enter_many(
-    wanted: Status, task_ids: Collection[uuid.UUID], *, actor: str, reason: str
+    wanted: Status,
+    task_ids: Collection[uuid.UUID],
+    *,
+    actor: str,
+    reason: str,
+    acted: ActorKind | None = None,
 ) -> set[uuid.UUID]:
     changed = change(
         EventKind.STATUS,
@@ -334,6 +368,7 @@ def _enter_many(
         sources=sources(wanted),
         actor=actor,
         reason=reason,
+        acted=acted,
     )
     count_entry(wanted, len(changed))
     return changed

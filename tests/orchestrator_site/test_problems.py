@@ -13,12 +13,32 @@ from rest_framework.exceptions import APIException
 
 import safety
 import tasks
-from orchestrator_site.problems import ERROR_TYPES, error_type_of, problem_of, to_response
+from orchestrator_site.problems import (
+    ERROR_TYPES,
+    LENGTH_REQUIRED,
+    error_type_of,
+    problem_of,
+    to_response,
+)
 from safety.document import TextTooLong
 from safety.exceptions import NotAsked, NoVerdict, TooManyFindings
 from safety.findings import Kind
 from safety.outbound.exceptions import CallFailed
-from tasks.exceptions import InvalidTransition, PriorityNotChanged, SubmissionBlocked
+from tasks.api.operation import BodyRefused
+from tasks.clients.exceptions import (
+    ClientDisabled,
+    CredentialsAmbiguous,
+    CredentialsRefused,
+    IdempotencyKeyReused,
+    IdempotencyKeyUnusable,
+    LimitReached,
+    RateLimited,
+    Refused,
+    ScopeMissing,
+    TooManyPending,
+)
+from tasks.clients.scopes import Scope
+from tasks.exceptions import ClaimLost, InvalidTransition, PriorityNotChanged, SubmissionBlocked
 from tasks.models import Task
 from tasks.states import Priority, Status
 
@@ -27,6 +47,7 @@ TASK_ID = uuid.uuid4()
 CAUGHT = {
     CallFailed: "safety.reflex_client.guarded makes it a NoVerdict",
     TextTooLong: "tasks.api.serializers makes it a fault of the body",
+    ClaimLost: "tasks.services answers with the first answer",
 }
 ANSWERS = {
     NoVerdict("connection failed"): (503, "safety_unavailable"),
@@ -37,6 +58,16 @@ ANSWERS = {
     InvalidTransition(TASK_ID, Status.CANCELLED): (409, "conflict"),
     PriorityNotChanged(TASK_ID, Priority.HIGH): (409, "conflict"),
     Task.DoesNotExist(): (404, "not_found"),
+    BodyRefused(LENGTH_REQUIRED): (411, "validation"),
+    CredentialsAmbiguous(): (400, "validation"),
+    CredentialsRefused("unknown"): (401, "unauthenticated"),
+    ScopeMissing(Scope.READ): (403, "forbidden"),
+    LimitReached(1): (429, "rate_limited"),
+    RateLimited(1): (429, "rate_limited"),
+    TooManyPending(1): (429, "rate_limited"),
+    IdempotencyKeyUnusable("malformed"): (400, "validation"),
+    IdempotencyKeyReused(): (422, "conflict"),
+    ClientDisabled("web"): (409, "conflict"),
 }
 
 
@@ -68,7 +99,10 @@ def test_each_of_our_exceptions_has_a_response() -> None:
     without = {
         error.__qualname__
         for error in exceptions()
-        if error not in answered and not issubclass(error, (*CAUGHT, APIException))
+        if error not in answered
+        # Only its subclasses are raised.
+        and error is not Refused
+        and not issubclass(error, (*CAUGHT, APIException))
     }
     assert without == set()
 
@@ -90,4 +124,4 @@ def test_a_forbidden_transition_names_the_wanted_status() -> None:
     problem = problem_of(InvalidTransition(TASK_ID, Status.CANCELLED))
 
     assert problem is not None
-    assert problem.detail == "The task's status does not allow it to become cancelled."
+    assert problem.detail == "The task has another status by now: it cannot become cancelled."

@@ -189,7 +189,7 @@ def test_a_missing_required_variable_stops_gunicorn_with_json_lines_only(tmp_pat
 
 
 def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
-    for name in ("orchestrator_site", "safety"):
+    for name in ("orchestrator_site", "safety", "tasks"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".env").write_text("ORCHESTRATOR_PORT=9001\nORCHESTRATOR_WORKERS=9\n")
     environment = {key: value for key, value in os.environ.items() if key != "ORCHESTRATOR_WORKERS"}
@@ -224,7 +224,7 @@ def test_an_unknown_variable_is_reported_with_the_closest_known_one() -> None:
 
 
 def test_an_unknown_variable_in_the_env_file_is_reported_too(tmp_path: Path) -> None:
-    for name in ("orchestrator_site", "safety"):
+    for name in ("orchestrator_site", "safety", "tasks"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".env").write_text("ORCHESTRATOR_LOGLEVEL=DEBUG\n")
     finished = subprocess.run(

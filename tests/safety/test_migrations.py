@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 BEFORE, COLUMNS, FILLED = (
     "0005_blocked_for_a_reason",
     "0006_receipt_subject",
-    "0007_receipt_subjects",
+    # The newest: the model reads all columns.
+    "0009_receipt_client_index",
 )
 ACCEPTED, REFUSED = ("safe", "flagged", "unscreened"), ("blocked", "none")
 # What an insert may wait for at most.

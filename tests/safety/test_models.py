@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, connection
@@ -24,7 +25,8 @@ from safety.screening import Screening
 
 pytestmark = pytest.mark.django_db
 
-ORIGIN = Origin(request_id="request-1", client_address="192.0.2.7")
+CLIENT = UUID("0d0ee1b6-9d1c-4ff0-8a4f-b0b1d9a9b5f7")
+ORIGIN = Origin(request_id="request-1", client_address="192.0.2.7", client_id=CLIENT)
 DOCUMENT = Document(
     {
         "goal": "é ask jane",
@@ -49,6 +51,7 @@ COLUMNS = [
     ("created_at", "timestamp with time zone", "NO"),
     ("subject_id", "uuid", "YES"),
     ("occasion", "text", "NO"),
+    ("client_id", "uuid", "YES"),
 ]
 # Whether a submission with the verdict becomes a task.
 VERDICTS = [
@@ -126,6 +129,7 @@ def test_a_receipt_says_all_of_a_screening() -> None:
         "cache_hit": False,
         "duration_seconds": 0.25,
         "client_address": "192.0.2.7",
+        "client_id": CLIENT,
         "request_id": "request-1",
     }
 

@@ -127,6 +127,7 @@ def test_each_trigger_function_has_a_search_path_of_its_own(dumped: Database) ->
             ("mark_tasks_with_result", "public"),
             # It needs no table.
             ("name_subject_of_receipt", "pg_catalog"),
+            ("refuse_to_change_client_events", "pg_catalog"),
             ("refuse_to_change_task_events", "public"),
             ("unmark_tasks_without_result", "public"),
         )

@@ -43,6 +43,7 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
     return {
         "now": now,
         "version": VERSION,
+        "is_anonymous_access_on": settings.ANONYMOUS_ACCESS,
         "processes": processes,
         "database": database,
         "reflex_layer": reflex_layer_in_short(processes, is_screening_off=is_screening_off),

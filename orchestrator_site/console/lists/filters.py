@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+
+from tasks.models import Client
+
+# Beside the list; the page of each client links to its tasks and receipts, too.
+MAX_CLIENTS: Final = 100
 
 
 class Input(NamedTuple):
@@ -93,3 +99,22 @@ class DayFilter(FormFilter):
             return None
         moment = datetime.fromisoformat(value)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class ClientFilter(admin.SimpleListFilter):
+    """One client, or the anonymous callers."""
+
+    title = "client"
+    parameter_name = "client"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        clients = Client.objects.order_by("name").values_list("pk", "name")[:MAX_CLIENTS]
+        return [("anonymous", "Anonymous"), *((str(pk), name) for pk, name in clients)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case None:
+                return queryset
+            case "anonymous":
+                return queryset.filter(client_id__isnull=True)
+        return queryset.filter(client_id=UUID(self.value()))

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from orchestrator_site.console.formats import age, label, shortened
-from orchestrator_site.console.lists.filters import DayFilter
+from orchestrator_site.console.lists.filters import ClientFilter, DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_view_content, may_view_receipt
 from orchestrator_site.console.tasks.actions import OffersActions
@@ -24,11 +24,28 @@ from tasks.states import Priority, Status, TaskVerdict
 
 
 class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
-    list_filter = ("status", "priority", "verdict", DayFilter, ResultFilter, ArmFilter)
+    list_filter = (
+        "status",
+        "priority",
+        "verdict",
+        DayFilter,
+        ResultFilter,
+        ArmFilter,
+        ClientFilter,
+    )
     # Makes Django show the search box; `get_search_results` does the search.
     search_fields = ("goal",)
     lookups = frozenset(
-        {"status__exact", "priority__exact", "verdict__exact", "from", "to", "result", "arm"}
+        {
+            "status__exact",
+            "priority__exact",
+            "verdict__exact",
+            "from",
+            "to",
+            "result",
+            "arm",
+            "client",
+        }
     )
     ordering = ("-created_at",)
     # No index serves the other columns.
@@ -39,12 +56,22 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
         tasks: QuerySet[Task] = super().get_queryset(request)
         match = request.resolver_match
         if match is not None and match.url_name == "tasks_task_changelist":
-            return tasks.only("goal", "status", "priority", "verdict", "created_at")
-        return tasks.defer("goal_words")
+            return tasks.select_related("client").only(
+                "goal", "status", "priority", "verdict", "created_at", "client__name"
+            )
+        return tasks.select_related("client").defer("goal_words")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         goal = ["short_goal"] if may_view_content(request) else []
-        return ("short_id", *goal, "status_label", "priority_label", "verdict_label", "age")
+        return (
+            "short_id",
+            *goal,
+            "status_label",
+            "priority_label",
+            "verdict_label",
+            "client_name",
+            "age",
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist: ChangeList = super().get_changelist_instance(request)
@@ -111,6 +138,10 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
     @admin.display(description="verdict")
     def verdict_label(self, task: Task) -> str:
         return label(TaskVerdict(task.verdict))
+
+    @admin.display(description="client")
+    def client_name(self, task: Task) -> str:
+        return task.client.name if task.client else "anonymous"
 
     @admin.display(description="age", ordering="created_at")
     def age(self, task: Task) -> str:

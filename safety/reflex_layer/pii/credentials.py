@@ -148,6 +148,8 @@ CREDENTIALS = (
         )
         for prefixed in PREFIXED
     ),
+    # A key of this service, also with other characters around it.
+    Credential(re.compile(r"(?P<v>octollm_[A-Za-z0-9]{57})"), 0.99),
     Credential(
         re.compile(
             r"hooks\.slack\.com/services/(?P<v>T[A-Z0-9]{6,14}/B[A-Z0-9]{6,14}/[A-Za-z0-9]{16,40})"

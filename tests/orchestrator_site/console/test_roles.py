@@ -11,9 +11,9 @@ from django.urls import get_resolver, resolve
 
 from safety.models import Receipt
 from tasks.bulk import choose
-from tasks.models import Action, Task
+from tasks.models import Action, SignIn, Task
 from tasks.models.action import CANCEL, REQUEUE, VERBS, Verb
-from tests.factories import TaskFactory
+from tests.factories import ClientFactory, TaskFactory
 from tests.staff import member_of, staff
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +49,13 @@ PAGES = {
     "/admin/safety/receipt/{receipt}/history/": {OPERATOR, OFFICER, ADMIN},
     "/admin/auth/user/{user}/history/": {ADMIN},
     "/admin/auth/group/{group}/history/": {ADMIN},
+    "/admin/tasks/client/": {ADMIN},
+    "/admin/tasks/client/add/": {ADMIN},
+    "/admin/tasks/client/{client}/change/": {ADMIN},
+    "/admin/tasks/client/{client}/history/": {ADMIN},
+    "/admin/tasks/signin/": {ADMIN},
+    "/admin/tasks/signin/{sign_in}/change/": {ADMIN},
+    "/admin/tasks/signin/{sign_in}/history/": {ADMIN},
     # Staff cannot add or delete these.
     "/admin/tasks/task/add/": set(),
     "/admin/tasks/task/{id}/delete/": set(),
@@ -56,6 +63,9 @@ PAGES = {
     "/admin/tasks/action/{action}/delete/": set(),
     "/admin/safety/receipt/add/": set(),
     "/admin/safety/receipt/{receipt}/delete/": set(),
+    "/admin/tasks/client/{client}/delete/": set(),
+    "/admin/tasks/signin/add/": set(),
+    "/admin/tasks/signin/{sign_in}/delete/": set(),
 }
 # The roles for which a page contains the text.
 CONTENTS = {
@@ -75,16 +85,24 @@ CONTENTS = {
     ("/admin/tasks/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
     ("/admin/auth/", "/admin/auth/group/"): {ADMIN},
     ("/admin/", "/admin/tasks/action/"): {OPERATOR, ADMIN},
+    # All who see a task see whose it is; only Admins see the client.
+    ("/admin/tasks/task/", "its client"): ALL,
+    ("/admin/tasks/task/{id}/change/", "its client"): ALL,
+    ("/admin/tasks/task/{id}/change/", "/admin/tasks/client/"): {ADMIN},
+    ("/admin/safety/receipt/", "its client"): {OPERATOR, OFFICER, ADMIN},
+    ("/admin/", "/admin/tasks/client/"): {ADMIN},
+    ("/admin/", "/admin/tasks/signin/"): {ADMIN},
 }
 
 
 @pytest.fixture
 def ids() -> dict[str, object]:
-    task = TaskFactory(goal="its goal", context={"its context": 1}, verdict="flagged")
+    owner = ClientFactory(name="its client")
+    task = TaskFactory(goal="its goal", context={"its context": 1}, verdict="flagged", client=owner)
     task.start()
     task.complete(result_data="its result", confidence=1)
     receipt = Receipt.objects.create(
-        subject_id=task.pk, verdict="flagged", types=["DataExfiltration"]
+        subject_id=task.pk, verdict="flagged", types=["DataExfiltration"], client_id=owner.pk
     )
     action = choose([task.pk], CANCEL, actor="somebody")
     action.confirm("by mistake")
@@ -95,6 +113,8 @@ def ids() -> dict[str, object]:
         "action": action.pk,
         "user": staff().pk,
         "group": Group.objects.get(name=VIEWER).pk,
+        "client": owner.pk,
+        "sign_in": SignIn.objects.create(outcome="failed").pk,
     }
 
 
@@ -185,6 +205,9 @@ def test_no_filter_in_a_url_reveals_hidden_fields(role: str, client: Client) -> 
     TaskFactory(goal="zanzibar", context={"key": "zanzibar"}, constraints=["zanzibar"])
     for field in Task._meta.get_fields():
         for lookup in ("", "__startswith", "__contains", "__isnull", "__0", "__key__startswith"):
+            if (field.name, lookup) == ("client", ""):
+                # A filter that the list offers to all.
+                continue
             response = client.get("/admin/tasks/task/", {f"{field.name}{lookup}": "z"})
             assert response.status_code == 400, f"{field.name}{lookup}"
 
@@ -208,6 +231,8 @@ def test_there_are_no_unused_permissions() -> None:
         "operate_task",
         "view_receipt",
         "dry_run",
+        "manage_client",
+        "view_signin",
     }
 
 

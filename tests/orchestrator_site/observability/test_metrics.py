@@ -18,8 +18,8 @@ PENDING = 'octollm_orchestrator_tasks_total{status="pending"}'
 STATUSES = "pending processing completed failed cancelled"
 RESULTS = "safe flagged blocked no_verdict circuit_open"
 ERROR_TYPES = (
-    "validation not_found conflict too_large media_type safety_unavailable database_unavailable "
-    "overloaded internal"
+    "validation unauthenticated forbidden not_found conflict too_large media_type rate_limited "
+    "safety_unavailable database_unavailable overloaded internal"
 )
 FAMILIES = {
     "octollm_orchestrator_tasks_total": ("counter", "status", STATUSES),

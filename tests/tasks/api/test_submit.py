@@ -102,6 +102,7 @@ def test_example_is_stored_column_by_column(client: Client) -> None:
         "max_tokens": 2000,
         "verdict": "safe",
         "has_result": False,
+        "client_id": None,
         "goal_words": "'analyze':1 'of':3 'reviews':5 'sentiment':2 'user':4",
     }
 
@@ -112,6 +113,7 @@ def test_goal_alone_gets_the_specified_defaults(client: Client) -> None:
     assert row == DEFAULTS | {
         "goal": "x",
         "verdict": "safe",
+        "client_id": None,
         "goal_words": "'x':1",
         "has_result": False,
     }

@@ -70,7 +70,7 @@ def test_database_refuses_to_change_an_event(operation: str, change: Any, event:
     "statement",
     [
         "TRUNCATE task_events",
-        "TRUNCATE task_events, tasks, task_results",
+        "TRUNCATE task_events, tasks, task_results, idempotency_keys",
         "TRUNCATE tasks CASCADE",
     ],
 )

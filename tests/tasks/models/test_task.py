@@ -80,7 +80,11 @@ def test_no_other_column_is_nullable() -> None:
         if is_nullable == "YES"
     }
     # Django makes generated columns nullable. These words come from a goal, so they are not NULL.
-    assert nullable == {("tasks", "assigned_arm"), ("tasks", "goal_words")}
+    assert nullable == {
+        ("tasks", "assigned_arm"),
+        ("tasks", "client_id"),
+        ("tasks", "goal_words"),
+    }
 
 
 @pytest.mark.parametrize("table", ["tasks", "task_results"])
@@ -135,6 +139,7 @@ def test_plain_insert_of_a_goal_gets_every_default() -> None:
     assert row == DEFAULTS | {
         "goal": "x",
         "verdict": "unscreened",
+        "client_id": None,
         "goal_words": "'x':1",
         "has_result": False,
     }

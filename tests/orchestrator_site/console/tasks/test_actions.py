@@ -343,8 +343,9 @@ def test_pages_of_an_action_take_the_same_queries_for_many_tasks(
     count: int, console: Client, django_assert_num_queries: Any
 ) -> None:
     tasks = TaskFactory.create_batch(count + 1)
-    # Session, user, permissions (2), count of the list, ids, abandoned actions, new action.
-    with django_assert_num_queries(8):
+    # Session, user, permissions (2), clients of the filter (twice), count of the list, ids,
+    # abandoned actions, new action.
+    with django_assert_num_queries(10):
         response = choose(console, *tasks)
     # Session, user, permissions (2), action, ids of the listed tasks, listed tasks, preview.
     with django_assert_num_queries(8):

@@ -249,6 +249,6 @@ def test_list_takes_the_same_queries_for_many_tasks(
     console: Client, django_assert_max_num_queries: Any
 ) -> None:
     TaskFactory.create_batch(30)
-    # Session, user, permissions (2), count and the page itself.
-    with django_assert_max_num_queries(6):
+    # Session, user, permissions (2), clients of the filter, count and the page itself.
+    with django_assert_max_num_queries(7):
         console.get(TASKS)

@@ -260,12 +260,12 @@ def test_missing_page_is_the_last_page_of_the_same_filter(
 @pytest.mark.parametrize(
     ("query", "queries"),
     [
-        # Session, user, permissions (2), count and the page itself.
-        ({}, 6),
-        ({"status__exact": "pending", "from": "2025-01-01", "result": "no"}, 6),
-        ({"q": "words of the goal"}, 6),
+        # Session, user, permissions (2), clients of the filter, count and the page itself.
+        ({}, 7),
+        ({"status__exact": "pending", "from": "2025-01-01", "result": "no"}, 7),
+        ({"q": "words of the goal"}, 7),
         # The term may be a request id too.
-        ({"q": "12345678"}, 7),
+        ({"q": "12345678"}, 8),
     ],
 )
 def test_list_takes_few_queries(

@@ -1,0 +1,1 @@
+"""Clients: their keys, what each key may do, and their limits."""

@@ -1,0 +1,61 @@
+"""The form of an API key: `octollm_`, 8 characters that name it, 43 random ones, 6 of a checksum.
+
+Secret scanners recognise keys by their beginning. The checksum refuses a mistyped key without the
+database. Only the digest of a key is stored; since the key is random, a plain hash is safe.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from typing import Final
+
+BEGINNING: Final = "octollm_"
+PREFIX_CHARACTERS: Final = 8
+# As many as 256 bits need.
+RANDOM_CHARACTERS: Final = 43
+CHECKSUM_CHARACTERS: Final = 6
+DIGEST_BYTES: Final = 32
+
+_ALPHABET: Final = string.digits + string.ascii_letters
+_KEY: Final = re.compile(
+    rf"{BEGINNING}[0-9A-Za-z]{{{PREFIX_CHARACTERS + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
+)
+
+
+def new_key() -> str:
+    characters = PREFIX_CHARACTERS + RANDOM_CHARACTERS
+    unchecked = BEGINNING + "".join(secrets.choice(_ALPHABET) for _ in range(characters))
+    return unchecked + _checksum(unchecked)
+
+
+def is_well_formed(key: str) -> bool:
+    """Return whether `key` has the form of a key and the right checksum."""
+    if not _KEY.fullmatch(key):
+        return False
+    unchecked, checksum = key[:-CHECKSUM_CHARACTERS], key[-CHECKSUM_CHARACTERS:]
+    return _checksum(unchecked) == checksum
+
+
+def contains_key(text: str) -> bool:
+    """Return whether a part of `text` has the form of a key, whatever its checksum."""
+    return _KEY.search(text) is not None
+
+
+def prefix_of(key: str) -> str:
+    """Return the characters that name `key`, which are no secret."""
+    return key.removeprefix(BEGINNING)[:PREFIX_CHARACTERS]
+
+
+def digest_of(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _checksum(text: str) -> str:
+    """Return the CRC-32 of `text` in base 62."""
+    number, digits = zlib.crc32(text.encode()), ""
+    for _ in range(CHECKSUM_CHARACTERS):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits
