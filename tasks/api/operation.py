@@ -1,7 +1,6 @@
 """The base of all requests about tasks: who sends them, what they may do, what they may hold."""
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from safety.origin import origin_of
+from safety.origin import Origin, origin_of
 from tasks.api.query import check_parameters
 from tasks.clients.authentication import Caller, authenticator
 from tasks.clients.exceptions import CredentialsAmbiguous
@@ -68,7 +67,9 @@ class Operation(APIView):
         if not self.caller.is_anonymous:
             # On Django's request, where the middleware reads it.
             django_request: Any = request._request
-            django_request.origin = replace(origin, client_id=self.caller.client_id)
+            django_request.origin = Origin(
+                origin.request_id, origin.client_address, self.caller.client_id
+            )
 
     def check_permissions(self, request: Request) -> None:
         if scope := self.scopes.get("GET" if request.method == "HEAD" else request.method or ""):

@@ -1,5 +1,6 @@
 """The bodies of requests and answers; the fields declare the limits of the input."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from rest_framework import serializers
@@ -324,13 +325,13 @@ def describe_screening(screening: Screening, policy_version: str) -> dict[str, A
     }
 
 
-def describe_caller(caller: Caller) -> dict[str, Any]:
+def describe_caller(caller: Caller, expires_at: datetime | None) -> dict[str, Any]:
     """Return the answer about a key."""
     usage = caller.usage
     return {
         "name": caller.name,
         "scopes": [scope.value for scope in Scope if scope in caller.scopes],
-        "expires_at": caller.expires_at,
+        "expires_at": expires_at,
         "rate_limit": usage and usage.limit,
         "rate_limit_remaining": usage and usage.remaining,
         "max_pending_tasks": caller.max_pending,

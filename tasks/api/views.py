@@ -14,7 +14,7 @@ from safety.gate import gate
 from safety.origin import origin_of
 from tasks.api import schema
 from tasks.api.cursors import Cursors, position_of_task, task_position
-from tasks.api.operation import Operation, parsed_id
+from tasks.api.operation import Operation, parsed_id, presented_key
 from tasks.api.parsers import IDEMPOTENCY_KEY, check_is_empty, check_length
 from tasks.api.query import (
     DRY_RUN,
@@ -41,9 +41,10 @@ from tasks.api.serializers import (
 )
 from tasks.clients.authentication import Caller
 from tasks.clients.idempotency import Claim, claim_of
+from tasks.clients.keys import digest_of
 from tasks.clients.scopes import Scope
 from tasks.listing import event_page, task_page
-from tasks.models import Task
+from tasks.models import ApiKey, Task
 from tasks.reading import read_task
 from tasks.services import cancel_task, submit_task
 
@@ -214,4 +215,6 @@ class ClientView(Operation):
     @extend_schema(**schema.CLIENT)
     def get(self, request: Request) -> Response:
         """The client of the key, what the key may do, and what is left of the limit."""
-        return Response(describe_caller(self.caller))
+        key = presented_key(request.META) or ""
+        expires_at = ApiKey.objects.values_list("expires_at", flat=True).get(digest=digest_of(key))
+        return Response(describe_caller(self.caller, expires_at))

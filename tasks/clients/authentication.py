@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -41,11 +40,12 @@ _COUNT_OF_CLIENT: Final = COUNT.format(
         FROM found WHERE result = '{ACCEPTED}' AND rate_limit IS NOT NULL
     ) AS given"""  # noqa: S608 - constants
 )
-# One statement finds the key, notes its use at most once a minute, and counts the request if there
-# is a limit. Without these two it writes nothing.
+# One statement finds the key, and counts the request if there is a limit. Otherwise it writes
+# nothing.
 _FIND_AND_COUNT: Final = f"""
     WITH found AS MATERIALIZED (
-        SELECT api_keys.id, client_id, name, scopes, expires_at, max_pending,
+        SELECT client_id, name, scopes, max_pending,
+            last_used_at > clock_timestamp() - interval '1 minute' AS is_use_noted,
             coalesce(rate_limit, %s::integer) AS rate_limit,
             CASE WHEN disabled_at IS NOT NULL THEN '{DISABLED}'
                 WHEN revoked_at IS NOT NULL THEN '{REVOKED}'
@@ -53,17 +53,18 @@ _FIND_AND_COUNT: Final = f"""
                 ELSE '{ACCEPTED}' END AS result
         FROM api_keys JOIN clients ON clients.id = client_id
         WHERE digest = %s
-    ), used AS (
-        UPDATE api_keys SET last_used_at = clock_timestamp()
-        FROM found
-        WHERE api_keys.id = found.id AND result = '{ACCEPTED}' AND (
-            last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute'
-        )
     ), counted AS ({_COUNT_OF_CLIENT})
-    SELECT result, client_id, name, scopes, expires_at, max_pending, rate_limit, is_allowed,
+    SELECT result, client_id, name, scopes, max_pending, is_use_noted, rate_limit, is_allowed,
         ahead_seconds
     FROM found LEFT JOIN counted ON true
 """  # noqa: S608 - constants
+# At most once a minute: of several requests at the same time, the first one notes it.
+_NOTE_USE: Final = """
+    UPDATE api_keys SET last_used_at = clock_timestamp()
+    WHERE digest = %s AND (
+        last_used_at IS NULL OR last_used_at <= clock_timestamp() - interval '1 minute'
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,6 @@ class Caller:
 
     Attributes:
         client_id: None for anonymous callers, who have none of the rest either.
-        expires_at: from when on the key does not work; None for never.
         max_pending: the largest number of pending tasks; None for no limit.
         usage: of the limit of requests; None for no limit.
     """
@@ -80,7 +80,6 @@ class Caller:
     client_id: UUID | None = None
     name: str = ""
     scopes: frozenset[str] = frozenset()
-    expires_at: datetime | None = None
     max_pending: int | None = None
     usage: Usage | None = None
 
@@ -145,20 +144,24 @@ class Authenticator:
             return _ANONYMOUS_CALLER
         if not is_well_formed(key):
             raise self._refusal(MALFORMED, address)
+        digest = digest_of(key)
         with connection.cursor() as cursor:
-            cursor.execute(_FIND_AND_COUNT, [self._rate_limit, digest_of(key)])
+            cursor.execute(_FIND_AND_COUNT, [self._rate_limit, digest])
             row = cursor.fetchone()
         if row is None:
             raise self._refusal(UNKNOWN, address)
-        result, client_id, name, scopes, expires_at, max_pending, limit, *counted = row
+        result, client_id, name, scopes, max_pending, is_use_noted, limit, *counted = row
         if result != ACCEPTED:
             raise self._refusal(result, address)
         current_client.set(name)
         _RESULTS[ACCEPTED].inc()
+        if not is_use_noted:
+            with connection.cursor() as cursor:
+                cursor.execute(_NOTE_USE, [digest])
         usage = Usage(limit, *counted) if limit is not None else None
         if usage is not None:
             usage.check()
-        return Caller(client_id, name, frozenset(scopes), expires_at, max_pending, usage)
+        return Caller(client_id, name, frozenset(scopes), max_pending, usage)
 
     def _refusal(self, cause: str, address: str) -> CredentialsRefused:
         """Count a refused key; return the exception.

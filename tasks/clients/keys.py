@@ -15,10 +15,12 @@ BEGINNING: Final = "octollm_"
 PREFIX_CHARACTERS: Final = 8
 # As many as 256 bits need.
 RANDOM_CHARACTERS: Final = 43
+# As many as 32 bits need.
 CHECKSUM_CHARACTERS: Final = 6
 DIGEST_BYTES: Final = 32
 
 _ALPHABET: Final = string.digits + string.ascii_letters
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _KEY: Final = re.compile(
     rf"{BEGINNING}[0-9A-Za-z]{{{PREFIX_CHARACTERS + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
 )
@@ -53,9 +55,7 @@ def digest_of(key: str) -> bytes:
 
 
 def _checksum(text: str) -> str:
-    """Return the CRC-32 of `text` in base 62."""
-    number, digits = zlib.crc32(text.encode()), ""
-    for _ in range(CHECKSUM_CHARACTERS):
-        number, digit = divmod(number, len(_ALPHABET))
-        digits = _ALPHABET[digit] + digits
-    return digits
+    """Return the CRC-32 of `text` in base 62, by two digits at a time."""
+    rest, last = divmod(zlib.crc32(text.encode()), len(_PAIRS))
+    first, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[middle] + _PAIRS[last]

@@ -34,8 +34,19 @@ CREATE TRIGGER client_events_refuse_changes BEFORE UPDATE OR DELETE ON client_ev
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_client_events();
 CREATE TRIGGER client_events_refuse_truncate BEFORE TRUNCATE ON client_events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_client_events();
+CREATE FUNCTION refuse_to_delete_clients() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'clients are never deleted, since tasks name them: disable them instead'
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE TRIGGER clients_refuse_delete BEFORE DELETE ON clients
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_delete_clients();
 """
 ALLOW_CHANGES = """
+DROP TRIGGER clients_refuse_delete ON clients;
+DROP FUNCTION refuse_to_delete_clients();
 DROP TRIGGER client_events_refuse_truncate ON client_events;
 DROP TRIGGER client_events_refuse_changes ON client_events;
 DROP FUNCTION refuse_to_change_client_events();
@@ -91,7 +102,7 @@ class Migration(migrations.Migration):
             name='IdempotencyKey',
             fields=[
                 ('pk', models.CompositePrimaryKey('client_id', 'key_hmac', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('client', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tasks.client')),
+                ('client', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tasks.client')),
                 ('key_hmac', models.BinaryField()),
                 ('body_hmac', models.BinaryField()),
                 ('task', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tasks.task')),

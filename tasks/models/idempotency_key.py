@@ -29,6 +29,8 @@ class IdempotencyKey(models.Model):
         related_name="+",
         # The primary key begins with it.
         db_index=False,
+        # As in `tasks`.
+        db_constraint=False,
     )
     key_hmac = models.BinaryField()
     body_hmac = models.BinaryField()

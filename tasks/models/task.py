@@ -178,6 +178,9 @@ class Task(models.Model):
         related_name="tasks",
         # The indexes below replace the one that Django would create.
         db_index=False,
+        # Checking the key would lock the client's row at each submission, and many at once would
+        # wait for one another. Clients cannot be deleted: a trigger refuses it.
+        db_constraint=False,
     )
     goal = models.TextField()
     status = models.TextField(

@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 
 from tests.environment import use_defaults
-from tests.load import console, memory, scale, screening, tables, throughput
+from tests.load import clients, console, memory, scale, screening, tables, throughput
 from tests.load.options import DRIVEN_BY_WRK, parse
 from tests.load.parts import STOPPING_SIGNALS, running_parts
 
@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "scale": scale.measure,
     "memory": memory.measure,
     "screening": screening.measure,
+    "clients": clients.measure,
     "console": console.measure,
 }
 # Debian installs nginx in a folder that is only in the PATH of root.

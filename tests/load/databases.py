@@ -7,9 +7,9 @@ import psycopg
 # Realistic tasks of the last thirty days, with every field that a client may send, and in all
 # statuses. The shares of the statuses are those of a service that has run for a while.
 TASKS = """
-INSERT INTO tasks (goal, status, priority, constraints, context, acceptance_criteria,
+INSERT INTO tasks (client_id, goal, status, priority, constraints, context, acceptance_criteria,
     task_metadata, max_cost_usd, max_time_seconds, max_tokens, verdict, created_at, updated_at)
-SELECT 'Analyze sentiment of user reviews, batch ' || number || ' of the archive: '
+SELECT {client}, 'Analyze sentiment of user reviews, batch ' || number || ' of the archive: '
         || repeat(md5(number::text) || ' ', mod(number, 10)),
     (CASE WHEN mod(number, 100) < 70 THEN 'completed' WHEN mod(number, 100) < 80 THEN 'failed'
         WHEN mod(number, 100) < 90 THEN 'pending' WHEN mod(number, 100) < 95 THEN 'processing'
@@ -60,20 +60,31 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def fill(self, count: int) -> None:
-        """Replace all tasks with `count` new ones with receipts, 30 % of them with results."""
+    def fill(self, count: int, *, client: str = "NULL::uuid") -> None:
+        """Replace all tasks with `count` new ones with receipts, 30 % of them with results.
+
+        Args:
+            client: an SQL expression for the id of their client.
+        """
         # The database belongs to the load test; its events record nothing.
         self._connection.execute(
             "ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate"
         )
-        self._connection.execute("TRUNCATE tasks, task_results, task_events, receipts")
-        self._connection.execute(TASKS, {"count": count})
+        self._connection.execute(
+            "TRUNCATE tasks, task_results, task_events, idempotency_keys, receipts"
+        )
+        self._connection.execute(TASKS.format(client=client), {"count": count})
         self._connection.execute(RECEIPTS)
         self._connection.execute(RESULTS)
         self._connection.execute("VACUUM ANALYZE tasks, task_results, receipts")
 
-    def random_task_ids(self) -> list[str]:
-        rows = self._connection.execute("SELECT id FROM tasks ORDER BY random() LIMIT 10000")
+    def execute(self, statement: str, *parameters: Any) -> None:
+        self._connection.execute(statement, parameters)
+
+    def random_task_ids(self, condition: str = "true") -> list[str]:
+        rows = self._connection.execute(
+            f"SELECT id FROM tasks WHERE {condition} ORDER BY random() LIMIT 10000"
+        )
         return [str(task_id) for (task_id,) in rows]
 
     def settle(self) -> None:

@@ -4,9 +4,9 @@ import argparse
 import os
 from dataclasses import dataclass
 
-DRIVEN_BY_WRK = ("throughput", "scale", "memory")
 # Measured by default.
-USUAL = (*DRIVEN_BY_WRK, "screening")
+USUAL = ("throughput", "scale", "memory", "screening", "clients")
+DRIVEN_BY_WRK = ("throughput", "scale", "memory", "clients")
 PARTS = (*USUAL, "console")
 QUICK = {
     "connections": [1, 8],

@@ -1,7 +1,8 @@
 -- The requests that wrk sends, and one line of JSON about the answers.
 --
 -- Arguments: "submit", "read" or "mixed" (both alternately); a file with the body of a submission,
--- in which NUMBER is replaced by a new number each time; a file with one task id per line.
+-- in which NUMBER is replaced by a new number each time; a file with one task id per line;
+-- an API key, or nothing.
 
 local threads = {}
 
@@ -20,6 +21,9 @@ function init(arguments)
    end
    math.randomseed(os.time())
    wrk.headers["Content-Type"] = "application/json"
+   if arguments[4] and arguments[4] ~= "" then
+      wrk.headers["Authorization"] = "Bearer " .. arguments[4]
+   end
    -- Global, so that done() can read them from the thread.
    sent, good, refused, wrong = 0, 0, 0, 0
 end

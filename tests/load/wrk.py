@@ -57,13 +57,19 @@ class Client:
     Args:
         folder: for the files that wrk reads.
         url: of the service.
+        key: sent with each request; empty for anonymous requests.
     """
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, key: str = "") -> None:
+        self._folder = folder
         self._url = url
+        self._key = key
         self._body = folder / "body.json"
         self._body.write_text(json.dumps(BODY))
-        self._ids = folder / "ids"
+        self._ids = folder / f"ids{'-with-key' if key else ''}"
+
+    def with_key(self, key: str) -> "Client":
+        return Client(self._folder, self._url, key)
 
     def read(self, task_ids: list[str]) -> None:
         """Read these tasks from now on."""
@@ -77,7 +83,7 @@ class Client:
         """
         command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
         command += [f"--timeout={TIMEOUT_SECONDS}s", f"--script={SCRIPT}", self._url]
-        command += [kind, str(self._body), str(self._ids)]
+        command += [kind, str(self._body), str(self._ids), self._key]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")

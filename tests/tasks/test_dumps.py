@@ -129,6 +129,7 @@ def test_each_trigger_function_has_a_search_path_of_its_own(dumped: Database) ->
             ("name_subject_of_receipt", "pg_catalog"),
             ("refuse_to_change_client_events", "pg_catalog"),
             ("refuse_to_change_task_events", "public"),
+            ("refuse_to_delete_clients", "pg_catalog"),
             ("unmark_tasks_without_result", "public"),
         )
     ]
