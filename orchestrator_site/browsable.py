@@ -29,7 +29,13 @@ class BrowsableRenderer(BrowsableAPIRenderer):
         return context | {
             "content": _with_links(context["content"]),
             "example": form["_content"].value() if form else "",
+            # The views of clients' requests say which scopes a key needs.
+            "takes_key": hasattr(renderer_context["view"], "scopes"),
         }
+
+    def show_form_for_method(self, view: Any, method: str, request: Request, obj: Any) -> bool:
+        """Show the form of a method to everybody; what is sent from it is checked."""
+        return method in view.allowed_methods
 
 
 def _with_links(content: str) -> SafeString:

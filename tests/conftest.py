@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from django.test import override_settings
 
 from safety.gate import gate
 from tests.environment import ROOT
-from tests.postgresql import as_service, new_database
+from tests.postgresql import as_service, create_key, new_database
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import ANSWER_SECONDS, Service
 from tests.turns import turn
@@ -111,6 +112,18 @@ def service_database(service_owner_url: str) -> Iterator["psycopg.Connection[Any
     """A connection to the services' database, as the owner."""
     with psycopg.connect(service_owner_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def service_key(service_owner_url: str) -> str:
+    """A key with all scopes of a client in the services' database that tests do not change."""
+    return create_key(service_owner_url, "client-of-tests")
+
+
+@pytest.fixture
+def new_key(service_owner_url: str) -> str:
+    """A key of a new client in the services' database, with all scopes, as operators make it."""
+    return create_key(service_owner_url, f"client-{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
+from tasks.clients.scopes import Scope
 from tests.environment import ROOT
 
 with warnings.catch_warnings():
@@ -51,6 +52,20 @@ def migrate(url: str) -> None:
         env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url},
         check=True,
     )
+
+
+def create_key(url: str, client: str, *scopes: str) -> str:
+    """Make a key of `client`, with all scopes if none is given, as operators do."""
+    chosen = [f"--scope={scope}" for scope in scopes or Scope.values]
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create_key", client, *chosen],
+        cwd=ROOT,
+        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return made.stdout.strip()
 
 
 def until_requests_wait(

@@ -84,6 +84,27 @@ RULES = (
     ),
     Rule("tasks.states", ("tasks",), "the states depend on nothing else in tasks"),
     Rule(
+        "tasks.clients",
+        ("tasks.services", "tasks.insertion", "tasks.bulk", "safety.gate"),
+        "clients are known before anything is done for them",
+    ),
+    Rule(
+        "tasks.clients.keys",
+        ("django", "tasks"),
+        "the form of a key depends on nothing",
+    ),
+    Rule(
+        "tasks.models",
+        ("tasks.clients",),
+        "models know the form of keys and limits, not how requests are let in",
+        allowed=(
+            "tasks.clients.exceptions",
+            "tasks.clients.keys",
+            "tasks.clients.rate_limits",
+            "tasks.clients.scopes",
+        ),
+    ),
+    Rule(
         "orchestrator_site",
         ("orchestrator_site.console",),
         "nothing depends on the console",

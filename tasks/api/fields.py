@@ -10,6 +10,8 @@ from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
+from tasks.clients.keys import contains_key
+
 # A character that is not whitespace. The pattern lists what Python's `isspace` accepts, since `\s`
 # differs between languages, and the API schema shows this pattern to all of them.
 NOT_BLANK: Final = (
@@ -167,5 +169,7 @@ class KnownFieldsOnly(serializers.Serializer[Any]):
 
 
 def shown(name: str, length: int = 100) -> str:
-    """Return `name` in a form that an answer can hold."""
+    """Return `name` in a form that an answer can hold. An API key is not quoted."""
+    if contains_key(name):
+        return "an API key"
     return name.encode(errors="replace").decode()[:length].replace("\0", "?")

@@ -203,7 +203,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='apikey',
-            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['task:submit', 'task:read', 'task:cancel', 'gate:dry_run']), ('scopes__len__gt', 0)), name='api_keys_scopes_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['task:submit', 'task:read', 'task:cancel', 'gate:dry_run'])), name='api_keys_scopes_known'),
         ),
         migrations.AddIndex(
             model_name='clientevent',

@@ -19,7 +19,7 @@ class ApiKey(models.Model):
     Attributes:
         prefix: the characters that name it, which follow `octollm_`.
         digest: the SHA-256 of the whole key.
-        scopes: values of `Scope`, at least one.
+        scopes: values of `Scope`.
         expires_at: from when on it does not work; None for never.
         last_used_at: when it let a request in, at most a minute too early.
     """
@@ -52,7 +52,7 @@ class ApiKey(models.Model):
                 name="api_keys_prefix_is_whole",
             ),
             models.CheckConstraint(
-                condition=Q(scopes__contained_by=Scope.values, scopes__len__gt=0),
+                condition=Q(scopes__contained_by=Scope.values),
                 name="api_keys_scopes_known",
             ),
         )

@@ -1,9 +1,6 @@
 """Requests with a key compared with anonymous ones, and the lists of a client with many tasks."""
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -11,21 +8,19 @@ from typing import Any, Final
 
 import requests
 
-from tests.environment import ROOT
-from tests.load.databases import Database
 from tests.load.options import Options
 from tests.load.parts import Parts, Subject
 from tests.load.progress import tell
 from tests.load.scale import CONNECTIONS, Pair, rows
 from tests.load.tables import circumstances, median, table
 from tests.load.wrk import REQUESTS, Kind
+from tests.postgresql import create_key
 from tests.service import ANSWER_SECONDS
 
 # Enough for reads to hit different tasks.
 TASKS = 10_000
 # So high that no request is refused, so that each is counted.
 RATE_LIMIT = 1_000_000
-SCOPES = ("task:submit", "task:read")
 # All tasks are those of this client, in the measurement of lists.
 OWNED = "UPDATE tasks SET client_id = (SELECT id FROM clients)"
 # A few tasks that have changed lately, and of a rare status and priority.
@@ -69,7 +64,7 @@ def measure_requests(parts: Parts, options: Options) -> str:
     database.fill(TASKS)
     pairs: dict[Kind, list[Pair]] = defaultdict(list)
     with database, parts.subject(database, options.workers, options.threads) as anonymous:
-        key = new_key(database)
+        key = create_key(database.url, "load-test")
         client = anonymous.client.with_key(key)
         database.execute("UPDATE clients SET rate_limit = %s", RATE_LIMIT)
         database.execute(f"{OWNED} WHERE mod(hashtext(id::text), 2) = 0")
@@ -107,7 +102,7 @@ def measure_lists(parts: Parts, options: Options) -> str:
     """Request the first pages of each list, one request at a time."""
     database = parts.new_database("lists")
     tell(f"Filling a table with {options.rows:,} tasks of one client")
-    key = new_key(database)
+    key = create_key(database.url, "load-test")
     database.fill(options.rows, client="(SELECT id FROM clients)")
     database.execute(RARE)
     database.execute("VACUUM ANALYZE tasks")
@@ -154,17 +149,3 @@ def days_ago(value: Any) -> Any:
     # A minute more, so that zero days are not the present.
     moment = time.time() - int(found[1]) * 86_400 - 60
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
-def new_key(database: Database) -> str:
-    """Make a client with a key, as an operator does."""
-    scopes = [argument for scope in SCOPES for argument in ("--scope", scope)]
-    made = subprocess.run(
-        [sys.executable, "manage.py", "create_key", "load-test", *scopes],
-        cwd=ROOT,
-        env=os.environ | {"ORCHESTRATOR_DATABASE_URL": database.url},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return made.stdout.strip()

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from requests import Response
 
 from tests.conftest import StartService
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, injection, pii, says
@@ -203,6 +204,53 @@ def test_malformed_requests_are_not_quoted_in_the_log(
     assert b"HTTP/1.1 4" in talkative.raw(request_bytes)
     assert traces(talkative.log.read_text()) == []
     assert traces(talkative.get("/metrics").text) == []
+
+
+def test_no_key_and_no_cursor_is_found_anywhere(
+    talkative: Service,
+    reflex_layer_of_module: ScriptedReflexLayer,
+    service_database: "psycopg.Connection[Any]",
+    service_key: str,
+) -> None:
+    reflex_layer_of_module.behaviour = says(answer())
+    good = {"Authorization": f"Bearer {service_key}"}
+
+    def send(method: str, path: str, headers: dict[str, str], body: Any = None) -> Response:
+        return talkative.request(method, path, headers=headers, json=body)
+
+    for number in range(2):
+        headers = {**good, "Idempotency-Key": f"PLANTED-IDEMPOTENCY-{number}"}
+        body = {"goal": f"Plan {number}"}
+        assert send("POST", "/submit", headers, body).status_code == 200
+        assert send("POST", "/submit", headers, body).headers["Idempotency-Replayed"] == "true"
+        assert send("POST", "/submit", headers, {"goal": "Another"}).status_code == 422
+    page = send("GET", "/tasks?limit=1", good).json()
+    cursor = page["next"].rpartition("cursor=")[2]
+    assert send("GET", f"/tasks?limit=1&cursor={cursor}", good).status_code == 200
+    refused = [
+        send("GET", "/client", {"Authorization": "Bearer PLANTED-KEY"}),
+        send("GET", "/client", {"X-API-Key": "PLANTED-KEY"}),
+        send("GET", "/client", {**good, "X-API-Key": "PLANTED-KEY"}),
+        send("GET", "/client", {"Authorization": f"Bearer {service_key[:-1]}!"}),
+        send("GET", f"/tasks?api_key={service_key}", good),
+        send("GET", "/tasks?api_key=PLANTED-KEY", good),
+        send("GET", "/tasks?cursor=PLANTED-CURSOR", good),
+        send("GET", f"/tasks?status=failed&cursor={cursor}", good),
+        send("GET", f"/tasks/{service_key}", good),
+    ]
+    assert {response.status_code for response in refused} == {400, 401, 404}
+    # The name of a key is no secret; the rest is.
+    secret = service_key[16:40]
+    everywhere = "\n".join(
+        [
+            *(response.text + str(response.headers) for response in refused),
+            talkative.log.read_text(),
+            talkative.get("/metrics").text,
+            everything_stored(service_database),
+        ]
+    )
+    for planted in (secret, cursor, cursor[:40], "PLANTED-KEY", "PLANTED-CURSOR", "IDEMPOTENCY"):
+        assert planted not in everywhere, planted
 
 
 def test_a_database_error_that_quotes_the_row_is_not_quoted_in_the_log(

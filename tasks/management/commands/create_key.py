@@ -12,6 +12,7 @@ from django.utils import timezone
 from tasks.clients.exceptions import ClientDisabled
 from tasks.clients.scopes import Scope
 from tasks.models import Client
+from tasks.models.client import validate_client_name
 
 _LIFETIME: Final = re.compile(r"([1-9]\d{0,4})([dhm])")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
@@ -63,13 +64,13 @@ class Command(BaseCommand):
 
     def _client(self, name: str) -> tuple[Client, bool]:
         try:
-            return Client.objects.named(name), False
-        except Client.DoesNotExist:
-            pass
-        try:
-            return Client.objects.add(name), True
+            validate_client_name(name)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
+        try:
+            return Client.objects.named(name), False
+        except Client.DoesNotExist:
+            return Client.objects.add(name), True
 
 
 def lifetime(text: str) -> timedelta:

@@ -47,6 +47,9 @@ FOUND = [
     ("IPv6", "on [fe80::1]"),
     ("MacAddress", "device [00:1A:2B:3C:4D:5E]"),
     ("MacAddress", "device [001a.2b3c.4d5e]"),
+    # Keys of this service, whatever stands beside them.
+    ("ApiKey", "use [octollm_5bVxq2LrT7nPz0YcWfKdHgJmSaEuRiOtNlQyXv8Bk3Zj6Dw9C1h4G7MsA]."),
+    ("ApiKey", "x[octollm_5bVxq2LrT7nPz0YcWfKdHgJmSaEuRiOtNlQyXv8BkZjDwChGMsApLmQnK]y"),
     ("ApiKey", "use [sk-proj-abcdEFGH1234567890abcd]"),
     ("ApiKey", "use [sk_live_4eC39HqLyjWDarjtT1zdp7dc]"),
     ("ApiKey", "[AKIAIOSFODNN7EXAMPLE]"),

@@ -1,0 +1,77 @@
+"""The form of an API key."""
+
+import re
+import zlib
+
+import pytest
+
+from tasks.clients.keys import contains_key, digest_of, is_well_formed, new_key, prefix_of
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def test_a_key_has_its_form() -> None:
+    assert re.fullmatch(r"octollm_[0-9A-Za-z]{57}", new_key())
+
+
+def test_keys_differ_in_their_names_and_secrets() -> None:
+    keys = {new_key() for _ in range(1_000)}
+    assert len({prefix_of(key) for key in keys}) == len({key[16:] for key in keys}) == 1_000
+
+
+def test_the_checksum_is_the_crc_32_in_base_62() -> None:
+    key = new_key()
+    number = 0
+    for digit in key[-6:]:
+        number = number * 62 + ALPHABET.index(digit)
+    assert number == zlib.crc32(key[:-6].encode())
+
+
+def test_a_new_key_is_well_formed() -> None:
+    assert all(is_well_formed(new_key()) for _ in range(100))
+
+
+@pytest.mark.parametrize("position", [8, 16, 40, 58, 64])
+def test_a_mistyped_character_is_noticed(position: int) -> None:
+    key = new_key()
+    other = "x" if key[position] != "x" else "y"
+    assert not is_well_formed(key[:position] + other + key[position + 1 :])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "octollm_",
+        "octollm_" + "a" * 56,
+        "octollm_" + "a" * 58,
+        "OCTOLLM_" + "a" * 57,
+        "octollm_" + "ü" * 57,
+        # Digits of another script.
+        "octollm_" + "٣" * 57,
+        "octollm_" + "a" * 56 + "\n",
+        "octollm_" + "a" * 56 + "\0",
+        "a" * 10_000,
+        "octollm_" + "a" * 10_000,
+    ],
+    ids=lambda text: f"{text[:12]!r} of {len(text)}",
+)
+def test_other_texts_are_no_keys(text: str) -> None:
+    assert not is_well_formed(text)
+
+
+def test_a_key_inside_a_text_is_noticed_whatever_its_checksum() -> None:
+    assert contains_key(f"x{new_key()}y")
+    assert contains_key("octollm_" + "a" * 57)
+    assert not contains_key("octollm_" + "a" * 56)
+
+
+def test_the_name_of_a_key_is_no_part_of_its_secret() -> None:
+    key = new_key()
+    assert (prefix_of(key), prefix_of(key[8:16])) == (key[8:16], key[8:16])
+
+
+def test_the_digest_is_the_sha_256_of_the_whole_key() -> None:
+    assert digest_of("abc").hex() == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
