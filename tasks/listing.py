@@ -15,21 +15,12 @@ from uuid import UUID
 from django.db import connection
 
 from tasks.changes import ActorKind, kind_of_actor
+from tasks.reading import ReadTask
 from tasks.states import Priority, Status
 from tasks.timeline import SUBMITTED
 
 Row = TypeVar("Row")
 Position = TypeVar("Position")
-
-
-class ListedTask(NamedTuple):
-    id: UUID
-    goal: str
-    status: str
-    priority: str
-    created_at: datetime
-    updated_at: datetime
-    task_metadata: dict[str, Any]
 
 
 class ListedEvent(NamedTuple):
@@ -89,21 +80,21 @@ def task_page(
     position: TaskPosition | None,
     is_backward: bool,
     limit: int,
-) -> Page[ListedTask]:
-    """Return tasks of a client, the newest first.
+) -> Page[ReadTask]:
+    """Return tasks of a client, the newest first, without their results.
 
     Args:
         position: the page begins after this task; None for the first page.
         is_backward: whether it ends before this task instead.
     """
 
-    def fetch(count: int) -> list[ListedTask]:
+    def fetch(count: int) -> list[ReadTask]:
         statement, parameters = _task_statement(client_id, chosen, position, is_backward, count)
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             # Django returns jsonb as text.
             return [
-                ListedTask._make([*fields, json.loads(metadata)])
+                ReadTask._make([*fields, json.loads(metadata), None])
                 for *fields, metadata in cursor.fetchall()
             ]
 
@@ -157,7 +148,7 @@ def _page(
     return Page(rows, has_more=is_cut, has_earlier=not is_first)
 
 
-_COLUMNS: Final = "id, goal, status, priority, created_at, updated_at, task_metadata"
+_COLUMNS: Final = "id, client_id, goal, status, priority, created_at, updated_at, task_metadata"
 
 
 def _task_statement(

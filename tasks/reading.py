@@ -32,7 +32,7 @@ class ReadTask(NamedTuple):
 
     Attributes:
         client_id: None for a task that was submitted without a key.
-        result: the newest one.
+        result: the newest one; None if there is none, or it was not asked for.
     """
 
     id: UUID

@@ -1,6 +1,8 @@
-"""The bodies of requests and answers; the fields declare the limits of the input."""
+"""The bodies of requests and answers; the fields declare the limits of the input.
 
-from datetime import datetime
+`tasks.api.answers` makes the answers; their serializers here are for the schema.
+"""
+
 from typing import Any, Final
 
 from rest_framework import serializers
@@ -8,8 +10,6 @@ from rest_framework import serializers
 from safety.document import MAX_TEXT_BYTES, TextTooLong
 from safety.findings import Kind
 from safety.policy import Verdict
-from safety.receipts import described
-from safety.screening import Screening
 from tasks.api.fields import (
     DecimalField,
     IntegerField,
@@ -20,9 +20,7 @@ from tasks.api.fields import (
     TextListField,
 )
 from tasks.changes import ActorKind, EventKind
-from tasks.clients.authentication import Caller
 from tasks.clients.scopes import Scope
-from tasks.listing import ListedEvent, ListedTask
 from tasks.models import Task
 from tasks.models.task import (
     COST_DECIMALS,
@@ -32,7 +30,6 @@ from tasks.models.task import (
     DEFAULT_MAX_TOKENS,
     MAX_INTEGER,
 )
-from tasks.reading import ReadTask
 from tasks.states import Priority
 from tasks.submission import Submission
 from tasks.timeline import SUBMITTED
@@ -252,87 +249,3 @@ def parse_submission(body: Any) -> Submission:
     """
     submission: Submission = _SUBMISSION.run_validation(body)["submission"]
     return submission
-
-
-# Functions make the answers: a serializer would take a tenth of the time of a whole read.
-# `TaskSerializer` and `TaskDetailSerializer` describe the answers, and a test compares every answer
-# with its description.
-
-
-def describe_task(task: Task) -> dict[str, Any]:
-    """Return the answer for a task that was just accepted."""
-    return {
-        "task_id": task.id,
-        "goal": task.goal,
-        "status": task.status,
-        "priority": task.priority,
-        "created_at": task.created_at,
-        "metadata": task.task_metadata,
-    }
-
-
-def describe_read_task(task: ReadTask) -> dict[str, Any]:
-    """Return the answer for a task that was read."""
-    return {
-        "task_id": task.id,
-        "goal": task.goal,
-        "status": task.status,
-        "priority": task.priority,
-        "created_at": task.created_at,
-        "updated_at": task.updated_at,
-        "metadata": task.task_metadata,
-        "result": task.result and task.result._asdict(),
-    }
-
-
-def describe_listed_task(task: ListedTask) -> dict[str, Any]:
-    """Return one task of a list."""
-    return {
-        "task_id": task.id,
-        "goal": task.goal,
-        "status": task.status,
-        "priority": task.priority,
-        "created_at": task.created_at,
-        "updated_at": task.updated_at,
-        "metadata": task.task_metadata,
-    }
-
-
-def describe_event(event: ListedEvent) -> dict[str, Any]:
-    return {
-        "kind": event.kind,
-        "created_at": event.created_at,
-        "from": event.before,
-        "to": event.after,
-        "actor": event.actor.value,
-    }
-
-
-def describe_screening(screening: Screening, policy_version: str) -> dict[str, Any]:
-    """Return the answer to a dry run, with one entry for each place of a finding."""
-    return {
-        "verdict": screening.verdict.value,
-        "policy_version": policy_version,
-        "redacted_types": screening.redacted_types,
-        "findings": [
-            {
-                **{name: finding[name] for name in ("kind", "type", "severity", "confidence")},
-                **{name: place[name] for name in ("field", "start", "end")},
-            }
-            for finding in described(screening)
-            for place in finding["places"] or [{"field": None, "start": None, "end": None}]
-        ],
-    }
-
-
-def describe_caller(caller: Caller, expires_at: datetime | None) -> dict[str, Any]:
-    """Return the answer about a key."""
-    usage = caller.usage
-    return {
-        "name": caller.name,
-        "scopes": [scope.value for scope in Scope if scope in caller.scopes],
-        "expires_at": expires_at,
-        "rate_limit": usage and usage.limit,
-        "rate_limit_remaining": usage and usage.remaining,
-        "max_pending_tasks": caller.max_pending,
-    }

@@ -13,6 +13,14 @@ from rest_framework.response import Response
 from safety.gate import gate
 from safety.origin import origin_of
 from tasks.api import schema
+from tasks.api.answers import (
+    describe_caller,
+    describe_event,
+    describe_listed_task,
+    describe_read_task,
+    describe_screening,
+    describe_task,
+)
 from tasks.api.cursors import Cursors, position_of_task, task_position
 from tasks.api.operation import Operation, parsed_id, presented_key
 from tasks.api.parsers import IDEMPOTENCY_KEY, check_is_empty, check_length
@@ -28,17 +36,7 @@ from tasks.api.query import (
     parse_filter,
     parse_limit,
 )
-from tasks.api.serializers import (
-    SubmissionSerializer,
-    TaskDetailSerializer,
-    describe_caller,
-    describe_event,
-    describe_listed_task,
-    describe_read_task,
-    describe_screening,
-    describe_task,
-    parse_submission,
-)
+from tasks.api.serializers import SubmissionSerializer, TaskDetailSerializer, parse_submission
 from tasks.clients.authentication import Caller
 from tasks.clients.idempotency import Claim, claim_of
 from tasks.clients.keys import digest_of
