@@ -181,7 +181,7 @@ def _refused(error: Refused) -> Problem | None:
                 {"WWW-Authenticate": challenge},
             )
         case TooManyPending():
-            detail = f"The client may have {error.max_pending} pending tasks, and has them."
+            detail = f"The client has as many pending tasks as it may have: {error.max_pending}."
             return Problem(429, detail, headers=_retry_after(error.retry_after_seconds))
         case LimitReached():
             return too_many_requests(error)

@@ -48,7 +48,7 @@ def check_parameters(params: QueryDict, known: Collection[str]) -> None:
     # DRF reads this one, for the format of the answer.
     unknown = params.keys() - {*known, api_settings.URL_FORMAT_OVERRIDE}
     if unknown:
-        hint = f"Known are {', '.join(sorted(known))}." if known else "There are none here."
+        hint = f"Known: {', '.join(sorted(known))}." if known else "There are none here."
         raise ValidationError(
             {
                 shown(name): [f"Unknown parameter. {hint}"]

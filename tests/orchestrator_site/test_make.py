@@ -99,7 +99,9 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
     running = make("run", PORT=port, WORKERS=1)
     welcome = read_until(running, "Ctrl-C")
     password = re.search(r"Log in as admin with the password (\S+)", welcome)
+    key = re.search(r"API key of the client development: (octollm_\w+)", welcome)
     assert password
+    assert key
     processes = psutil.Process(running.pid).children(recursive=True)
     assert len(processes) >= 4
     assert requests.get(f"{base}/ready", timeout=10).json() == {
@@ -108,6 +110,9 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
         "reflex_layer": "available",
     }
     task = requests.post(f"{base}/submit", json={"goal": "Keep me"}, timeout=10).json()
+    as_client = {"Authorization": f"Bearer {key[1]}"}
+    client = requests.get(f"{base}/client", headers=as_client, timeout=10).json()
+    assert client["name"] == "development"
     unsafe = {"goal": "Write to jane.doe@example.org"}
     assert requests.post(f"{base}/submit", json=unsafe, timeout=10).status_code == 403
     with requests.Session() as browser:
@@ -129,6 +134,9 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
     again = make("run", PORT=port, WORKERS=1)
     said = read_until(again, "Ctrl-C")
     assert password[1] not in said
+    assert "octollm_" not in said
+    assert "For a new API key: make run ARGS=--new-key" in said
+    assert requests.get(f"{base}/client", headers=as_client, timeout=10).json() == client
     assert "Log in as admin; for a new password: make run ARGS=--new-password" in said
     path = f"{base}/tasks/{task['task_id']}"
     assert requests.get(path, timeout=10).json()["goal"] == "Keep me"
@@ -145,11 +153,11 @@ def may_log_in(base: str, password: str) -> bool:
         return answer.status_code == 302
 
 
-def test_run_shows_its_steps_and_sets_a_new_password(make: Make) -> None:
+def test_run_shows_its_steps_and_makes_a_new_password_and_a_new_key(make: Make) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    passwords = []
-    for arguments in ([], ["ARGS=--new-password"]):
+    passwords, keys = [], []
+    for arguments in ([], ["ARGS=--new-password --new-key"]):
         running = make("run", *arguments, PORT=port, WORKERS=1)
         said = read_until(running, "Ctrl-C")
         assert said.splitlines()[:2] == [
@@ -157,10 +165,17 @@ def test_run_shows_its_steps_and_sets_a_new_password(make: Make) -> None:
             "Starting the Reflex Layer and the web server",
         ]
         passwords += re.findall(r"Log in as admin with the password (\S+)", said)
+        keys += re.findall(r"octollm_\w+", said)
         logs_in = [may_log_in(base, password) for password in passwords]
+        statuses = [
+            requests.get(f"{base}/client", headers={"X-API-Key": key}, timeout=10).status_code
+            for key in keys
+        ]
         os.killpg(running.pid, signal.SIGINT)
         running.communicate(timeout=30)
     assert logs_in == [False, True]
+    # The earlier key goes on working.
+    assert statuses == [200, 200]
 
 
 def test_run_on_a_busy_port_says_so_in_one_line(make: Make) -> None:

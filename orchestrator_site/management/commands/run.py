@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -11,18 +10,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
 from orchestrator_site.development import interrupts
+from orchestrator_site.development.accounts import CLIENT, Account, api_key, staff_account
 from orchestrator_site.development.database_choice import DevelopmentCommand
 from orchestrator_site.development.moving_line import MovingLine
 from orchestrator_site.serving.address import in_url, why_unusable
 from safety.gate import gate
+from tasks.clients.exceptions import ClientDisabled
 
 START_SECONDS = 60
 STOP_SECONDS = 15
@@ -40,19 +40,27 @@ class Command(DevelopmentCommand):
             action="store_true",
             help="give the first staff account a new password",
         )
+        parser.add_argument(
+            "--new-key",
+            action="store_true",
+            help=f"make another API key of the client {CLIENT}, with all scopes; its earlier keys "
+            "go on working",
+        )
 
-    def handle(self, *args: Any, new_password: bool, **options: Any) -> None:
+    def handle(self, *args: Any, new_password: bool, new_key: bool, **options: Any) -> None:
         if not settings.DEVELOPMENT:
             raise CommandError("This is for development only: start it with `make run`.")
         self.data_place = self.name_database(**options)
         # manage.py turns the stop signals into KeyboardInterrupt.
         try:
             with contextlib.ExitStack() as processes:
-                self.run(processes, with_new_password=new_password)
+                self.run(processes, with_new_password=new_password, with_new_key=new_key)
         except KeyboardInterrupt:
             self.stdout.write("Stopped.")
 
-    def run(self, processes: contextlib.ExitStack, *, with_new_password: bool) -> None:
+    def run(
+        self, processes: contextlib.ExitStack, *, with_new_password: bool, with_new_key: bool
+    ) -> None:
         """Start everything, and wait for Ctrl-C or for a process that ends by itself."""
         _check_port(settings.HOST, settings.PORT)
         if settings.ENABLE_REFLEX_INTEGRATION and settings.IS_REFLEX_URL_GIVEN:
@@ -60,11 +68,12 @@ class Command(DevelopmentCommand):
         with MovingLine(sys.stdout) as line:
             line.say("Preparing the tables")
             call_command("migrate", verbosity=0, interactive=False)
-            account = _staff_account(with_new_password=with_new_password)
+            account = staff_account(with_new_password=with_new_password)
+            key = _api_key(with_new_key=with_new_key)
             line.say("Starting the Reflex Layer and the web server")
             started = self.start(processes)
             self.wait_until_ready(started)
-        self.welcome(account)
+        self.welcome(account, key)
         while all(process.poll() is None for process in started):
             interrupts.check()
             time.sleep(WATCH_SECONDS)
@@ -107,7 +116,7 @@ class Command(DevelopmentCommand):
             f"The service was not ready after {START_SECONDS} s. /ready answers: {answer}"
         )
 
-    def welcome(self, account: "Account") -> None:
+    def welcome(self, account: Account, key: str) -> None:
         address = _address()
         lines = [
             "",
@@ -127,6 +136,10 @@ class Command(DevelopmentCommand):
             lines.append(
                 f"  Log in as {account.name}; for a new password: make run ARGS=--new-password"
             )
+        if key:
+            lines.append(f"  API key of the client {CLIENT}: {key} (shown only this once)")
+        else:
+            lines.append("  For a new API key: make run ARGS=--new-key")
         lines += [f"Ctrl-C stops everything; the data stay in {self.data_place}.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
@@ -154,31 +167,13 @@ def _check_reflex_layer() -> None:
         )
 
 
-class Account(NamedTuple):
-    """The first staff account.
-
-    Attributes:
-        password: empty if it is not known.
-    """
-
-    name: str
-    password: str
-
-
-def _staff_account(*, with_new_password: bool) -> Account:
-    """Return the first staff account; create one if there is none."""
-    users = get_user_model().objects
-    # Accounts that may log in, superusers first.
-    account = users.filter(is_staff=True, is_active=True).order_by("-is_superuser", "pk").first()
-    if account and not with_new_password:
-        return Account(account.get_username(), "")
-    password = secrets.token_urlsafe(12)
-    if account:
-        account.set_password(password)
-        account.save(update_fields=["password"])
-    else:
-        account = users.create_superuser("admin", password=password)
-    return Account(account.get_username(), password)
+def _api_key(*, with_new_key: bool) -> str:
+    try:
+        return api_key(with_new_key=with_new_key)
+    except ClientDisabled as error:
+        raise CommandError(
+            f"The client {CLIENT} is disabled: enable it in the console, or run without --new-key."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,22 +1,28 @@
-// Sends a form as JSON and shows the response above it, without reloading the page.
+// Sends the form, with the API key in a header, and shows the response above it without reloading
+// the page. The key stays in its field, and goes nowhere else.
 
-const area = document.querySelector("#submission textarea");
+const form = document.getElementById("request");
+const key = document.getElementById("key");
+const area = document.getElementById("body");
 
 // Makes the field as high as its text. Wrapped lines are left to the style sheet (field-sizing).
 function fit() {
   area.rows = area.value.split("\n").length;
 }
 
-async function answerTo(form) {
+async function answer() {
+  const headers = { Accept: "text/html" };
+  if (key.value.trim()) headers.Authorization = `Bearer ${key.value.trim()}`;
+  if (area) headers["Content-Type"] = "application/json";
   const response = await fetch(form.action, {
     method: form.dataset.method,
-    headers: { "Content-Type": "application/json", Accept: "text/html" },
-    body: form === area?.form ? area.value : undefined,
+    headers,
+    body: area?.value,
   });
   const text = await response.text();
   const page = new DOMParser().parseFromString(text, "text/html");
-  const answer = page.getElementById("answer");
-  if (answer) return answer;
+  const shown = page.getElementById("answer");
+  if (shown) return shown;
   const plain = document.createElement("pre");
   plain.id = "answer";
   plain.textContent = `HTTP ${response.status}\n\n${page.querySelector("main")?.innerText ?? text}`;
@@ -30,17 +36,15 @@ function unreachable() {
   return plain;
 }
 
-for (const form of document.querySelectorAll("form[data-method]")) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = form.querySelector("button");
-    button.disabled = true;
-    const answer = await answerTo(form).catch(unreachable);
-    button.disabled = false;
-    document.getElementById("answer").replaceChildren(...answer.childNodes);
-    document.getElementById("answer").scrollIntoView({ block: "nearest" });
-  });
-}
+form?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  const shown = await answer().catch(unreachable);
+  button.disabled = false;
+  document.getElementById("answer").replaceChildren(...shown.childNodes);
+  document.getElementById("answer").scrollIntoView({ block: "nearest" });
+});
 
 if (area) {
   area.addEventListener("input", fit);

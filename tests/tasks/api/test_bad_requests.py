@@ -408,7 +408,7 @@ def test_every_answer_has_its_own_request_id(path: str, service: Service) -> Non
 def test_unknown_parameter_is_refused(query: str, unknown: list[str], service: Service) -> None:
     response = service.request("POST", f"/submit?{query}", json={"goal": "Plan"})
     assert response.status_code == 400
-    assert response.json() == {name: ["Unknown parameter. Known are dry_run."] for name in unknown}
+    assert response.json() == {name: ["Unknown parameter. Known: dry_run."] for name in unknown}
 
 
 def test_format_parameter_is_accepted(service: Service) -> None:

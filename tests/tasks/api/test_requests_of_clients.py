@@ -211,7 +211,7 @@ def test_beyond_its_pending_tasks_a_client_has_to_wait(
     response = submit(client, key)
     assert (response.status_code, response.json(), response["Retry-After"]) == (
         429,
-        {"detail": "The client may have 2 pending tasks, and has them."},
+        {"detail": "The client has as many pending tasks as it may have: 2."},
         "10",
     )
     assert len(reflex_layer.requests) == asked
