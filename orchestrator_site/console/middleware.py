@@ -22,7 +22,11 @@ class _OfConsole(MiddlewareMixin):
 
 
 class SessionMiddleware(_OfConsole, sessions.SessionMiddleware):
-    pass
+    def process_request(self, request: HttpRequest) -> None:
+        # Browsers send the console's forms as UTF-8. Django would take any charset that a request
+        # names, also those that decode no text, or to text that cannot be stored.
+        request.encoding = "utf-8"
+        super().process_request(request)
 
 
 class AuthenticationMiddleware(_OfConsole, auth.AuthenticationMiddleware):

@@ -11,7 +11,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import UsernameField
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -34,6 +36,8 @@ BROWSER_COOKIE: Final = "known_browser"
 BROWSER_COOKIE_LASTS: Final = timedelta(days=365)
 # Of the accounts that one browser uses.
 MAX_NAMES: Final = 5
+# It brings the many ways to write the same name into one, as Django's own form does.
+_NAME: Final = UsernameField(max_length=User._meta.get_field("username").max_length)
 _SIGNER: Final = Signer(salt="orchestrator_site.console.signing_in")
 
 
@@ -43,7 +47,7 @@ def count_try(request: HttpRequest) -> None:
     Raises:
         RateLimited: there were too many; the password is not even looked at.
     """
-    name = _digest(request.POST.get("username", ""))
+    name = _digest(_typed_name(request))
     browser, names = _known_browser(request)
     if name in names:
         count(f"sign-in:browser:{browser}:{name}", FROM_KNOWN_BROWSER)
@@ -55,7 +59,6 @@ def count_try(request: HttpRequest) -> None:
 
 def record(request: HttpRequest, response: HttpResponse) -> None:
     """Record the outcome of a try that was within the limits, and start the session's clock."""
-    typed = request.POST.get("username", "")
     # A failure shows the form again.
     is_success = response.status_code == 302
     if is_success:
@@ -65,8 +68,8 @@ def record(request: HttpRequest, response: HttpResponse) -> None:
         _remember_browser(request, response, account)
     else:
         # A name that does not exist may be a password in the wrong field.
-        is_known = "\0" not in typed and get_user_model().objects.filter(username=typed).exists()
-        account = typed if is_known else ""
+        typed = _typed_name(request)
+        account = typed if User.objects.filter(username=typed).exists() else ""
     outcome = SignInOutcome.SUCCEEDED if is_success else SignInOutcome.FAILED
     origin = origin_of(request)
     SignIn.objects.create(
@@ -110,7 +113,15 @@ def _remember_browser(request: HttpRequest, response: HttpResponse, account: str
     )
 
 
+def _typed_name(request: HttpRequest) -> str:
+    """Return the name as Django's form compares it; empty if no account can have it."""
+    try:
+        name: str = _NAME.clean(request.POST.get("username", ""))
+    except ValidationError:
+        return ""
+    return name
+
+
 def _digest(name: str) -> str:
-    """Return what stands for a name in keys of limits; names are compared as they look."""
-    look = name.strip().casefold()
-    return salted_hmac("orchestrator_site.console.signing_in", look).hexdigest()[:32]
+    """Return what stands for a name in cookies and in keys of limits."""
+    return salted_hmac("orchestrator_site.console.signing_in", name).hexdigest()[:32]

@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
                 'ordering': ('name',),
                 'permissions': (('manage_client', 'Can see and change clients, their keys and limits'),),
                 'default_permissions': (),
-                'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('name'), name='clients_name_once', violation_error_message='There is a client with this name already.'), models.CheckConstraint(condition=models.Q(('rate_limit__isnull', True), ('rate_limit__range', (1, 1000000)), _connector='OR'), name='clients_rate_limit_in_range'), models.CheckConstraint(condition=models.Q(('max_pending__isnull', True), ('max_pending__range', (0, 100000)), _connector='OR'), name='clients_max_pending_in_range')],
+                'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('name'), name='clients_name_once'), models.CheckConstraint(condition=models.Q(('rate_limit__isnull', True), ('rate_limit__range', (1, 1000000)), _connector='OR'), name='clients_rate_limit_in_range'), models.CheckConstraint(condition=models.Q(('max_pending__isnull', True), ('max_pending__range', (0, 100000)), _connector='OR'), name='clients_max_pending_in_range')],
             },
         ),
         migrations.CreateModel(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
@@ -19,6 +19,7 @@ from tasks.clients.scopes import Scope
 from tasks.models.api_key import ApiKey
 
 MAX_NAME_CHARACTERS: Final = 64
+NAME_TAKEN: Final = "There is a client with this name already."
 # All of them are counted at each submission.
 MAX_PENDING: Final = 100_000
 
@@ -63,11 +64,12 @@ class ClientManager(models.Manager["Client"]):
         """
         validate_client_name(name)
         client = self.model(name=name)
-        # Says whether the name is taken.
-        client.full_clean()
-        with transaction.atomic():
-            client.save(force_insert=True)
-            client.note(ClientEventKind.ADDED, actor=actor)
+        try:
+            with transaction.atomic():
+                client.save(force_insert=True)
+                client.note(ClientEventKind.ADDED, actor=actor)
+        except IntegrityError as error:
+            raise ValidationError(NAME_TAKEN) from error
         return client
 
 
@@ -102,7 +104,6 @@ class Client(models.Model):
             models.UniqueConstraint(
                 Lower("name"),
                 name="clients_name_once",
-                violation_error_message="There is a client with this name already.",
             ),
             models.CheckConstraint(
                 condition=Q(rate_limit__isnull=True) | Q(rate_limit__range=(1, MAX_RATE_LIMIT)),

@@ -71,8 +71,12 @@ def database(browser_database_url: str) -> "Iterator[psycopg.Connection]":
 
 
 @pytest.fixture
-def console(driver: Chrome, browser_service: Service) -> Iterator[Console]:
+def console(
+    driver: Chrome, browser_service: Service, database: "psycopg.Connection"
+) -> Iterator[Console]:
     """The console in the browser; the test fails if the browser logs an error."""
+    # All tests sign in from one address.
+    database.execute("DELETE FROM rate_limits")
     console = Console(driver, browser_service.url)
     console.in_colours("light")
     console.of_width()

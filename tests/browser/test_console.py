@@ -23,7 +23,16 @@ SECTIONS = {
     "viewer": ["Dashboard", "Tasks"],
     "operator": ["Dashboard", "Tasks", "Actions", "Receipts"],
     "safety-officer": ["Dashboard", "Tasks", "Receipts", "Dry run"],
-    "admin": ["Dashboard", "Tasks", "Actions", "Receipts", "Dry run", "Staff"],
+    "admin": [
+        "Dashboard",
+        "Tasks",
+        "Actions",
+        "Receipts",
+        "Dry run",
+        "Clients",
+        "Sign-ins",
+        "Staff",
+    ],
 }
 
 

@@ -18,6 +18,12 @@ PAGES = {
     "receipts": "/admin/safety/receipt/",
     "a receipt": "/admin/safety/receipt/{blocked}/change/",
     "dry run": "/admin/dry-run",
+    "clients": "/admin/tasks/client/",
+    "a new client": "/admin/tasks/client/add/",
+    "a client": "/admin/tasks/client/{client}/change/",
+    "a disabled client": "/admin/tasks/client/{disabled}/change/",
+    "sign-ins": "/admin/tasks/signin/",
+    "a sign-in": "/admin/tasks/signin/{sign_in}/change/",
     "staff": "/admin/auth/",
     "users": "/admin/auth/user/",
     "a new user": "/admin/auth/user/add/",
@@ -34,6 +40,24 @@ PAGES = {
     "browsable task": "/tasks/{completed}",
     "documentation": "/docs",
 }
+# A client with a key in each state, tasks, and two changes. A client cannot be deleted again.
+CLIENT = """
+WITH client AS (
+    INSERT INTO clients (id, name, rate_limit, disabled_at)
+    VALUES (gen_random_uuid(), '{name} ' || gen_random_uuid(), 60, {disabled_at}) RETURNING id
+), keys AS (
+    INSERT INTO api_keys (id, client_id, prefix, digest, scopes, expires_at, revoked_at)
+    SELECT gen_random_uuid(), id, left(md5(random()::text), 8), sha256(random()::text::bytea),
+        '{{task:submit,task:read}}', expires_at::timestamptz, revoked_at::timestamptz
+    FROM client, (VALUES (NULL, NULL), ('2040-01-01', NULL), ('2020-01-01', NULL),
+        (NULL, '2020-01-01')) AS states (expires_at, revoked_at)
+), events AS (
+    INSERT INTO client_events (client_id, kind, actor, reason, data)
+    SELECT id, kind, 'admin', 'as agreed', '{{}}' FROM client, (VALUES ('added'), ('disabled'))
+        AS kinds (kind)
+)
+SELECT id FROM client
+"""
 
 
 @pytest.fixture
@@ -56,6 +80,10 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
         " (id, verb, actor, reason, task_ids, position, changed, confirmed_at)"
         " SELECT gen_random_uuid(), 'requeue', 'admin', 'why', array_agg(id), 1, 0, now()"
         " FROM tasks RETURNING id",
+        "client": CLIENT.format(name="reporting", disabled_at="NULL"),
+        "disabled": CLIENT.format(name="former", disabled_at="now()"),
+        "sign_in": "INSERT INTO sign_ins (account, outcome, client_address, request_id)"
+        " VALUES ('', 'failed', '192.0.2.1', 'ab12') RETURNING id",
     }.items():
         [(found[name],)] = database.execute(statement).fetchall()
     return found
@@ -104,7 +132,15 @@ def test_narrow_screen_does_not_scroll_sideways(console: Console, ids: dict[str,
     console.of_width(400, 800)
     console.sign_in("admin")
     wide = {}
-    for name in ("dashboard", "a task that failed", "an action to confirm", "dry run"):
+    for name in (
+        "dashboard",
+        "a task that failed",
+        "an action to confirm",
+        "dry run",
+        "clients",
+        "a client",
+        "sign-ins",
+    ):
         console.open(PAGES[name].format(**ids))
         wide[name] = console.driver.execute_script("return document.documentElement.scrollWidth")
     assert {name: width for name, width in wide.items() if width > 400} == {}

@@ -1,27 +1,36 @@
 """The console's list of clients, and the page of a client."""
 
-from typing import Any
+from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from orchestrator_site.console.clients.figures import figures
-from orchestrator_site.console.clients.forms import KeyForm, LimitsForm, NewClientForm, ReasonForm
+from orchestrator_site.console.clients.forms import (
+    KeyForm,
+    LimitsForm,
+    NewClientForm,
+    ReasonForm,
+    RevokeForm,
+)
 from orchestrator_site.console.formats import age
 from orchestrator_site.console.lists.read_only import BoundedChangeList, ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_manage_clients
 from tasks.clients.exceptions import ClientDisabled
+from tasks.clients.keys import BEGINNING
 from tasks.models import Client, ClientEvent
 from tasks.models.client import ClientEventKind
 
 # A busy client may have changed often.
-MAX_EVENTS = 200
+MAX_EVENTS: Final = 200
 
 
 class ClientList(BoundedChangeList):
@@ -78,20 +87,19 @@ class ClientAdmin(ReadOnlyModelAdmin):
     @admin.display(description="last seen")
     def last_seen(self, client: Any) -> str:
         seen = client.figures.last_seen
-        return "never" if seen is None else age(seen, timezone.now())
+        return "never" if seen is None else format_html("{} ago", age(seen, timezone.now()))
 
     @admin.display(description="requests a minute")
     def requests_a_minute(self, client: Client) -> str:
-        return "of the service" if client.rate_limit is None else f"{client.rate_limit:,}"
+        return _requests_a_minute(client)
 
     @admin.display(description="pending (at most)")
     def pending(self, client: Any) -> str:
-        most = "no limit" if client.max_pending is None else f"{client.max_pending:,}"
-        return f"{client.figures.pending} ({most})"
+        return f"{client.figures.pending} ({_pending_at_most(client)})"
 
     @admin.display(description="working keys")
     def working_keys(self, client: Any) -> int:
-        keys: int = client.figures.keys
+        keys: int = 0 if client.is_disabled else client.figures.keys
         return keys
 
     def add_view(
@@ -127,7 +135,7 @@ class ClientAdmin(ReadOnlyModelAdmin):
             case "limits":
                 return self._change_limits(request, client)
             case "revoke" | "disable" | "enable" as verb:
-                return self._end(request, client, verb)
+                return self._change_state(request, client, verb)
         raise BadRequest("unknown step")
 
     def _make_key(self, request: HttpRequest, client: Client) -> HttpResponse:
@@ -136,8 +144,7 @@ class ClientAdmin(ReadOnlyModelAdmin):
         if not form.is_valid():
             return self._show(request, client, key_form=form)
         try:
-            with transaction.atomic():
-                key = client.make_key(**form.arguments, actor=_actor(request))
+            key = client.make_key(**form.arguments, actor=_actor(request))
         except IntegrityError:
             text = "This form was sent before, and its key was shown once. Revoke it if it is lost."
             return self._told(request, client, text, messages.WARNING)
@@ -161,26 +168,30 @@ class ClientAdmin(ReadOnlyModelAdmin):
         text = "Limits changed." if is_changed else "The limits are the same as before."
         return self._told(request, client, text)
 
-    def _end(self, request: HttpRequest, client: Client, verb: str) -> HttpResponse:
-        form = ReasonForm(request.POST)
+    def _change_state(self, request: HttpRequest, client: Client, verb: str) -> HttpResponse:
+        is_revoking = verb == "revoke"
+        form = RevokeForm(request.POST, client=client) if is_revoking else ReasonForm(request.POST)
         if not form.is_valid():
-            return self._told(request, client, "Give a reason.", messages.ERROR)
+            faults = " ".join(str(text) for texts in form.errors.values() for text in texts)
+            return self._told(request, client, faults, messages.ERROR)
         because = {"actor": _actor(request), "reason": form.cleaned_data["reason"]}
         match verb:
             case "revoke":
-                key = get_object_or_404(client.keys, prefix=request.POST.get("key"))
-                is_done, done = client.revoke_key(key, **because), f"Revoked {key}."
+                key = form.cleaned_data["key"]
+                is_done, done = client.revoke_key(key, **because), f"Revoked {_shown(key.prefix)}."
             case "disable":
                 is_done, done = client.disable(**because), f"Disabled {client}, with all its keys."
             case _:
                 is_done, done = client.enable(**because), f"Enabled {client}."
-        return self._told(request, client, done if is_done else "That was done before.")
+        if not is_done:
+            return self._told(request, client, "That was done before.", messages.WARNING)
+        return self._told(request, client, done)
 
     def _told(
         self, request: HttpRequest, client: Client, text: str, level: int = messages.SUCCESS
     ) -> HttpResponse:
         self.message_user(request, text, level)
-        return HttpResponseRedirect(_page(client))
+        return redirect(_page(client))
 
     def _show(
         self,
@@ -190,16 +201,18 @@ class ClientAdmin(ReadOnlyModelAdmin):
         key_form: Form | None = None,
         limits_form: Form | None = None,
     ) -> HttpResponse:
+        events = list(client.events.order_by("-id")[: MAX_EVENTS + 1])
         context = {
             **self.admin_site.each_context(request),
             "title": client.name,
             "opts": self.opts,
             "client": client,
             "figures": figures([client.pk])[client.pk],
+            "requests_a_minute": _requests_a_minute(client),
+            "pending_at_most": _pending_at_most(client),
             "keys": client.keys.order_by("-created_at"),
-            "events": [
-                (event, _in_words(event)) for event in client.events.order_by("-id")[:MAX_EVENTS]
-            ],
+            "changes": [(event, _in_words(event)) for event in events[:MAX_EVENTS]],
+            "are_changes_left_out": len(events) > MAX_EVENTS,
             "key_form": key_form or KeyForm(),
             "limits_form": limits_form or LimitsForm(initial=client.limits._asdict()),
             "reason_form": ReasonForm(auto_id=False),
@@ -224,18 +237,34 @@ def _in_words(event: ClientEvent) -> str:
     match ClientEventKind(event.kind):
         case ClientEventKind.KEY_MADE:
             until = f"until {data['expires_at'][:10]}" if data["expires_at"] else "without an end"
-            return f"Key octollm_{data['key']}… made {until}: {', '.join(data['scopes'])}"
+            return f"Key {_shown(data['key'])} made {until}: {', '.join(data['scopes'])}"
         case ClientEventKind.KEY_REVOKED:
-            return f"Key octollm_{data['key']}… revoked"
+            return f"Key {_shown(data['key'])} revoked"
         case ClientEventKind.LIMITS:
             return f"Limits: {_limits(data['from'])} → {_limits(data['to'])}"
     return event.get_kind_display().capitalize()
+
+
+def _shown(prefix: str) -> str:
+    """Return what of a key is no secret."""
+    return f"{BEGINNING}{prefix}…"
 
 
 def _limits(limits: dict[str, int | None]) -> str:
     rate_limit, max_pending = limits["rate_limit"], limits["max_pending"]
     rate = "those of the service" if rate_limit is None else f"{rate_limit:,} requests a minute"
     return rate if max_pending is None else f"{rate}, {max_pending:,} pending tasks"
+
+
+def _requests_a_minute(client: Client) -> str:
+    """Return the limit that holds, and whether it is that of all clients."""
+    if client.rate_limit is not None:
+        return f"{client.rate_limit:,}"
+    return "no limit" if settings.RATE_LIMIT is None else f"{settings.RATE_LIMIT:,} (default)"
+
+
+def _pending_at_most(client: Client) -> str:
+    return "no limit" if client.max_pending is None else f"{client.max_pending:,}"
 
 
 def _actor(request: HttpRequest) -> str:

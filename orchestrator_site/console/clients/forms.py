@@ -9,9 +9,11 @@ from django.utils import timezone
 
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
 from tasks.clients.scopes import Scope
+from tasks.models import Client
 from tasks.models.client import MAX_NAME_CHARACTERS, MAX_PENDING, Limits, validate_client_name
 
 MAX_REASON_CHARACTERS: Final = 500
+NO_SUCH_KEY: Final = "The client has no such key."
 LIFETIMES: Final = {
     "30": "30 days",
     "90": "90 days",
@@ -92,4 +94,17 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=MAX_REASON_CHARACTERS,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+        error_messages={"required": "Give a reason."},
     )
+
+
+class RevokeForm(ReasonForm):
+    """The end of one of the keys of `client`."""
+
+    def __init__(self, data: Any, *, client: Client) -> None:
+        super().__init__(data)
+        self.fields["key"] = forms.ModelChoiceField(
+            client.keys,
+            to_field_name="prefix",
+            error_messages=dict.fromkeys(("required", "invalid_choice"), NO_SUCH_KEY),
+        )

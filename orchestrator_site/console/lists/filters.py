@@ -112,9 +112,14 @@ class ClientFilter(admin.SimpleListFilter):
         return [("anonymous", "Anonymous"), *((str(pk), name) for pk, name in clients)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        match self.value():
-            case None:
-                return queryset
-            case "anonymous":
-                return queryset.filter(client_id__isnull=True)
-        return queryset.filter(client_id=UUID(self.value()))
+        value = self.value()
+        if value is None:
+            return queryset
+        if value == "anonymous":
+            return queryset.filter(client_id__isnull=True)
+        client_id = UUID(value)
+        if value not in dict(self.lookup_choices):
+            # Staff must see whose rows these are.
+            chosen = Client.objects.filter(pk=client_id).values_list("name", flat=True)
+            self.lookup_choices += [(value, name) for name in chosen]
+        return queryset.filter(client_id=client_id)

@@ -10,7 +10,7 @@
       await navigator.clipboard.writeText(key.value);
       copied.textContent = "Copied.";
     } catch {
-      copied.textContent = "Selected: copy it with the keyboard.";
+      copied.textContent = "Selected: copy it with Ctrl+C.";
     }
   });
 }

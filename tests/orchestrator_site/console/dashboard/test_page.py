@@ -328,7 +328,7 @@ def used_tables() -> None:
     and so are receipts that are made from them. The indexes of `receipts` have grown.
     """
     with connection.cursor() as cursor:
-        cursor.execute(BELIEVABLE_TASKS, {"count": 20_000})
+        cursor.execute(BELIEVABLE_TASKS.format(client="NULL::uuid"), {"count": 20_000})
         cursor.execute("DELETE FROM tasks WHERE get_byte(uuid_send(id), 0) %% 4 > 0", [])
         cursor.execute("VACUUM tasks")
         cursor.execute("DELETE FROM tasks")
@@ -344,7 +344,7 @@ def used_tables() -> None:
 def backlog(used_tables: None) -> None:
     """Many tasks, of which the newer half is pending, each with a receipt."""
     with connection.cursor() as cursor:
-        cursor.execute(BELIEVABLE_TASKS, {"count": 20_000})
+        cursor.execute(BELIEVABLE_TASKS.format(client="NULL::uuid"), {"count": 20_000})
         cursor.execute(
             "UPDATE tasks SET status = CASE WHEN created_at > now() - interval '15 days' "
             "THEN 'pending' ELSE 'completed' END"

@@ -1,0 +1,102 @@
+"""Clients and their keys in a browser."""
+
+from itertools import count
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.console import Console
+
+CLIENTS = "/admin/tasks/client/"
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def client(console: Console) -> str:
+    """The name of a client that an Admin has just added; the browser shows its page."""
+    name = f"reports-{next(NUMBERS)}"
+    console.sign_in("admin")
+    console.link("Clients").click()
+    console.find(".addlink").click()
+    console.labelled("Name:").send_keys(name)
+    console.labelled("Requests a minute:").send_keys("60")
+    console.press("Add client")
+    console.wait_for(".messagelist", f"Added {name}. Now make its first key.")
+    return name
+
+
+def make_key(console: Console) -> str:
+    """Make a key, and return it as the browser shows it."""
+    console.press("Make a key")
+    console.wait_for("h1", "New key")
+    return str(console.labelled("Key").get_property("value"))
+
+
+def test_admin_makes_a_key_and_copies_it(client: str, console: Console) -> None:
+    key = make_key(console)
+    console.press("Copy")
+    console.wait_for("#copied", "Copied.")
+    console.link(f"Back to {client}").click()
+    console.labelled("Reason:").send_keys(Keys.CONTROL, "v")
+    assert console.labelled("Reason:").get_property("value") == key
+
+
+def test_copy_selects_the_key_where_the_clipboard_is_closed(client: str, console: Console) -> None:
+    key = make_key(console)
+    # As on a page that came over plain HTTP.
+    console.driver.execute_script(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+    )
+    console.press("Copy")
+    console.wait_for("#copied", "Selected: copy it with Ctrl+C.")
+    assert console.driver.execute_script("return getSelection().toString()") == key
+
+
+def test_key_is_shown_once(client: str, console: Console) -> None:
+    key = make_key(console)
+    console.link(f"Back to {client}").click()
+    console.wait_for("td", f"{key[:16]}…")
+    assert key not in console.driver.page_source
+
+
+def test_list_shows_the_client_with_its_key(client: str, console: Console) -> None:
+    make_key(console)
+    console.link("Clients").click()
+    row = console.wait_for("#result_list tbody tr", client)
+    assert row.find_element(By.CSS_SELECTOR, ".field-working_keys").text == "1"
+    assert row.find_element(By.CSS_SELECTOR, ".field-requests_a_minute").text == "60"
+
+
+def test_admin_revokes_a_key_with_a_reason(client: str, console: Console) -> None:
+    key = make_key(console)
+    console.link(f"Back to {client}").click()
+    console.wait_for(".stacks summary", "Revoke…").click()
+    console.labelled("Reason:").send_keys("lost")
+    console.press(f"Revoke {key[:16]}…")
+    console.wait_for(".messagelist", f"Revoked {key[:16]}….")
+    assert console.all(".stacks summary") == []
+    assert "lost" in console.text
+
+
+def test_reloaded_page_of_a_key_makes_no_second_one(client: str, console: Console) -> None:
+    make_key(console)
+    console.driver.refresh()
+    console.wait_for(".messagelist", "This form was sent before")
+    assert len(console.all("td summary")) == 1
+
+
+def test_admin_disables_and_enables_a_client(client: str, console: Console) -> None:
+    for verb, told in [
+        ("Disable", f"Disabled {client}, with all its keys."),
+        ("Enable", f"Enabled {client}."),
+    ]:
+        console.labelled("Reason:").send_keys("as agreed")
+        console.press(f"{verb} {client}")
+        console.wait_for(".messagelist", told)
+
+
+def test_staff_filter_tasks_by_client(client: str, console: Console) -> None:
+    console.open("/admin/tasks/task/")
+    console.link(client).click()
+    console.wait_for(".paginator", "0 tasks")
