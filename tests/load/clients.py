@@ -70,6 +70,8 @@ def measure_requests(parts: Parts, options: Options) -> str:
         database.execute(f"{OWNED} WHERE mod(hashtext(id::text), 2) = 0")
         anonymous.client.read(database.random_task_ids("client_id IS NULL"))
         client.read(database.random_task_ids("client_id IS NOT NULL"))
+        # Otherwise PostgreSQL would clean up after the statement above at some moment.
+        database.execute("VACUUM ANALYZE tasks")
         database.settle()
         with_key = replace(anonymous, client=client)
         for turn in range(options.rounds):
