@@ -102,7 +102,10 @@ def test_a_disabled_client_is_refused_at_once_with_all_it_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "result"), [(None, "anonymous"), ("mistyped", "malformed"), (new_key(), "unknown")]
+    ("key", "result"),
+    [(None, "anonymous"), ("mistyped", "malformed"), (new_key(), "unknown")],
+    # A key of its own for each process would give the test another name there.
+    ids=["anonymous", "malformed", "unknown"],
 )
 def test_each_outcome_is_counted(key: str | None, result: str) -> None:
     before = counted(result)
