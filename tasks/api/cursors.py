@@ -4,7 +4,7 @@ A cursor is bound to its list, its client and its filters. Changed by hand, or u
 refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -68,7 +68,7 @@ class Cursors:
         self,
         request: Request,
         page: Page[Any],
-        position_of: Any,
+        position_of: Callable[[Any], list[Any]],
         parameters: Mapping[str, Any],
     ) -> dict[str, str | None]:
         """Return the URLs of the pages around `page`.

@@ -58,15 +58,14 @@ def check_parameters(params: QueryDict, known: Collection[str]) -> None:
 
 
 def is_dry_run(params: QueryDict) -> bool:
-    """Return whether a submission is only to be tried; `parse_dry_run` checks the parameter."""
+    """Return whether a submission is only to be tried, which decides what its key needs."""
     return "true" in params.getlist(DRY_RUN)
 
 
-def parse_dry_run(params: QueryDict) -> bool:
-    value = _single(params, DRY_RUN)
-    if value not in (None, "true", "false"):
+def check_dry_run(params: QueryDict) -> None:
+    """Refuse an unclear parameter: a client might believe that nothing is stored."""
+    if _single(params, DRY_RUN) not in (None, "true", "false"):
         raise ValidationError({DRY_RUN: ["Must be true or false."]})
-    return value == "true"
 
 
 def parse_limit(params: QueryDict) -> int:

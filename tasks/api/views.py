@@ -30,9 +30,9 @@ from tasks.api.query import (
     LISTING,
     PAGING,
     as_parameters,
+    check_dry_run,
     is_dry_run,
     parse_cursor,
-    parse_dry_run,
     parse_filter,
     parse_limit,
 )
@@ -56,13 +56,14 @@ class SubmitView(Operation, GenericAPIView[Task]):
     parameters = frozenset({DRY_RUN})
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if is_dry_run(request.query_params):
+        self.is_dry_run = is_dry_run(request.query_params)
+        if self.is_dry_run:
             # Counted as an endpoint of its own.
             django_request: Any = request._request
             django_request.endpoint_detail = f"?{DRY_RUN}=true"
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
-            parse_dry_run(request.query_params)
+            check_dry_run(request.query_params)
             check_length(request)
 
     def perform_authentication(self, request: Request) -> None:
@@ -74,7 +75,7 @@ class SubmitView(Operation, GenericAPIView[Task]):
 
     def check_permissions(self, request: Request) -> None:
         if request.method == "POST":
-            if is_dry_run(request.query_params):
+            if self.is_dry_run:
                 self.caller.require(Scope.DRY_RUN)
             elif not self.caller.is_anonymous:
                 self.caller.require(Scope.SUBMIT)
@@ -95,7 +96,7 @@ class SubmitView(Operation, GenericAPIView[Task]):
     def post(self, request: Request) -> Response:
         """The Reflex Layer screens every text of the task before anything is stored."""
         submission, claim = parse_submission(request.data), self._claim(request)
-        if is_dry_run(request.query_params):
+        if self.is_dry_run:
             screening = gate().screen(submission.document, request_id=origin_of(request).request_id)
             return Response(describe_screening(screening, gate().policy_version))
         accepted = submit_task(
