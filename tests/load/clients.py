@@ -9,9 +9,9 @@ from typing import Any, Final
 import requests
 
 from tests.load.options import Options
-from tests.load.parts import Parts, Subject
+from tests.load.parts import Parts
 from tests.load.progress import tell
-from tests.load.scale import CONNECTIONS, Pair, rows
+from tests.load.scale import CONNECTIONS, Pair, compare, rows
 from tests.load.tables import circumstances, median, table
 from tests.load.wrk import REQUESTS, Kind
 from tests.postgresql import create_key
@@ -89,15 +89,6 @@ def measure_requests(parts: Parts, options: Options) -> str:
             [row for kind, taken in pairs.items() for row in rows(kind, taken)],
         )
     )
-
-
-def compare(anonymous: Subject, with_key: Subject, kind: Kind, seconds: int) -> Pair:
-    pair: Pair = ([], [])
-    # In this order, a machine that becomes slower or faster affects both equally.
-    for has_key in (False, True, True, False):
-        subject = with_key if has_key else anonymous
-        pair[has_key].append(subject.measure(kind, CONNECTIONS, seconds))
-    return pair
 
 
 def measure_lists(parts: Parts, options: Options) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 from tests.load.options import Options
 from tests.load.parts import Parts, Point, Subject
@@ -39,7 +40,9 @@ def measure(parts: Parts, options: Options) -> str:
         for turn in range(options.rounds):
             tell(f"Empty table and {options.rows:,} tasks, round {turn + 1} of {options.rounds}")
             for kind in REQUESTS:
-                pairs[kind].append(compare(on_empty, on_full, kind, options.seconds))
+                prepare = partial(empty_again, on_empty, kind)
+                pair = compare(on_empty, on_full, kind, options.seconds, prepare_first=prepare)
+                pairs[kind].append(pair)
         version = empty.server_version
     return (
         f"{circumstances(options, version)} {CONNECTIONS} connections. Rounds: "
@@ -52,16 +55,27 @@ def measure(parts: Parts, options: Options) -> str:
     )
 
 
-def compare(on_empty: Subject, on_full: Subject, kind: Kind, seconds: int) -> Pair:
+def empty_again(subject: Subject, kind: Kind) -> None:
+    """Remove what the last measurement may have submitted."""
+    subject.database.fill(0 if kind == "submit" else TASKS_TO_READ)
+    subject.client.read(subject.database.random_task_ids())
+
+
+def compare(
+    first: Subject,
+    second: Subject,
+    kind: Kind,
+    seconds: int,
+    *,
+    prepare_first: Callable[[], None] = lambda: None,
+) -> Pair:
     pair: Pair = ([], [])
-    # In this order, a machine that becomes slower or faster affects both tables equally.
-    for is_full in (False, True, True, False):
-        if not is_full:
-            # The last measurement may have submitted tasks.
-            on_empty.database.fill(0 if kind == "submit" else TASKS_TO_READ)
-            on_empty.client.read(on_empty.database.random_task_ids())
-        subject = on_full if is_full else on_empty
-        pair[is_full].append(subject.measure(kind, CONNECTIONS, seconds))
+    # In this order, a machine that becomes slower or faster affects both equally.
+    for is_second in (False, True, True, False):
+        if not is_second:
+            prepare_first()
+        subject = second if is_second else first
+        pair[is_second].append(subject.measure(kind, CONNECTIONS, seconds))
     return pair
 
 

@@ -7,12 +7,12 @@ from typing import Any, Final
 from django import forms
 from django.utils import timezone
 
+from orchestrator_site.console.reasons import reason_field
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
 from tasks.clients.scopes import Scope
 from tasks.models import Client
 from tasks.models.client import MAX_NAME_CHARACTERS, MAX_PENDING, Limits, validate_client_name
 
-MAX_REASON_CHARACTERS: Final = 500
 NO_SUCH_KEY: Final = "The client has no such key."
 LIFETIMES: Final = {
     "30": "30 days",
@@ -91,11 +91,7 @@ class KeyForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        max_length=MAX_REASON_CHARACTERS,
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
-        error_messages={"required": "Give a reason."},
-    )
+    reason = reason_field(error_messages={"required": "Give a reason."})
 
 
 class RevokeForm(ReasonForm):

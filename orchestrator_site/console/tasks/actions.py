@@ -18,12 +18,12 @@ from django.utils.html import format_html
 from orchestrator_site.console.formats import label, shortened
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_operate, may_view_content
+from orchestrator_site.console.reasons import reason_field
 from tasks import bulk
 from tasks.models import Action, Task
 from tasks.models.action import VERBS, Verb, count_of_tasks
 from tasks.states import Priority, Status
 
-MAX_REASON_CHARACTERS: Final = 500
 # How many tasks of an action its page lists.
 MAX_TASKS_SHOWN: Final = 20
 
@@ -80,11 +80,7 @@ def _choose(
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        max_length=MAX_REASON_CHARACTERS,
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
-        help_text="Shown in the timeline of each task.",
-    )
+    reason = reason_field(help_text="Shown in the timeline of each task.")
 
 
 class ActionAdmin(ReadOnlyModelAdmin):
