@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test coverage browser pictures faults bench containers check fix lock install \
-	migrate serve schema
+	migrate serve work schema
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ migrate: .venv/production ## Bring the database of ORCHESTRATOR_DATABASE_URL up 
 serve: .venv/production ## Serve with gunicorn and production settings
 	@exec $(BIN)/gunicorn --config python:orchestrator_site.serving.gunicorn_conf
 
+work: .venv/production ## Carry tasks out: one worker in the foreground; start as many as you like
+	@exec $(BIN)/python manage.py work
+
 schema: .venv/development ## Write the OpenAPI document to docs/openapi.yaml
 	@$(NOWHERE) $(BIN)/python manage.py spectacular --validate --fail-on-warn \
 		--file docs/openapi.yaml
@@ -97,5 +100,5 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; \
 		exit 1; }
-	@test "$(MAKECMDGOALS)" = serve || echo "Making a virtual environment in .venv"
+	@test "$(MAKECMDGOALS)" = serve || test "$(MAKECMDGOALS)" = work || echo "Making a virtual environment in .venv"
 	@$(PYTHON) -m venv .venv

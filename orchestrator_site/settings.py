@@ -8,6 +8,7 @@ and without its value.
 import os
 import re
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,12 +18,18 @@ from dotenv import dotenv_values
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from orchestrator_site import VERSION
-from orchestrator_site.database.url import parse_database_url
+from orchestrator_site.database.url import entries_of, parse_database_url
 from orchestrator_site.development import embedded
 from orchestrator_site.observability.log import logging_settings
-from orchestrator_site.variables import PREFIX, forget_service_addresses, unknown_variables
+from orchestrator_site.variables import (
+    PREFIX,
+    arm_secrets,
+    forget_service_addresses,
+    unknown_variables,
+)
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
+from tasks.arms.declared import InvalidArms, parse_arms
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
 
 BASE_DIR = Path(__file__).absolute().parent.parent
@@ -38,6 +45,8 @@ env.read_env(ENV_FILE, recurse=False)
 NO_DEFAULT: Any = ...
 # The size of an HMAC-SHA256 key in bytes.
 SECRET_KEY_CHARACTERS: Final = 32
+MAX_COST_USD: Final = 99_999_999
+COST_DECIMALS: Final = 4
 ALL_TYPES: Final = PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}
 
 
@@ -48,6 +57,25 @@ def is_database_url(value: str) -> None:
         parse_database_url(value)
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+def is_database_url_if_given(value: str) -> None:
+    if value:
+        is_database_url(value)
+
+
+def is_amount(value: str) -> None:
+    try:
+        amount = Decimal(value or 0)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    # NaN is not comparable.
+    is_in_range = amount.is_finite() and 0 <= amount <= MAX_COST_USD
+    if not is_in_range or amount != round(amount, COST_DECIMALS):
+        raise ValidationError(
+            f"must be an amount from 0 to {MAX_COST_USD} with at most {COST_DECIMALS} decimals, or "
+            "empty for no limit"
+        )
 
 
 def is_http_url(value: str) -> None:
@@ -67,6 +95,13 @@ def is_rate_limit(value: str) -> None:
         raise ValidationError(
             f"must be a whole number from 1 to {MAX_RATE_LIMIT}, or empty for no limit"
         )
+
+
+def are_arms(value: str) -> None:
+    try:
+        parse_arms(value)
+    except InvalidArms as error:
+        raise ValidationError(error.faults) from None
 
 
 def is_secret_key(value: str) -> None:
@@ -149,8 +184,10 @@ WORKERS = env.int("WORKERS", 4, validate=validate.Range(1))
 THREADS = env.int("THREADS", 8, validate=validate.Range(3))
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 1_048_576, validate=validate.Range(1))
 PII_ACTION = env.enum("PII_ACTION", PiiAction.BLOCK, enum=PiiAction, by_value=True)
+OUTPUT_PII_ACTION = env.enum("OUTPUT_PII_ACTION", PiiAction.REDACT, enum=PiiAction, by_value=True)
 pii_action_by_type: dict[str, str] = env.dict("PII_ACTION_BY_TYPE", {}, validate=is_action_by_type)
 injection_blocks_from = env.str("INJECTION_BLOCKS_FROM", "high", validate=IS_SEVERITY)
+output_injection_blocks_from = env.str("OUTPUT_INJECTION_BLOCKS_FROM", "high", validate=IS_SEVERITY)
 injection_flags_from = env.str("INJECTION_FLAGS_FROM", "low", validate=IS_SEVERITY)
 IGNORED_TYPES = names("IGNORED_TYPES", "", validate=are_types)
 REFLEX_DEADLINE_SECONDS = env.float(
@@ -165,11 +202,22 @@ DATABASE_TIMEOUT_SECONDS = env.float(
 )
 ANONYMOUS_ACCESS = env.bool("ANONYMOUS_ACCESS", True)
 rate_limit = env.str("RATE_LIMIT", "", validate=is_rate_limit)
+arms = env.str("ARMS", "", validate=are_arms)
+max_cost_usd_per_task = env.str("MAX_COST_USD_PER_TASK", "", validate=is_amount)
+max_cost_usd_per_day = env.str("MAX_COST_USD_PER_DAY", "", validate=is_amount)
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 8, validate=validate.Range(1, 256))
+WORKER_DRAIN_SECONDS = env.float("WORKER_DRAIN_SECONDS", 25, validate=validate.Range(0, 3600))
+# Without it, workers use DATABASE_URL.
+WORKER_DATABASE_URL = env.str("WORKER_DATABASE_URL", "", validate=is_database_url_if_given)
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", 0, validate=validate.Range(0, 65535))
 faults: dict[str, Any] = {}
 try:
     env.seal()
 except EnvValidationError as error:
     faults.update(error.error_messages)  # type: ignore[arg-type]
+# By the arm's name, from ORCHESTRATOR_ARM_<NAME>_SECRET.
+ARM_SECRETS, secret_faults = arm_secrets(os.environ)
+faults |= secret_faults
 given = {*dotenv_values(ENV_FILE), *os.environ}
 faults |= unknown_variables(given, known={*env.dump(), *faults})
 if faults:
@@ -181,7 +229,12 @@ if faults:
 PII_ACTION_BY_TYPE = {name: PiiAction(action) for name, action in pii_action_by_type.items()}
 # Requests a minute; None for no limit.
 RATE_LIMIT = int(rate_limit) if rate_limit else None
+# In US dollars; None for no limit.
+MAX_COST_USD_PER_TASK = Decimal(max_cost_usd_per_task) if max_cost_usd_per_task else None
+MAX_COST_USD_PER_DAY = Decimal(max_cost_usd_per_day) if max_cost_usd_per_day else None
+ARMS = parse_arms(arms)
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
+OUTPUT_INJECTION_BLOCKS_FROM = Severity[output_injection_blocks_from.upper()]
 INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]
 if DEVELOPMENT:
     SECRET_KEY = SECRET_KEY or embedded.secret_key(DATA_DIR)
@@ -197,16 +250,9 @@ DATABASES = {
         # Each thread keeps its connection, and checks before each request that it still works.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        **parse_database_url(DATABASE_URL),
+        **entries_of(DATABASE_URL),
     }
 }
-DATABASES["default"]["OPTIONS"] |= {
-    # The server cancels the statement of a client that has disconnected.
-    "options": "-c client_connection_check_interval=1000",
-    # The database plans a statement once per connection, not once per request.
-    "server_side_binding": True,
-    "prepare_threshold": 5,
-} | DATABASES["default"]["OPTIONS"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "orchestrator_site",
@@ -221,6 +267,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "procrastinate.contrib.django",
     "safety",
     "tasks",
 ]
@@ -306,6 +353,10 @@ SECURE_CSP = {
 }
 
 LOGGING = logging_settings(LOG_LEVEL, is_for_people=DEVELOPMENT)
+
+# By default, procrastinate would import every module that is named `tasks`.
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
+PROCRASTINATE_IMPORT_PATHS = ["tasks.execution.worker.jobs"]
 
 # The gauge of migrations would query the database at every start.
 PROMETHEUS_EXPORT_MIGRATIONS = False

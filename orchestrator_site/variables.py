@@ -2,8 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Final
+
+from tasks.arms.declared import Invalid, valid_secret
 
 PREFIX: Final = "ORCHESTRATOR_"
 # In every container, Kubernetes sets variables that describe each service and begin with its
@@ -12,8 +14,9 @@ _SERVICE_LINK: Final = re.compile(
     rf"{PREFIX}(SERVICE_\w+|PORT_\w+|\w+_SERVICE_(HOST|PORT\w*)|\w+_PORT_\d+_(TCP|UDP|SCTP)\w*)"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
+_ARM_SECRET: Final = re.compile(rf"{PREFIX}ARM_([A-Z][A-Z0-9_]*)_SECRET")
 # A setting whose name has a variable part needs a pattern here.
-_NOT_CHECKED: Final = (_SERVICE_LINK,)
+_NOT_CHECKED: Final = (_SERVICE_LINK, _ARM_SECRET)
 
 
 def forget_service_addresses(environ: MutableMapping[str, str]) -> None:
@@ -36,6 +39,24 @@ def unknown_variables(given: Iterable[str], known: Collection[str]) -> dict[str,
         and name not in known
         and not any(pattern.fullmatch(name) for pattern in _NOT_CHECKED)
     }
+
+
+def arm_secrets(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the secrets of arms by the arm's name, and error messages by the variable's name.
+
+    An arm need not be declared to have a secret, because the console can register it.
+    """
+    secrets: dict[str, str] = {}
+    faults: dict[str, list[str]] = {}
+    for variable, value in environ.items():
+        match = _ARM_SECRET.fullmatch(variable)
+        if match is None or not value:
+            continue
+        try:
+            secrets[match[1].lower().replace("_", "-")] = valid_secret(value)
+        except Invalid as invalid:
+            faults[variable] = [str(invalid)]
+    return secrets, faults
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Join all texts of a submission into one text for screening, and map findings back to fields.
+"""Join all texts of a submission or an answer into one for screening, and map findings back.
 
 Each piece has its own line. The value of an object shares a line with its key, so that a
 detector sees `password: hunter2` whole. Byte offsets into the joined text are mapped back to
@@ -22,6 +22,10 @@ _LONGEST_NAME = 32
 HIDDEN_NAME = "*"
 # The Reflex Layer accepts no more in one call.
 MAX_TEXT_BYTES: Final = 100_000
+# For the answer of an arm, a JSON document of up to 1 MiB. Its text is no longer than that, except
+# for numbers with an exponent: they are screened as PostgreSQL stores them, 1e300 as 301 digits. An
+# answer of nothing but such numbers would have 55 MB, here as in the database.
+MAX_ANSWER_TEXT_BYTES: Final = 4 * 1_048_576
 # For all findings together: thousands of findings that each span thousands of pieces would
 # exhaust the memory.
 MAX_PLACES: Final = 20_000
@@ -57,11 +61,11 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A text of the submission.
+    """One text of a document.
 
     Attributes:
         is_key: whether the text is an object key, the last step of its own path.
-        is_number: whether the client sent it as a number.
+        is_number: whether it was sent as a number.
         is_fixed: whether it belongs to a field whose value cannot be replaced.
         separator: the characters after it in the screened text.
     """
@@ -89,32 +93,39 @@ class Place:
 
 
 class TextTooLong(ValueError):
-    """The texts are too long for one call."""
+    """The texts of a document are longer than its limit."""
 
 
 class Document:
-    """The fields of a submission, joined for one call.
+    """The fields of a submission, or the answer of an arm, joined into one text.
 
     Args:
-        fields: JSON values by field name. The caller limits their depth.
+        fields: JSON values by field name, without NUL characters and lone surrogates. The caller
+            limits their depth.
         fixed: JSON values by field name, for fields in which nothing can be replaced.
+        max_text_bytes: how long the text may be: by default, as much as fits into one call.
     """
 
     def __init__(
-        self, fields: Mapping[str, Any], *, fixed: Mapping[str, Any] = MappingProxyType({})
+        self,
+        fields: Mapping[str, Any],
+        *,
+        fixed: Mapping[str, Any] = MappingProxyType({}),
+        max_text_bytes: int = MAX_TEXT_BYTES,
     ) -> None:
         self.fields = fields
         self._fixed = fixed
+        self._max_text_bytes = max_text_bytes
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """All texts in order, with those of the fixed fields last.
 
         Raises:
-            TextTooLong: the texts take more than `MAX_TEXT_BYTES` bytes. Each piece takes at
+            TextTooLong: the texts take more bytes than the document may have. Each piece takes at
                 least one byte, so this also limits the number of pieces.
         """
-        pieces = _Pieces()
+        pieces = _Pieces(self._max_text_bytes)
         for name, value in self.fields.items():
             _collect(pieces, Path(name), value)
         for name, value in self._fixed.items():
@@ -125,7 +136,7 @@ class Document:
         """Return a copy in which `texts` replaces the pieces with these numbers."""
         numbers = iter(range(len(self.pieces)))
         fields = {name: _rebuild(value, numbers, texts) for name, value in self.fields.items()}
-        return Document(fields, fixed=self._fixed)
+        return Document(fields, fixed=self._fixed, max_text_bytes=self._max_text_bytes)
 
     @cached_property
     def text(self) -> str:
@@ -175,13 +186,15 @@ class Document:
 
 
 class _Pieces(list[Piece]):
-    """A list of pieces that does not grow beyond the limit of one call."""
+    """A list of pieces that does not grow beyond a number of bytes."""
 
-    _size_bytes = 0
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._bytes_left = max_bytes
 
     def append(self, piece: Piece) -> None:
-        self._size_bytes += len(piece.text.encode()) + len(piece.separator)
-        if self._size_bytes > MAX_TEXT_BYTES:
+        self._bytes_left -= len(piece.text.encode()) + len(piece.separator)
+        if self._bytes_left < 0:
             raise TextTooLong
         super().append(piece)
 

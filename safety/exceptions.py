@@ -1,6 +1,6 @@
 """Reasons for a missing verdict.
 
-NoVerdict              the submission can be neither accepted nor refused
+NoVerdict              the text can be neither accepted nor refused
 ├── NotAsked           the circuit is open, so the Reflex Layer was not called
 └── TooManyFindings    the answer exceeds our limits, so the gate refuses the text
 """

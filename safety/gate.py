@@ -6,11 +6,18 @@ from dataclasses import replace
 from typing import Protocol
 
 from django.conf import settings
+from prometheus_client import Counter
 
 from safety.document import Document
 from safety.exceptions import NotAsked, NoVerdict
-from safety.findings import Finding
-from safety.metrics import LAST_SEEN, REFLEX_CALLS, SCREENING_SECONDS, UNSCREENED
+from safety.findings import Answer, Finding
+from safety.metrics import (
+    LAST_SEEN,
+    REFLEX_CALLS,
+    SCREENING_SECONDS,
+    UNSCREENED,
+    UNSCREENED_ANSWERS,
+)
 from safety.outbound.transport import Deadline
 from safety.policy import Policy, Verdict
 from safety.reflex_client.client import ReflexClient
@@ -19,7 +26,7 @@ from safety.screening import Screening, screen
 
 
 class Gate(Protocol):
-    """Screens a submission before it is stored."""
+    """Screens a submission or an answer before it is stored."""
 
     @property
     def policy_version(self) -> str:
@@ -29,7 +36,8 @@ class Gate(Protocol):
         """Return the screening of `document`.
 
         Raises:
-            NoVerdict: the submission can be neither accepted nor refused.
+            NoVerdict: the document can be neither accepted nor refused; `NotAsked` if the circuit
+                is open.
         """
 
     def blocks(self, finding: Finding) -> bool:
@@ -44,21 +52,34 @@ class ReflexGate:
 
     Args:
         deadline_seconds: for a whole screening, including all its calls and retries.
+        is_deadline_of_each_call: the deadline is for each call of a screening instead. A document
+            that takes many calls has no common deadline then.
     """
 
-    def __init__(self, *, client: GuardedClient, policy: Policy, deadline_seconds: float) -> None:
-        self._client = client
+    def __init__(
+        self,
+        *,
+        client: GuardedClient,
+        policy: Policy,
+        deadline_seconds: float,
+        is_deadline_of_each_call: bool = False,
+    ) -> None:
+        self.client = client
         self._policy = policy
         self._deadline_seconds = deadline_seconds
+        self._is_deadline_of_each_call = is_deadline_of_each_call
         self.policy_version = policy.version
 
     def screen(self, document: Document, *, request_id: str) -> Screening:
         started = time.perf_counter()
-        ask = functools.partial(
-            self._client.process,
-            deadline=Deadline(self._deadline_seconds),
-            request_id=request_id,
-        )
+        of_all_calls = Deadline(self._deadline_seconds)
+
+        def ask(text: str) -> Answer:
+            deadline = of_all_calls
+            if self._is_deadline_of_each_call:
+                deadline = Deadline(self._deadline_seconds)
+            return self.client.process(text, deadline=deadline, request_id=request_id)
+
         try:
             screening = screen(document, ask=ask, policy=self._policy)
         except NotAsked:
@@ -78,16 +99,23 @@ class ReflexGate:
         return self._policy.blocks(finding)
 
     def is_ready(self, *, deadline_seconds: float) -> bool | None:
-        return self._client.is_ready(deadline_seconds=deadline_seconds)
+        return self.client.is_ready(deadline_seconds=deadline_seconds)
 
 
 class SwitchedOffGate:
-    """Accepts everything and marks it as unscreened."""
+    """Accepts everything and marks it as unscreened.
+
+    Args:
+        counter: counts what was accepted.
+    """
 
     policy_version = ""
 
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+
     def screen(self, document: Document, *, request_id: str) -> Screening:
-        UNSCREENED.inc()
+        self._counter.inc()
         return Screening(document, Verdict.UNSCREENED)
 
     def blocks(self, finding: Finding) -> bool:
@@ -99,9 +127,9 @@ class SwitchedOffGate:
 
 @functools.cache
 def gate() -> Gate:
-    """Return the gate of this process, built from the settings on first use."""
+    """Return this process's gate for submissions, built from the settings on first use."""
     if not settings.ENABLE_REFLEX_INTEGRATION:
-        return SwitchedOffGate()
+        return SwitchedOffGate(UNSCREENED)
     return ReflexGate(
         client=GuardedClient(
             ReflexClient(url=settings.REFLEX_URL, connections=settings.THREADS),
@@ -114,6 +142,30 @@ def gate() -> Gate:
             pii=settings.PII_ACTION,
             pii_by_type=settings.PII_ACTION_BY_TYPE,
             injection_blocks_from=settings.INJECTION_BLOCKS_FROM,
+            injection_flags_from=settings.INJECTION_FLAGS_FROM,
+            ignored_types=frozenset(settings.IGNORED_TYPES),
+        ),
+    )
+
+
+def answer_gate() -> Gate:
+    """Return this process's gate for the answers of arms, with the circuit of `gate()`."""
+    of_submissions = gate()
+    if not isinstance(of_submissions, ReflexGate):
+        return SwitchedOffGate(UNSCREENED_ANSWERS)
+    return _answer_gate_beside(of_submissions)
+
+
+@functools.lru_cache(maxsize=1)
+def _answer_gate_beside(of_submissions: ReflexGate) -> Gate:
+    return ReflexGate(
+        # Both ask the same Reflex Layer, and a process has one circuit for it.
+        client=of_submissions.client,
+        deadline_seconds=settings.REFLEX_DEADLINE_SECONDS,
+        is_deadline_of_each_call=True,
+        policy=Policy(
+            pii=settings.OUTPUT_PII_ACTION,
+            injection_blocks_from=settings.OUTPUT_INJECTION_BLOCKS_FROM,
             injection_flags_from=settings.INJECTION_FLAGS_FROM,
             ignored_types=frozenset(settings.IGNORED_TYPES),
         ),

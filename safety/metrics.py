@@ -41,6 +41,10 @@ UNSCREENED = Counter(
     "octollm_orchestrator_unscreened_submissions_total",
     "Submissions accepted while the Reflex Layer integration was switched off",
 )
+UNSCREENED_ANSWERS = Counter(
+    "octollm_orchestrator_unscreened_answers_total",
+    "Answers of arms accepted while the Reflex Layer integration was switched off",
+)
 
 for result in ("safe", "flagged", "blocked", "no_verdict", "circuit_open"):
     REFLEX_CALLS.labels(result)

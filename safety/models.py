@@ -37,12 +37,18 @@ class Occasion(models.TextChoices):
     """Why something was screened."""
 
     SUBMISSION = "submission"
+    # What an arm answered is text from outside, too.
+    ANSWER = "answer"
 
 
 class ReceiptQuerySet(models.QuerySet["Receipt"]):
     def of_submission(self, subject_id: uuid.UUID) -> "ReceiptQuerySet":
         """Return the receipt of the submission that became this subject: one or none."""
         return self.filter(subject_id=subject_id, occasion=Occasion.SUBMISSION)
+
+    def of_answers(self, subject_id: uuid.UUID) -> "ReceiptQuerySet":
+        """Return the receipts of the answers to this subject's calls, the newest first."""
+        return self.filter(subject_id=subject_id, occasion=Occasion.ANSWER).order_by("-created_at")
 
     def subject_ids_with_request_id(self, request_id: str) -> list[uuid.UUID]:
         """Return the subjects of the newest `MAX_SAME_REQUEST_ID` submissions with this request id.
@@ -57,7 +63,7 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
         return self.filter(types__contains=[name])
 
     def count_by_hour(self, *, since: datetime) -> dict[tuple[datetime, "ReceiptVerdict"], int]:
-        """Return the number of receipts by hour (UTC) and verdict, without zeros.
+        """Return the number of submissions by hour (UTC) and verdict, without zeros.
 
         At most the newest `MAX_RECENT` are counted.
         """
@@ -66,7 +72,8 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
                 """
                 SELECT date_bin('1 hour', created_at, 'epoch'), verdict, count(*)
                 FROM (
-                    SELECT created_at, verdict FROM receipts WHERE created_at >= %s
+                    SELECT created_at, verdict FROM receipts
+                    WHERE occasion = 'submission' AND created_at >= %s
                     ORDER BY created_at DESC LIMIT %s
                 ) AS newest
                 GROUP BY 1, 2
@@ -78,7 +85,7 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
             }
 
     def count_by_type(self, *, since: datetime, limit: int) -> dict[str, int]:
-        """Return the number of receipts with findings of each type, the most frequent type first.
+        """Return the number of submissions with findings of each type, the most frequent first.
 
         At most the newest `MAX_RECENT_FOUND` with findings are counted.
         """
@@ -87,7 +94,8 @@ class ReceiptQuerySet(models.QuerySet["Receipt"]):
                 """
                 SELECT type, count(*)
                 FROM (
-                    SELECT types FROM receipts WHERE types <> '[]' AND created_at >= %s
+                    SELECT types FROM receipts
+                    WHERE types <> '[]' AND occasion = 'submission' AND created_at >= %s
                     ORDER BY created_at DESC LIMIT %s
                 ) AS newest, jsonb_array_elements_text(types) AS type
                 GROUP BY type ORDER BY count(*) DESC, type LIMIT %s
@@ -101,16 +109,18 @@ class Receipt(models.Model):
     """The findings and the verdict of one screening, without the screened text.
 
     Attributes:
-        subject_id: the id of what the submission became; None if it was refused or has no verdict.
-        occasion: why it was screened; a subject has one receipt of its submission.
+        subject_id: of a submission, the id of what it became; None if it was refused or has no
+            verdict. Of an answer, the id of what was asked for, whatever the verdict.
+        occasion: why it was screened; a subject has one receipt of its submission, and any number
+            of receipts of answers.
         reason: why there is no verdict, or why the text is blocked if no finding explains it.
         findings: dicts of `kind`, `type`, `severity`, `confidence`, `places` and
             `places_count`, each place a dict of `field`, `start` and `end` in characters, and
             `is_key`. The first `MAX_FINDINGS`, with the first `MAX_PLACES_PER_FINDING` places.
         findings_count: the number of all findings.
         types: the types of the findings, each once.
-        redacted_types: the types of data that were replaced before the task was stored.
-        client_id: the client that sent it; None if the request was anonymous.
+        redacted_types: the types of data that were replaced before the text was stored.
+        client_id: the client of the submission; None if it was anonymous.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -144,20 +154,34 @@ class Receipt(models.Model):
         permissions = (("dry_run", "Can try texts against the Reflex Layer"),)
         indexes = (
             # The console lists the newest first, and by day; its dashboard counts the verdicts
-            # of a week by reading the index alone.
+            # of a week's submissions by reading the index alone.
             models.Index(
-                fields=["created_at"], include=["verdict"], name="idx_receipts_created_at"
+                fields=["created_at"],
+                include=["verdict", "occasion"],
+                name="idx_receipts_created_at",
             ),
             # The console filters by verdict.
             models.Index(fields=["verdict", "created_at"], name="idx_receipts_verdict"),
             # The console searches receipts and tasks by request id.
             models.Index(fields=["request_id", "created_at"], name="idx_receipts_request_id"),
-            # The dashboard counts the types of a week in the few receipts with findings.
+            # The dashboard counts the types of a week in the few submissions with findings.
             models.Index(
                 fields=["created_at"],
-                include=["types"],
+                include=["types", "occasion"],
                 condition=~Q(types=[]),
                 name="idx_receipts_found",
+            ),
+            # The console lists the answers, which may be few among many submissions.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(occasion=Occasion.ANSWER),
+                name="idx_receipts_answers",
+            ),
+            # The console lists the answers of one task.
+            models.Index(
+                fields=["subject_id", "created_at"],
+                condition=Q(occasion=Occasion.ANSWER),
+                name="idx_receipts_answers_of",
             ),
             # The console filters by client, and counts the refusals of each.
             models.Index(
@@ -183,10 +207,18 @@ class Receipt(models.Model):
                 condition=Q(occasion__in=Occasion.values), name="receipts_occasion_known"
             ),
             models.CheckConstraint(
-                # A submission has a subject exactly if it was accepted.
-                condition=~Q(occasion=Occasion.SUBMISSION)
-                | Q(verdict__in=WITHOUT_SUBJECT, subject_id__isnull=True)
-                | Q(~Q(verdict__in=WITHOUT_SUBJECT), subject_id__isnull=False),
+                # A submission has a subject exactly if it was accepted, an answer always.
+                condition=Q(occasion=Occasion.ANSWER, subject_id__isnull=False)
+                | Q(
+                    occasion=Occasion.SUBMISSION,
+                    verdict__in=WITHOUT_SUBJECT,
+                    subject_id__isnull=True,
+                )
+                | Q(
+                    ~Q(verdict__in=WITHOUT_SUBJECT),
+                    occasion=Occasion.SUBMISSION,
+                    subject_id__isnull=False,
+                ),
                 name="receipts_subject_known",
             ),
             # The page of a task finds its receipt by the index of this constraint.

@@ -1,12 +1,13 @@
 """Making the receipt of a screening, which never contains the screened text."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from django.utils import timezone
 
 from safety.exceptions import NoVerdict
 from safety.findings import Finding
-from safety.models import Receipt, ReceiptVerdict
+from safety.models import Occasion, Receipt, ReceiptVerdict
 from safety.origin import Origin
 from safety.policy import Verdict
 from safety.screening import Screening
@@ -19,9 +20,23 @@ MAX_PLACES_PER_FINDING: Final = 5
 MAX_FIELD_CHARACTERS: Final = 100
 
 
-def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> Receipt:
-    """Return the receipt of `screening`, without storing it."""
+def receipt_of(
+    screening: Screening,
+    *,
+    policy_version: str,
+    origin: Origin,
+    occasion: Occasion = Occasion.SUBMISSION,
+    subject_id: UUID | None = None,
+) -> Receipt:
+    """Return the receipt of `screening`, without storing it.
+
+    Args:
+        subject_id: of an answer, the id of what was asked for. That of an accepted submission may
+            be set later, when it is known.
+    """
     return Receipt(
+        occasion=occasion.value,
+        subject_id=subject_id,
         verdict=screening.verdict.value,
         reason=screening.reason,
         findings=described(screening),
@@ -38,9 +53,22 @@ def receipt_of(screening: Screening, *, policy_version: str, origin: Origin) -> 
     )
 
 
-def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Origin) -> Receipt:
-    """Return the receipt of a screening without a verdict, without storing it."""
+def receipt_without_verdict(
+    error: NoVerdict,
+    *,
+    policy_version: str,
+    origin: Origin,
+    occasion: Occasion = Occasion.SUBMISSION,
+    subject_id: UUID | None = None,
+) -> Receipt:
+    """Return the receipt of a screening without a verdict, without storing it.
+
+    Args:
+        subject_id: of an answer, the id of what was asked for.
+    """
     return Receipt(
+        occasion=occasion.value,
+        subject_id=subject_id,
         verdict=ReceiptVerdict.NONE,
         reason=error.reason,
         policy_version=policy_version,
@@ -55,16 +83,19 @@ def receipt_without_verdict(error: NoVerdict, *, policy_version: str, origin: Or
 def described(screening: Screening) -> list[dict[str, Any]]:
     """Return the first findings as JSON values, with the names of their fields.
 
-    A key with a finding is not named, since it may be the secret. No key of a refused submission is
-    named: nothing of its text is stored, and a key may be a person's name or an illness.
+    A key with a finding is not named, since it may be the secret. No key of a refused text is
+    named: nothing of it is stored, and a key may be a person's name or an illness.
     """
+    if not screening.findings:
+        # The text may be too long to be cut into pieces.
+        return []
     pieces = screening.document.pieces
     is_refused = screening.verdict is Verdict.BLOCKED
     found_in = {place.piece for finding in screening.findings for place in finding.places}
     hidden = {
         number
         for number, piece in enumerate(pieces)
-        # The names of fixed fields are not the client's.
+        # The names of fixed fields are ours.
         if piece.is_key and (number in found_in or (is_refused and not piece.is_fixed))
     }
 

@@ -5,28 +5,30 @@ race for a task, the second one finds it changed. Rows are locked in the order o
 two statements cannot deadlock.
 """
 
-import functools
 from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, models, transaction
-from prometheus_client import Counter
+from django.db import connection, models
 
-from tasks.states import Status
-
-TASKS = Counter(
-    "octollm_orchestrator_tasks_total",
-    "Total number of tasks submitted, and of their later entries into each status",
-    ["status"],
-)
+from tasks.execution import counting
 
 
 class EventKind(models.TextChoices):
-    """Kinds of events, each named after the column of the task that changes."""
+    """Kinds of events; the first two are named after the column of the task that changes."""
 
     STATUS = "status", "entered a status"
     PRIORITY = "priority", "got another priority"
+    # What workers do. Each has the number of the run, and most that of the step.
+    RUN = "run", "a run began"
+    CLAIM = "claim", "a worker claimed it"
+    CALL = "call", "an arm was called"
+    RETRY = "retry", "it is tried again"
+    PARK = "park", "it waits"
+    RECOVERY = "recovery", "another worker took over"
+    RESULT = "result", "a result came"
+    # Staff let a parked task begin.
+    RELEASE = "release", "it was released"
 
 
 class ActorKind(models.TextChoices):
@@ -54,6 +56,11 @@ _CHANGE: Final = """
         UPDATE tasks SET {column} = %(wanted)s, updated_at = clock_timestamp()
         FROM before WHERE tasks.id = before.id
         RETURNING tasks.id, before.value, updated_at
+    ), counted AS (
+        INSERT INTO {counts}
+        SELECT %(counter)s, ARRAY[%(wanted)s::text], %(part)s, count(*) FROM changed
+        WHERE %(kind)s::text = 'status' HAVING count(*) > 0
+        {add}
     )
     INSERT INTO task_events (task_id, kind, actor, actor_kind, reason, data, created_at)
     SELECT id, %(kind)s, %(actor)s, %(actor_kind)s, %(reason)s,
@@ -89,17 +96,10 @@ def change(
         "actor": actor,
         "actor_kind": (acted or kind_of_actor(actor)).value,
         "reason": reason,
+        "counter": counting.TASKS,
+        "part": counting.part(),
     }
+    statement = _CHANGE.format(column=kind.value, counts=counting.COLUMNS, add=counting.ADD)
     with connection.cursor() as cursor:
-        cursor.execute(_CHANGE.format(column=kind.value), parameters)
+        cursor.execute(statement, parameters)
         return {task_id for (task_id,) in cursor.fetchall()}
-
-
-def count_entry(status: Status, tasks: int = 1) -> None:
-    """Count tasks that entered `status`, as soon as the transaction is committed."""
-    transaction.on_commit(functools.partial(TASKS.labels(status.value).inc, tasks))
-
-
-for status in Status:
-    # Present from the first scrape.
-    TASKS.labels(status.value)

@@ -5,17 +5,16 @@ rows, which come in at the other end, neither shift a page nor repeat a row.
 """
 
 import itertools
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection
 
 from tasks.changes import ActorKind, kind_of_actor
-from tasks.reading import ReadTask
+from tasks.reading import COLUMNS, JOINS, ReadTask, task_of
 from tasks.states import Priority, Status
 from tasks.timeline import SUBMITTED
 
@@ -28,14 +27,14 @@ class ListedEvent(NamedTuple):
 
     Attributes:
         id: 0 for the submission.
-        before, after: the status or priority; None before a submission.
+        before, after: the status or priority; None where neither changed, and before a submission.
     """
 
     id: int
     kind: str
     created_at: datetime
     before: str | None
-    after: str
+    after: str | None
     actor: ActorKind
 
 
@@ -92,11 +91,7 @@ def task_page(
         statement, parameters = _task_statement(client_id, chosen, position, is_backward, count)
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            # Django returns jsonb as text.
-            return [
-                ReadTask._make([*fields, json.loads(metadata), None])
-                for *fields, metadata in cursor.fetchall()
-            ]
+            return [task_of(list(row)) for row in cursor.fetchall()]
 
     return _page(fetch, limit, is_first=position is None, is_backward=is_backward)
 
@@ -148,9 +143,6 @@ def _page(
     return Page(rows, has_more=is_cut, has_earlier=not is_first)
 
 
-_COLUMNS: Final = "id, client_id, goal, status, priority, created_at, updated_at, task_metadata"
-
-
 def _task_statement(
     client_id: UUID,
     chosen: TaskFilter,
@@ -189,9 +181,10 @@ def _task_statement(
         parameters += [*values, *combination.values()]
     found = " UNION ALL ".join(parts)
     return (
-        f"SELECT {_COLUMNS} FROM tasks JOIN ("
+        f"SELECT {COLUMNS} FROM tasks JOIN ("
         f"SELECT id, created_at FROM ({found}) AS parts {ordered}"
-        f") AS found USING (id, created_at) ORDER BY created_at {order}, id {order}",
+        f") AS found USING (id, created_at) {JOINS} "
+        f"ORDER BY tasks.created_at {order}, tasks.id {order}",
         parameters,
     )
 

@@ -10,12 +10,13 @@ from safety.origin import Origin
 from safety.policy import Verdict
 from safety.receipts import receipt_of, receipt_without_verdict
 from safety.screening import Screening
-from tasks.changes import ActorKind, count_entry
+from tasks.changes import ActorKind
 from tasks.clients.exceptions import TooManyPending
 from tasks.clients.idempotency import Accepted, Claim
 from tasks.clients.places import check_place, place_held
 from tasks.exceptions import ClaimLost, InvalidTransition, SubmissionBlocked
-from tasks.insertion import insert_claimed, insert_together
+from tasks.execution import bells, counting
+from tasks.insertion import Insert, insert_claimed, insert_of, insert_together
 from tasks.models import IdempotencyKey, Task
 from tasks.reading import ReadTask, read_task
 from tasks.states import Status
@@ -79,18 +80,18 @@ def _submit(
     receipt = receipt_of(screening, policy_version=gate.policy_version, origin=origin)
     if screening.verdict is Verdict.BLOCKED:
         blocked = SubmissionBlocked(screening.blocked_for, screening.reason)
-        _insert(receipt, claim=None if claim is None else claim.refuses(blocked))
+        _insert(insert_of(receipt), claim=None if claim is None else claim.refuses(blocked))
         raise blocked
     if screening.redaction:
         submission = submission.with_texts(screening.redaction.document.fields)
     task = _task(submission, screening, receipt)
     claimed = None if claim is None else claim.accepts(task, receipt.redacted_types)
+    rows = [insert_of(receipt), insert_of(task), _count(), _bell(task)]
     if task.client_id is None or max_pending is None:
-        _insert(receipt, task, claim=claimed)
+        _insert(*rows, claim=claimed)
     else:
         with place_held(task.client_id, max_pending):
-            _insert(receipt, task, claim=claimed)
-    count_entry(Status.PENDING)
+            _insert(*rows, claim=claimed)
     logger.info(
         "Task submitted successfully",
         extra={"task_id": str(task.pk), "priority": task.priority, "verdict": task.verdict},
@@ -120,7 +121,21 @@ def _task(submission: Submission, screening: Screening, receipt: Receipt) -> Tas
     return task
 
 
-def _insert(*rows: Receipt | Task, claim: IdempotencyKey | None) -> None:
+def _bell(task: Task) -> Insert:
+    """Return the job that tells a worker of `task`."""
+    rank = bells.rank(task.priority, task.created_at, is_anonymous=task.client_id is None)
+    task_id = str(task.pk)
+    values = [bells.QUEUE, bells.BEGIN, rank, task_id, f'{{"task": "{task_id}"}}']
+    return Insert(bells.COLUMNS, values)
+
+
+def _count() -> Insert:
+    """Return the counting of one pending task."""
+    values = [counting.TASKS, [Status.PENDING.value], counting.part(), 1]
+    return Insert(counting.COLUMNS, values, counting.ADD)
+
+
+def _insert(*rows: Insert, claim: IdempotencyKey | None) -> None:
     if claim is None:
         insert_together(*rows)
     elif not insert_claimed(claim, *rows):

@@ -22,6 +22,29 @@ class Priority(models.TextChoices):
     CRITICAL = "critical"
 
 
+class StepState(models.TextChoices):
+    """The states of a step; the last three are final."""
+
+    # It may be claimed, unless it waits until a time or for something.
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class WaitsFor(models.TextChoices):
+    """What a parked step waits for."""
+
+    ARM = "arm", "an arm"
+    ROOM = "room", "room at an arm"
+    BUDGET = "budget", "the budget of the day"
+    # Staff let it begin.
+    RELEASE = "release", "its release"
+    # Staff end the pause of all calls.
+    RESUME = "resume", "the end of the pause"
+
+
 class TaskVerdict(models.TextChoices):
     """The verdicts under which a task may exist."""
 

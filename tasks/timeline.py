@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from safety.models import Receipt
-from tasks.changes import ActorKind
+from tasks.changes import ActorKind, EventKind
 from tasks.models import Task
+from tasks.states import WaitsFor
 
 # A task may be requeued, or get another priority, any number of times.
 MAX_EVENTS: Final = 500
@@ -25,7 +26,9 @@ class Entry:
         actor: the name of the member of staff; empty for other actors.
         reason: as the actor gave it.
         data: `request_id` and `verdict` of a submission; `verdict`, `types`, `redacted_types` and
-            `policy_version` of a screening; `from` and `to` of an event.
+            `policy_version` of a screening; `from` and `to` of a change of status or priority; of
+            what a worker did, those of `run`, `step`, `attempt`, `call`, `arm` and `waits_for` that
+            apply.
     """
 
     kind: str
@@ -68,3 +71,27 @@ def _screened(receipt: Receipt) -> Entry:
             "policy_version": receipt.policy_version,
         },
     )
+
+
+def in_words(kind: EventKind, data: dict[str, Any]) -> str:
+    """Return what happened, for an event that is not a change of status or priority."""
+    match kind:
+        case EventKind.RUN:
+            return f"Run {data['run']} began"
+        case EventKind.CLAIM:
+            return f"A worker claimed it: attempt {data['attempt']}"
+        case EventKind.CALL:
+            return f"Call {data['call']} to arm {data['arm']}"
+        case EventKind.RETRY if "call" in data:
+            return f"Call {data['call']} brought no answer; it will be tried again"
+        case EventKind.RETRY:
+            return "Tried again at once"
+        case EventKind.PARK:
+            return f"Waits for {WaitsFor(data['waits_for']).label}"
+        case EventKind.RECOVERY:
+            return f"The worker of attempt {data['attempt']} was lost; another one takes over"
+        case EventKind.RESULT:
+            return "The result came"
+        case EventKind.RELEASE:
+            return "Released"
+    return kind.label.capitalize()

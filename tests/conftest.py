@@ -61,7 +61,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
     After a test that commits, Django truncates all tables, which triggers on the events refuse.
     The database of the services keeps the triggers; they are tested there. The roles are restored,
-    since other tests may follow.
+    since other tests may follow. Jobs are deleted: Django does not manage their table.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate")
@@ -71,14 +71,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             for role in Group.objects.all()
         }
 
-    def bring_back_roles(**_: object) -> None:
+    def finish_flush(**_: object) -> None:
         for name, codenames in roles.items():
             role, _made = Group.objects.get_or_create(name=name)
             role.permissions.set(Permission.objects.filter(codename__in=codenames))
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
     # Sent at the end of a flush; the last application comes when all permissions are there again.
     *_, last = apps.get_app_configs()
-    post_migrate.connect(bring_back_roles, sender=last, weak=False)
+    post_migrate.connect(finish_flush, sender=last, weak=False)
 
 
 @pytest.fixture

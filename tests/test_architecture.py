@@ -84,6 +84,59 @@ RULES = (
     ),
     Rule("tasks.states", ("tasks",), "the states depend on nothing else in tasks"),
     Rule(
+        "tasks.models",
+        ("tasks.execution",),
+        "models know what follows from their verbs, not how workers carry tasks out",
+        allowed=(
+            "tasks.execution.endings",
+            "tasks.execution.failures",
+            "tasks.execution.outcomes",
+            "tasks.execution.ringing",
+        ),
+    ),
+    Rule(
+        "tasks.arms",
+        ("tasks",),
+        "calls to arms do not depend on the tasks that they are for",
+        allowed=("tasks.arms",),
+    ),
+    Rule(
+        "tasks.arms.bundled",
+        ("django", *PRODUCT),
+        "the bundled arm is a separate service",
+        allowed=("tasks.arms.bundled",),
+    ),
+    Rule(
+        "tasks",
+        ("tasks.execution.worker",),
+        "only workers need their code; others leave them jobs and rows",
+        apart_from=("tasks.execution.worker",),
+    ),
+    Rule(
+        "orchestrator_site",
+        ("tasks.execution.worker",),
+        "only workers need their code; others leave them jobs and rows",
+        apart_from=(
+            "orchestrator_site.management.commands.work",
+            # It shows the kinds of lost work that workers count.
+            "orchestrator_site.observability.shared_metrics",
+        ),
+    ),
+    Rule(
+        "tasks",
+        ("procrastinate",),
+        "procrastinate brings workers their jobs; others write rows of its table",
+        apart_from=("tasks.execution.worker", "tasks.migrations"),
+    ),
+    Rule(
+        "orchestrator_site",
+        ("procrastinate",),
+        "procrastinate brings workers their jobs; others write rows of its table",
+        # The console leaves out its pages.
+        apart_from=("orchestrator_site.admin",),
+    ),
+    Rule("safety", ("procrastinate",), "the gate knows no jobs"),
+    Rule(
         "tasks.clients",
         ("tasks.services", "tasks.insertion", "tasks.bulk", "safety.gate"),
         "clients are known before anything is done for them",

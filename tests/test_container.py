@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
 from tests.environment import ROOT
 from tests.orchestrator_site.test_settings import known
@@ -61,9 +62,10 @@ def test_the_image_installs_packages_only_by_hash() -> None:
     assert install.split("-r ")[1] == "requirements.lock"
 
 
-def test_compose_runs_database_reflex_layer_and_web() -> None:
-    assert set(SERVICES) == {"database", "roles", "reflex-layer", "migrate", "web"}
-    assert SERVICES["web"]["depends_on"].keys() == {"database", "migrate", "reflex-layer"}
+def test_compose_runs_database_reflex_layer_web_and_worker() -> None:
+    assert set(SERVICES) == {"database", "roles", "reflex-layer", "migrate", "web", "worker"}
+    for name in ("web", "worker"):
+        assert SERVICES[name]["depends_on"].keys() == {"database", "migrate", "reflex-layer"}
     command = SERVICES["reflex-layer"]["command"]
     assert shlex.join(command[:3]) == "python -m safety.reflex_layer"
 
@@ -88,18 +90,24 @@ def test_the_reflex_layer_gets_no_setting_and_shares_a_network_with_the_service_
     assert not {"environment", "env_file", "secrets"} & SERVICES["reflex-layer"].keys()
     assert SERVICES["reflex-layer"]["networks"] == ["screening"]
     on_its_network = {name for name in SERVICES if "screening" in SERVICES[name]["networks"]}
-    assert on_its_network == {"reflex-layer", "web"}
+    assert on_its_network == {"reflex-layer", "web", "worker"}
     assert COMPOSE["networks"]["screening"] == {"internal": True}
 
 
-def test_the_service_gets_every_setting_but_not_the_password_of_the_owner() -> None:
-    environment = SERVICES["web"]["environment"]
-    # ORCHESTRATOR_DEBUG is only for development.
-    assert environment.keys() == {f"ORCHESTRATOR_{name}" for name in known() - {"DEBUG"}} | {
-        "PGPASSWORD"
-    }
-    assert "${POSTGRES_PASSWORD" not in str(SERVICES["web"])
-    assert "env_file" not in SERVICES["web"]
+def test_web_and_worker_get_the_settings_but_not_the_password_of_the_owner() -> None:
+    given: set[str] = set()
+    for name in ("web", "worker"):
+        given |= SERVICES[name]["environment"].keys() - {"PGPASSWORD"}
+        assert "${POSTGRES_PASSWORD" not in str(SERVICES[name])
+        assert "env_file" not in SERVICES[name]
+    # The first is only for development. There is no PgBouncer that workers would go around.
+    left_out = {"DEBUG", "WORKER_DATABASE_URL"}
+    assert given == {f"ORCHESTRATOR_{name}" for name in known() - left_out}
+
+
+def test_a_worker_is_stopped_later_than_its_drain_ends() -> None:
+    default = settings.WORKER_DRAIN_SECONDS
+    assert SERVICES["worker"]["stop_grace_period"] == f"{default + 10:.0f}s"
 
 
 def test_the_port_of_the_host_can_differ_from_the_port_in_the_container() -> None:

@@ -1,16 +1,19 @@
 """How the console shows the values of a task. Text of clients is always escaped."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.utils.html import format_html
 
-from tasks.states import Priority, Status, TaskVerdict
+from tasks.execution.failures import FailureCode
+from tasks.states import Priority, Status, StepState, TaskVerdict
 
 GOAL_CHARACTERS: Final = 80
 
 # Some people cannot tell colours apart, so each label has a sign and a name too.
-SIGNS: Final[dict[Status | Priority | TaskVerdict, str]] = {
+Shown = Status | Priority | TaskVerdict | StepState
+SIGNS: Final[dict[Shown, str]] = {
     Status.PENDING: "○",
     Status.PROCESSING: "◐",
     Status.COMPLETED: "✓",
@@ -23,17 +26,35 @@ SIGNS: Final[dict[Status | Priority | TaskVerdict, str]] = {
     TaskVerdict.SAFE: "✓",
     TaskVerdict.FLAGGED: "⚑",
     TaskVerdict.UNSCREENED: "?",
+    StepState.READY: "○",
+    StepState.RUNNING: "◐",
+    StepState.DONE: "✓",
 }
 
 
-def label(value: Status | Priority | TaskVerdict) -> str:
+def label(value: Shown) -> str:
     """Return a coloured label with a sign and a name."""
+    return labelled(value.value, SIGNS[value], str(value.label))
+
+
+def labelled(colour: str, sign: str, name: str) -> str:
+    """Return a label in the colour of a status, priority or verdict."""
     return format_html(
         '<span class="label label-{}"><span aria-hidden="true">{}</span> {}</span>',
-        value.value,
-        SIGNS[value],
-        value.label,
+        colour,
+        sign,
+        name,
     )
+
+
+def failure_name(code: FailureCode) -> str:
+    """Return the code as words, such as `Arm failed`."""
+    return code.value.replace("_", " ").capitalize()
+
+
+def dollars(usd: Decimal) -> str:
+    """Return an amount with two decimals, and more only if it is less than a dollar."""
+    return f"{usd:.2f}" if usd >= 1 or usd == 0 else f"{usd:.6f}".rstrip("0").ljust(4, "0")
 
 
 def age(moment: datetime, now: datetime) -> str:

@@ -21,3 +21,8 @@ def may_operate(request: HttpRequest) -> bool:
 def may_manage_clients(request: HttpRequest) -> bool:
     """Whether the user may see and change clients, their keys and limits."""
     return request.user.has_perm("tasks.manage_client")
+
+
+def may_manage_arms(request: HttpRequest) -> bool:
+    """Whether the user may register, change, enable and disable arms."""
+    return request.user.has_perm("tasks.manage_arms")

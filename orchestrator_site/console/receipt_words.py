@@ -6,8 +6,8 @@ from typing import Any, Final
 from django.utils.html import format_html
 
 from safety.findings import Finding, Kind, Severity
-from safety.gate import gate
-from safety.models import Receipt, ReceiptVerdict
+from safety.gate import Gate, answer_gate, gate
+from safety.models import Occasion, Receipt, ReceiptVerdict
 
 MAX_NAMED: Final = 3
 # Some people cannot tell colours apart, so each verdict has a sign too.
@@ -56,20 +56,21 @@ def _why(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
 
 
 def _why_blocked(receipt: Receipt, findings: Sequence[dict[str, Any]]) -> str:
-    if receipt.policy_version != gate().policy_version:
+    the_gate = answer_gate() if receipt.occasion == Occasion.ANSWER else gate()
+    if receipt.policy_version != the_gate.policy_version:
         # Only the old policy could tell which of the findings blocked.
         return f"{_named(findings, receipt.findings_count)}, by the policy at that time"
-    blocking = [finding for finding in findings if _blocks(finding)]
+    blocking = [finding for finding in findings if _blocks(finding, the_gate)]
     if blocking:
         # Findings that are missing here may block too, so the number of further ones is unknown.
         return f"{_named(blocking, len(blocking))}, which the policy blocks"
     return _named(findings, receipt.findings_count)
 
 
-def _blocks(finding: dict[str, Any]) -> bool:
+def _blocks(finding: dict[str, Any], the_gate: Gate) -> bool:
     severity = finding["severity"] and Severity[finding["severity"].upper()]
     # A receipt does not say whether its findings could be replaced.
-    return gate().blocks(
+    return the_gate.blocks(
         Finding(Kind(finding["kind"]), finding["type"], severity, is_replaceable=True)
     )
 

@@ -1,6 +1,7 @@
 """The console's list of receipts and the page of a receipt."""
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import F, Func, JSONField, OuterRef, QuerySet, Subquery
@@ -13,7 +14,7 @@ from orchestrator_site.console.lists.filters import ClientFilter, DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.receipt_words import sentence
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES
-from safety.models import Receipt, ReceiptQuerySet
+from safety.models import Occasion, Receipt, ReceiptQuerySet
 from tasks.models import Client
 
 NOTHING: Final = "-"
@@ -43,12 +44,14 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class ReceiptAdmin(ReadOnlyModelAdmin):
-    list_filter = ("verdict", DayFilter, TypeFilter, ClientFilter)
+    list_filter = ("occasion", "verdict", DayFilter, TypeFilter, ClientFilter)
     search_fields = ("request_id__exact",)
     search_help_text = "A request id, in full."
-    # The dashboard links to hours, and to several verdicts.
+    # The dashboard links to hours, and to several verdicts; a receipt to the answers of its task.
     lookups = frozenset(
         {
+            "occasion__exact",
+            "subject_id__exact",
             "verdict__exact",
             "verdict__in",
             "created_at__gte",
@@ -66,6 +69,7 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return (
             "time",
+            "occasion",
             "verdict_and_why",
             _task_column(request),
             "client",
@@ -91,14 +95,14 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        verdict = ("time", "verdict_and_why", "policy_version", "duration_ms")
+        verdict = ("time", "occasion", "verdict_and_why", "policy_version", "duration_ms")
         findings = ("types_found", "types_redacted", "findings_count", "findings_table")
-        origin = (_task_column(request), "client", "client_address", "request_id")
+        origin = (_task_column(request), "answers", "client", "client_address", "request_id")
         reflex_layer = ("reflex_request_id",)
         return (
             ("Verdict", {"fields": verdict}),
             ("Findings", {"fields": findings}),
-            ("Submission", {"fields": origin}),
+            ("Origin", {"fields": origin}),
             ("Reflex Layer", {"fields": reflex_layer}),
         )
 
@@ -129,6 +133,17 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
             return NOTHING
         url = reverse("admin:tasks_task_change", args=[receipt.subject_id])
         return format_html('<a href="{}">{}…</a>', url, str(receipt.subject_id)[:8])
+
+    @admin.display(description="answers of its arms")
+    def answers(self, receipt: Receipt) -> str:
+        if receipt.subject_id is None:
+            return NOTHING
+        filters = {
+            "occasion__exact": Occasion.ANSWER.value,
+            "subject_id__exact": receipt.subject_id,
+        }
+        url = f"{reverse('admin:safety_receipt_changelist')}?{urlencode(filters)}"
+        return format_html('<a href="{}">See their receipts</a>', url)
 
     @admin.display(description="client")
     def client(self, receipt: Any) -> str:

@@ -6,12 +6,15 @@ from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
+from django.utils.functional import SimpleLazyObject
 
 from orchestrator_site.console import signing_in
 from orchestrator_site.console.dashboard.page import dashboard
 from orchestrator_site.console.dry_run import dry_run
+from orchestrator_site.console.execution.pauses import pause_page
 from orchestrator_site.problems import to_response, too_many_requests
 from tasks.clients.exceptions import RateLimited
+from tasks.models import Pause
 
 
 class ConsoleSite(AdminSite):
@@ -21,14 +24,20 @@ class ConsoleSite(AdminSite):
     enable_nav_sidebar = False
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Let every page warn staff while the screening is switched off."""
+        """Let every page warn staff while the screening is switched off, or all calls pause."""
         return {
             **super().each_context(request),
             "is_screening_off": not settings.ENABLE_REFLEX_INTEGRATION,
+            # The templates ask for it only if staff are signed in.
+            "pause": SimpleLazyObject(Pause.objects.current),
         }
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        return [path("dry-run", self.admin_view(self.dry_run), name="dry_run"), *super().get_urls()]
+        return [
+            path("dry-run", self.admin_view(self.dry_run), name="dry_run"),
+            path("pause", self.admin_view(self.pause), name="pause"),
+            *super().get_urls(),
+        ]
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
         return super().index(request, {**(extra_context or {}), **dashboard(request)})
@@ -51,3 +60,6 @@ class ConsoleSite(AdminSite):
 
     def dry_run(self, request: HttpRequest) -> HttpResponse:
         return dry_run(request, self.each_context(request))
+
+    def pause(self, request: HttpRequest) -> HttpResponse:
+        return pause_page(request, self.each_context(request))

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.conninfo import conninfo_to_dict
 
 # The specification's example names asyncpg, a driver that is not used here; it is accepted.
@@ -12,6 +13,13 @@ _SCHEME = re.compile(r"(postgresql(\+(asyncpg|psycopg))?|postgres)://")
 
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
+OPTIONS: Final[dict[str, Any]] = {
+    # The server cancels the statement of a client that has disconnected.
+    "options": "-c client_connection_check_interval=1000",
+    # The database plans a statement once per connection, not once per request.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
+}
 # libpq's parameters that have other names in Django; the other parameters go to libpq unchanged.
 _DJANGO_NAMES = {
     "dbname": "NAME",
@@ -50,6 +58,22 @@ def parse_database_url(url: str) -> dict[str, Any]:
         if key in _DJANGO_NAMES
     }
     return {**entries, "OPTIONS": parameters}
+
+
+def entries_of(url: str) -> dict[str, Any]:
+    """Return the entries of `url` with the options of our connections; those in the URL win.
+
+    Raises:
+        ValueError: as `parse_database_url`.
+    """
+    entries = parse_database_url(url)
+    return {**entries, "OPTIONS": OPTIONS | entries["OPTIONS"]}
+
+
+def use_database_url(url: str) -> None:
+    """Let this process connect to another database; nothing may have connected before."""
+    no_others = dict.fromkeys(_DJANGO_NAMES.values(), "")
+    connections.settings[DEFAULT_DB_ALIAS].update(no_others | entries_of(url))
 
 
 def place_of(entries: Mapping[str, Any]) -> str:

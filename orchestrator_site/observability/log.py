@@ -155,6 +155,8 @@ def _levels(level: str, is_for_people: bool) -> dict[str, str]:
     return {
         # At DEBUG it logs raw paths, at INFO every process that it starts.
         "gunicorn.error": "WARNING" if is_for_people and above_debug == "INFO" else above_debug,
+        # It logs each job; our own lines say what became of the task.
+        "procrastinate": "WARNING",
         # Our own lines for requests and errors replace Django's, which hold the raw path.
         "django.request": "CRITICAL",
         # It quotes the request; our own line for the request shows that it was refused.

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db import Error as DatabaseError
 from django_prometheus.db import connections_total, execute_total, query_duration_seconds
 from django_prometheus.middleware import Metrics as DjangoMetrics
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
@@ -19,15 +18,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from orchestrator_site.database.waiting import database_allowance
 from orchestrator_site.observability.metrics_files import MetricsFile
-from orchestrator_site.problems import ERROR_TYPES, database_reason
-from tasks.models import Task
+from orchestrator_site.observability.shared_metrics import SharedMetrics
+from orchestrator_site.problems import ERROR_TYPES
 
 logger = logging.getLogger(__name__)
-
-# How long a scrape waits for the database; the rest of the page is more important.
-COUNT_SECONDS = 1
 
 API_REQUESTS = Counter(
     "octollm_orchestrator_api_requests_total",
@@ -72,26 +67,6 @@ KNOWN: Final = (
 )
 
 
-class TasksByStatus(Collector):
-    """Counts the tasks at each scrape; yields nothing if the database is unavailable."""
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        gauge = GaugeMetricFamily(
-            "octollm_orchestrator_tasks_by_status",
-            "Tasks by status now; exact up to 10,000, beyond that an estimate",
-            labels=["status"],
-        )
-        try:
-            with database_allowance(COUNT_SECONDS):
-                counts = Task.objects.count_by_status()
-        except DatabaseError as error:
-            logger.warning("Tasks not counted", extra={"reason": database_reason(error)})
-            return
-        for status, count in counts.items():
-            gauge.add_metric([status.value], count)
-        yield gauge
-
-
 class Completeness(Collector):
     """Tells whether the page has all counts of the process that answers."""
 
@@ -107,7 +82,7 @@ def metrics_page() -> bytes:
     """Return all metrics as Prometheus text, without the counts if their folder is unusable."""
     beside_counts = CollectorRegistry()
     beside_counts.register(Completeness())
-    beside_counts.register(TasksByStatus())
+    beside_counts.register(SharedMetrics())
     return _counts() + generate_latest(beside_counts)
 
 

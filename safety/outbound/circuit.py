@@ -10,11 +10,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pybreaker
 
-from safety.outbound.exceptions import CallFailed, CircuitOpen, ServiceFault
+from safety.outbound.exceptions import CallFailed, Cancelled, CircuitOpen, ServiceFault
 
 T = TypeVar("T")
 
@@ -38,6 +39,22 @@ class Change(NamedTuple):
     failures: int
 
 
+class Verdict(Enum):
+    """What an error of a call says about the service."""
+
+    FAILED = auto()
+    WORKS = auto()
+    NOTHING = auto()
+
+
+def verdict_on(error: BaseException) -> Verdict:
+    if isinstance(error, Cancelled):
+        return Verdict.NOTHING
+    if isinstance(error, CallFailed) and not isinstance(error, ServiceFault):
+        return Verdict.WORKS
+    return Verdict.FAILED
+
+
 class Circuit(pybreaker.CircuitBreaker):
     """A circuit breaker with concurrent calls, opened and closed by a probe.
 
@@ -55,6 +72,7 @@ class Circuit(pybreaker.CircuitBreaker):
         reset_seconds: from the start of one probe to the start of the next.
         probe: returns whether the service works; it needs a timeout of its own.
         on_change: called after each change of state.
+        judge: returns what an error of a call says about the service.
     """
 
     def __init__(
@@ -64,16 +82,19 @@ class Circuit(pybreaker.CircuitBreaker):
         reset_seconds: float,
         probe: Callable[[], bool],
         on_change: Callable[[Change], None] = lambda change: None,
+        judge: Callable[[BaseException], Verdict] = verdict_on,
     ) -> None:
         super().__init__(
             fail_max=failures,
             reset_timeout=reset_seconds,
-            exclude=[_is_no_failure],
+            exclude=[lambda error: judge(error) is Verdict.WORKS],
             throw_new_error_on_trip=False,
             listeners=[_Listener(on_change)],
         )
         self._probe = probe
+        self._judge = judge
         self._is_probing = False
+        self._is_retired = threading.Event()
 
     @property
     def is_open(self) -> bool:
@@ -90,15 +111,21 @@ class Circuit(pybreaker.CircuitBreaker):
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            self._record(state, error)
+            if self._judge(error) is not Verdict.NOTHING:
+                self._record(state, error)
             raise
         self._record(state, None)
         return result
 
+    def retire(self) -> None:
+        """Stop probing and stay in this state, because nothing will be called any more."""
+        with self._lock:
+            self._is_retired.set()
+
     def open(self) -> bool:
         """Start the probe; pybreaker calls this after too many failures."""
         with self._lock:
-            if not self._is_probing:
+            if not self._is_probing and not self._is_retired.is_set():
                 # A daemon thread, so that the process can exit without waiting for a probe.
                 threading.Thread(
                     target=self._probe_until_it_works, name=PROBE_THREAD, daemon=True
@@ -110,7 +137,9 @@ class Circuit(pybreaker.CircuitBreaker):
         with self._lock:
             if self.is_open:
                 retry_after_seconds = math.ceil(self.reset_timeout)
-                raise CircuitOpen("circuit open", retry_after_seconds=retry_after_seconds)
+                raise CircuitOpen(
+                    "circuit open", retry_after_seconds=retry_after_seconds, was_sent=False
+                )
             return self.state
 
     def _record(self, state: pybreaker.CircuitBreakerState, error: BaseException | None) -> None:
@@ -131,13 +160,15 @@ class Circuit(pybreaker.CircuitBreaker):
             next_at = time.monotonic() + self.reset_timeout
             works = self._ask_probe()
             with self._lock:
+                if self._is_retired.is_set():
+                    return
                 if works:
                     self._is_probing = False
                     self._recover()
                     return
                 if not self.is_open:
                     super().open()
-            time.sleep(max(0, next_at - time.monotonic()))
+            self._is_retired.wait(max(0, next_at - time.monotonic()))
 
     def _ask_probe(self) -> bool:
         try:
@@ -167,8 +198,3 @@ class _Listener(pybreaker.CircuitBreakerListener):
     ) -> None:
         before = old_state.name if old_state else CLOSED
         self._on_change(Change(before, new_state.name, cb.fail_counter))
-
-
-def _is_no_failure(error: BaseException) -> bool:
-    """Return whether the service works despite the error."""
-    return isinstance(error, CallFailed) and not isinstance(error, ServiceFault)

@@ -2,6 +2,7 @@
 
 CallFailed
 ├── CircuitOpen        the circuit is open, so the service was not called
+├── Cancelled          another thread cancelled the call
 ├── RateLimited        the service works, but limits our rate
 ├── Rejected           the service works, but rejects our request
 ├── AnswerTooLong      the answer exceeds our limits
@@ -24,18 +25,28 @@ class CallFailed(Exception):
     Attributes:
         reason: a short constant phrase, never text from the service or a client.
         retry_after_seconds: how long to wait before another call, from 1 second to an hour.
+        was_sent: whether the service may have got the request, or a part of it.
     """
 
     def __init__(
-        self, reason: str, *, retry_after_seconds: float = DEFAULT_RETRY_AFTER_SECONDS
+        self,
+        reason: str,
+        *,
+        retry_after_seconds: float = DEFAULT_RETRY_AFTER_SECONDS,
+        was_sent: bool = True,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.was_sent = was_sent
         self.retry_after_seconds = max(1, min(round(retry_after_seconds), MAX_RETRY_AFTER_SECONDS))
 
 
 class CircuitOpen(CallFailed):
     """The circuit is open, so the service was not called."""
+
+
+class Cancelled(CallFailed):
+    """Another thread cancelled the call, which says nothing about the service."""
 
 
 class RateLimited(CallFailed):

@@ -5,13 +5,17 @@ second never exceeds it. Here one deadline covers everything: each address that 
 handshake, the retry, and every byte of the request and the answer. The size of an answer is
 limited too, whatever its headers say.
 
+Another thread can cancel a deadline, which shuts down the socket of its running call.
+
 `DeadlineAdapter` is a transport adapter for requests; its pools accept a `Deadline` as timeout.
-The deadline does not cover DNS lookups. Only the resolver can limit those.
+Neither the deadline nor its cancelling covers DNS lookups. Only the resolver can limit those.
 """
 
+import contextlib
 import math
 import socket
 import ssl
+import threading
 import time
 from typing import Any
 
@@ -33,12 +37,27 @@ def _seconds_until(moment: float) -> float:
     return max(moment - time.monotonic(), _SHORTEST_TIMEOUT_SECONDS)
 
 
+class Interrupted(Exception):
+    """The deadline of a call was cancelled."""
+
+
 class Deadline(Timeout):
-    """A timeout that ends at a fixed time, however often urllib3 starts it."""
+    """A timeout that ends at a fixed time, however often urllib3 starts it.
+
+    It is for one call after another, not for two at a time.
+
+    Attributes:
+        is_cancelled: whether `cancel` was called.
+        was_sent: whether the running or last call has sent any part of its request.
+    """
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.at = time.monotonic() + seconds
+        self.is_cancelled = False
+        self.was_sent = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
 
     @property
     def is_over(self) -> bool:
@@ -47,6 +66,34 @@ class Deadline(Timeout):
     @property
     def seconds_left(self) -> float:
         return _seconds_until(self.at)
+
+    def cancel(self) -> None:
+        """End the running call at once, and each later one when it begins; from any thread."""
+        with self._lock:
+            self.is_cancelled = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    # The method of a TLS socket would also end its encryption, and the thread of
+                    # the call could go on to send plain text.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def watch(self, connection: socket.socket) -> None:
+        """Let `cancel` shut down this socket.
+
+        Raises:
+            Interrupted: the deadline is cancelled already.
+        """
+        with self._lock:
+            if self.is_cancelled:
+                raise Interrupted
+            self._socket = connection
+
+    def forget(self) -> None:
+        """Leave the socket alone from now on, because it is closed or serves another call."""
+        # Without the lock, `cancel` could be about to shut down a socket whose number the system
+        # has given to another connection.
+        with self._lock:
+            self._socket = None
 
     def clone(self) -> "Deadline":
         """Return itself: a retry gets no extra time."""
@@ -64,14 +111,45 @@ class Deadline(Timeout):
         return self.seconds_left
 
 
-class _BoundedReads:
+class _Running(threading.local):
+    """The deadline of the call that runs in this thread."""
+
+    deadline: Deadline | None = None
+
+
+_running = _Running()
+
+
+class _Bounded:
     """Applies the timeout of a socket to all reads together, until the timeout is set again.
 
-    The number of bytes that they return is limited in the same way.
+    The number of bytes that they return is limited in the same way. The deadline of the call can
+    be cancelled.
     """
 
     _deadline_at = math.inf
     _bytes_left = _MAX_RECEIVED_BYTES
+    _watched_by: Deadline | None = None
+
+    def watch(self) -> None:
+        """Let the deadline of the call in this thread shut the socket down, if it is cancelled."""
+        self._watched_by = _running.deadline
+        if self._watched_by is not None:
+            self._watched_by.watch(self)  # type: ignore[arg-type]
+
+    def unwatch(self) -> None:
+        if self._watched_by is not None:
+            self._watched_by.forget()
+            self._watched_by = None
+
+    def sendall(self, *args: Any) -> None:
+        if self._watched_by is not None:
+            self._watched_by.was_sent = True
+        super().sendall(*args)  # type: ignore[misc]
+
+    def _real_close(self, *args: Any) -> None:
+        self.unwatch()
+        super()._real_close(*args)  # type: ignore[misc]
 
     def settimeout(self, value: float | None) -> None:
         self._deadline_at = math.inf if value is None else time.monotonic() + value
@@ -91,12 +169,29 @@ class _BoundedReads:
         return received
 
 
-class _Socket(_BoundedReads, socket.socket):
+class _Socket(_Bounded, socket.socket):
     """Writes need no change: the timeout of `sendall` covers all that it sends."""
 
 
-class _TlsSocket(_BoundedReads, ssl.SSLSocket):
-    """The handshake needs no change either: its timeout covers the whole handshake."""
+class _TlsSocket(_Bounded, ssl.SSLSocket):
+    """The timeout covers the whole handshake."""
+
+    def do_handshake(self, *args: Any) -> None:
+        # This object replaces the socket that has connected, and that was watched until now.
+        try:
+            self.watch()
+        except Interrupted:
+            self.close()
+            raise
+        super().do_handshake(*args)
+
+    def getpeername(self) -> Any:
+        # The handshake begins with this. Without a connection, ssl would skip the handshake.
+        try:
+            return super().getpeername()
+        except OSError as error:
+            self.close()
+            raise ConnectionResetError("closed before the handshake") from error
 
 
 class _Connecting:
@@ -133,12 +228,18 @@ def _connect(host: str, port: int, options: list[Any] | None, at: float) -> sock
     ):
         connection = _Socket(family, kind, protocol)
         try:
+            connection.watch()
             connection.settimeout(_seconds_until(at))
             for option in options or ():
                 connection.setsockopt(*option)
             connection.connect(address)
+            # A socket that was shut down before `connect` seems to be connected.
+            connection.watch()
             # This is also the timeout of the TLS handshake.
             connection.settimeout(_seconds_until(at))
+        except Interrupted:
+            connection.close()
+            raise
         except OSError as error:
             connection.close()
             failure = error
@@ -155,26 +256,54 @@ class _TlsConnection(_Connecting, HTTPSConnection):
     pass
 
 
-class _Pool(HTTPConnectionPool):
+class _Cancellable:
+    """Tells sockets the deadline of their call, until the connection is back in the pool."""
+
+    keeps_connections = True
+
+    def _make_request(self, conn: Any, *args: Any, timeout: Any, **kwargs: Any) -> Any:
+        if timeout.is_cancelled:
+            raise Interrupted
+        _running.deadline = timeout
+        if conn.sock is not None:
+            conn.sock.watch()
+        return super()._make_request(  # type: ignore[misc]
+            conn, *args, timeout=timeout, **kwargs
+        )
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and conn.sock is not None:
+            conn.sock.unwatch()
+        if self.keeps_connections:
+            super()._put_conn(conn)  # type: ignore[misc]
+        elif conn is not None:
+            conn.close()
+
+
+class _Pool(_Cancellable, HTTPConnectionPool):  # type: ignore[misc]
     ConnectionCls = _Connection
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_Cancellable, HTTPSConnectionPool):  # type: ignore[misc]
     ConnectionCls = _TlsConnection
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Keeps up to `connections` connections open and accepts a `Deadline` as timeout.
+    """Accepts a `Deadline` as timeout.
 
-    It retries once, and only if a connection could not be made. It does not follow redirects or
-    use proxies of the environment. It trusts the certificates of requests and of the system,
-    and those of SSL_CERT_FILE and SSL_CERT_DIR.
+    It does not follow redirects or use proxies of the environment. It trusts the certificates of
+    requests and of the system, and those of SSL_CERT_FILE and SSL_CERT_DIR.
+
+    Args:
+        connections: the number of connections that are kept open.
+        retries: how often it tries again to make a connection. Nothing else is retried.
+        keeps_connections: False for a new connection for each call.
     """
 
-    def __init__(self, *, connections: int) -> None:
+    def __init__(self, *, connections: int, retries: int, keeps_connections: bool) -> None:
         retry = Retry(
-            total=1,
-            connect=1,
+            total=retries,
+            connect=retries,
             read=False,
             redirect=0,
             status=0,
@@ -183,11 +312,13 @@ class DeadlineAdapter(HTTPAdapter):
             respect_retry_after_header=False,
         )
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retry)
+        self._keeps_connections = keeps_connections
 
     def pool_for(self, request: PreparedRequest) -> HTTPConnectionPool:
         """Return the connection pool for the host of `request`."""
         pool = self.get_connection_with_tls_context(request, verify=True)
         self.cert_verify(pool, request.url, verify=True, cert=None)  # type: ignore[no-untyped-call]
+        pool.keeps_connections = self._keeps_connections  # type: ignore[attr-defined]
         return pool  # type: ignore[return-value]
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

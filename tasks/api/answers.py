@@ -38,6 +38,15 @@ def describe_listed_task(task: ReadTask) -> dict[str, Any]:
         "created_at": task.created_at,
         "updated_at": task.updated_at,
         "metadata": task.task_metadata,
+        "failure": task.failure and {"code": task.failure.code, "detail": task.failure.detail},
+        "usage": {
+            "tokens": task.usage.tokens,
+            "cost_usd": float(task.usage.cost_usd),
+            "seconds": round(task.usage.seconds, 3),
+            "estimated": task.usage.is_estimated,
+        },
+        "progress": task.progress
+        and {**task.progress._asdict(), "detail": task.progress.detail or None},
     }
 
 

@@ -3,8 +3,11 @@
 `tasks.api.answers` makes the answers; their serializers here are for the schema.
 """
 
+import functools
+from decimal import Decimal
 from typing import Any, Final
 
+from django.conf import settings
 from rest_framework import serializers
 
 from safety.document import MAX_TEXT_BYTES, TextTooLong
@@ -21,6 +24,7 @@ from tasks.api.fields import (
 )
 from tasks.changes import ActorKind, EventKind
 from tasks.clients.scopes import Scope
+from tasks.execution.failures import FailureCode
 from tasks.models import Task
 from tasks.models.task import (
     COST_DECIMALS,
@@ -30,7 +34,7 @@ from tasks.models.task import (
     DEFAULT_MAX_TOKENS,
     MAX_INTEGER,
 )
-from tasks.states import Priority
+from tasks.states import Priority, WaitsFor
 from tasks.submission import Submission
 from tasks.timeline import SUBMITTED
 
@@ -68,6 +72,18 @@ class BudgetSerializer(KnownFieldsOnly):
         default=DEFAULT_MAX_TOKENS,
         help_text="Tokens of language models.",
     )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Apply what a task may cost at most."""
+        values: dict[str, Any] = super().to_internal_value(data)
+        limit = settings.MAX_COST_USD_PER_TASK
+        if limit is None or values["max_cost_usd"] <= limit:
+            return values
+        if "max_cost_usd" in data:
+            raise serializers.ValidationError(
+                {"max_cost_usd": [f"A task may cost at most {limit:f} US dollars."]}
+            )
+        return {**values, "max_cost_usd": limit}
 
 
 class SubmissionSerializer(KnownFieldsOnly):
@@ -109,7 +125,7 @@ class SubmissionSerializer(KnownFieldsOnly):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse texts that are too long for one call to the Reflex Layer."""
-        budget = attrs.pop("budget", None) or _DEFAULT_BUDGET
+        budget = attrs.pop("budget", None) or _default_budget(settings.MAX_COST_USD_PER_TASK)
         submission = Submission(**attrs, **budget)
         try:
             submission.document.pieces  # noqa: B018
@@ -136,11 +152,51 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         read_only_fields = fields
 
 
+class FailureSerializer(serializers.Serializer[Any]):
+    """Why a task failed."""
+
+    code = serializers.ChoiceField(choices=FailureCode.values)
+    detail = serializers.CharField(help_text="A sentence, without any text of the task.")
+
+
+class UsageSerializer(serializers.Serializer[Any]):
+    """What the calls of arms for a task have used, in all its runs."""
+
+    tokens = serializers.IntegerField()
+    cost_usd = serializers.FloatField()
+    seconds = serializers.FloatField()
+    estimated = serializers.BooleanField(
+        help_text="Whether an arm did not report its usage, so that what was reserved counts."
+    )
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """Where an unfinished task is."""
+
+    since = serializers.DateTimeField()
+    step = serializers.IntegerField(
+        allow_null=True, help_text="The step that is carried out; null before the first."
+    )
+    waits_for = serializers.ChoiceField(
+        choices=WaitsFor.values, allow_null=True, help_text="Null if it is not parked."
+    )
+    detail = serializers.CharField(allow_null=True, help_text="What it waits for in a sentence.")
+
+
+STATE_FIELDS: Final = (*TASK_FIELDS[:-1], "updated_at", "metadata", "failure", "usage", "progress")
+
+
 class ListedTaskSerializer(TaskSerializer):
     """The current state of a task, without its result."""
 
+    failure = FailureSerializer(read_only=True, allow_null=True)
+    usage = UsageSerializer(read_only=True)
+    progress = ProgressSerializer(
+        read_only=True, allow_null=True, help_text="Null once the task has ended."
+    )
+
     class Meta(TaskSerializer.Meta):
-        fields = (*TASK_FIELDS[:-1], "updated_at", "metadata")
+        fields = STATE_FIELDS
         read_only_fields = fields
 
 
@@ -152,13 +208,13 @@ class ResultSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class TaskDetailSerializer(TaskSerializer):
+class TaskDetailSerializer(ListedTaskSerializer):
     """The current state of a task, with its newest result."""
 
     result = ResultSerializer(read_only=True, allow_null=True)
 
     class Meta(TaskSerializer.Meta):
-        fields = (*TASK_FIELDS[:-1], "updated_at", "metadata", "result")
+        fields = (*STATE_FIELDS, "result")
         read_only_fields = fields
 
 
@@ -176,17 +232,21 @@ class TaskPageSerializer(PageSerializer):
 
 
 class EventSerializer(serializers.Serializer[Any]):
-    """The submission of a task, or one change of its status or priority."""
+    """The submission of a task, or one thing that happened to it."""
 
     kind = serializers.ChoiceField(choices=[SUBMITTED, *EventKind.values])
     created_at = serializers.DateTimeField()
-    to = serializers.CharField(help_text="The status or priority afterwards.")
+    to = serializers.CharField(
+        allow_null=True, help_text="The status or priority afterwards; null if neither changed."
+    )
     actor = serializers.ChoiceField(choices=ActorKind.choices)
 
     def get_fields(self) -> dict[str, Any]:
         """Add `from`, which is no name in Python."""
         before = serializers.CharField(
-            allow_null=True, help_text="The status or priority before; null before a submission."
+            allow_null=True,
+            help_text="The status or priority before; null before a submission, or if neither "
+            "changed.",
         )
         return {**super().get_fields(), "from": before}
 
@@ -238,7 +298,13 @@ class ClientSerializer(serializers.Serializer[Any]):
 # Making a serializer copies all its fields. These keep no state of a request, so one of each
 # serves all requests.
 _SUBMISSION: Final = SubmissionSerializer()
-_DEFAULT_BUDGET: Final = BudgetSerializer().run_validation({})
+
+
+@functools.cache
+def _default_budget(max_cost_usd: Decimal | None) -> dict[str, Any]:
+    """Return the budget of a submission without one, under a limit of what a task may cost."""
+    budget: dict[str, Any] = BudgetSerializer().run_validation({})
+    return budget
 
 
 def parse_submission(body: Any) -> Submission:

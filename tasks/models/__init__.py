@@ -2,23 +2,38 @@
 
 from tasks.models.action import Action
 from tasks.models.api_key import ApiKey
+from tasks.models.arm import Arm, Pause
+from tasks.models.attempt import Attempt, Call
 from tasks.models.client import Client, ClientEvent
+from tasks.models.count import Count
 from tasks.models.event import Event
 from tasks.models.idempotency_key import IdempotencyKey
 from tasks.models.rate_limit import RateLimit
 from tasks.models.result import TaskResult
+from tasks.models.run import Budget, Run
 from tasks.models.sign_in import SignIn
+from tasks.models.step import Step
 from tasks.models.task import Task
+from tasks.models.worker import Worker
 
 __all__ = [
     "Action",
     "ApiKey",
+    "Arm",
+    "Attempt",
+    "Budget",
+    "Call",
     "Client",
     "ClientEvent",
+    "Count",
     "Event",
     "IdempotencyKey",
+    "Pause",
     "RateLimit",
+    "Run",
     "SignIn",
+    "Step",
     "Task",
     "TaskResult",
+    "Worker",
 ]

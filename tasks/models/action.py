@@ -23,13 +23,13 @@ class Verb:
     Attributes:
         name: as it is stored.
         label: on the console's buttons.
-        wanted: what a task is afterwards.
+        wanted: what a task is afterwards; None if it only stops waiting.
         done: what the task is then said to have been.
     """
 
     name: str
     label: str
-    wanted: Status | Priority
+    wanted: Status | Priority | None
     done: str
 
 
@@ -44,8 +44,17 @@ def _priority_verb(priority: Priority) -> Verb:
 
 CANCEL: Final = Verb("cancel", "Cancel", Status.CANCELLED, "cancelled")
 REQUEUE: Final = Verb("requeue", "Requeue", Status.PENDING, "requeued")
+RELEASE: Final = Verb("release", "Release", None, "released")
+RETRY_NOW: Final = Verb("retry_now", "Retry now", None, "retried")
 VERBS: Final = {
-    verb.name: verb for verb in (CANCEL, REQUEUE, *(_priority_verb(wanted) for wanted in Priority))
+    verb.name: verb
+    for verb in (
+        CANCEL,
+        REQUEUE,
+        RELEASE,
+        RETRY_NOW,
+        *(_priority_verb(wanted) for wanted in Priority),
+    )
 }
 
 
@@ -83,6 +92,9 @@ class Action(models.Model):
         chosen: the number of chosen tasks.
         position: how many of them have been processed.
         changed: how many of the processed tasks were changed.
+        includes_unknown: whether to requeue tasks whose outcome is unknown too; their effect may
+            then happen twice.
+        worked_at: when a worker took its last step.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -97,9 +109,11 @@ class Action(models.Model):
     )
     position = models.IntegerField(default=0)
     changed = models.IntegerField(default=0)
+    includes_unknown = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     confirmed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    worked_at = models.DateTimeField(null=True)
 
     objects = ActionManager()
 
@@ -139,10 +153,13 @@ class Action(models.Model):
     def is_stopped(self) -> bool:
         return self.is_ended and self.position < self.chosen
 
-    def confirm(self, reason: str) -> bool:
+    def confirm(self, reason: str, *, includes_unknown: bool = False) -> bool:
         """Confirm the action; return False if it was confirmed before, and change nothing then."""
         waiting = Action.objects.filter(pk=self.pk, confirmed_at=None)
-        is_first = waiting.update(reason=reason, confirmed_at=Now()) == 1
+        is_first = (
+            waiting.update(reason=reason, includes_unknown=includes_unknown, confirmed_at=Now())
+            == 1
+        )
         self.refresh_from_db()
         return is_first
 

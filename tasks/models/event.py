@@ -57,7 +57,9 @@ class Event(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.data.get('from')} → {self.data.get('to')}"
+        if "to" not in self.data:
+            return str(self.get_kind_display())
+        return f"{self.get_kind_display()}: {self.data.get('from')} → {self.data['to']}"
 
     @property
     def acted(self) -> ActorKind:

@@ -4,7 +4,7 @@ import functools
 import uuid
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex
@@ -14,9 +14,10 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 
 from safety.models import Receipt
-from tasks.changes import ActorKind, EventKind, change, count_entry
+from tasks.changes import ActorKind, EventKind, change
 from tasks.exceptions import InvalidTransition, PriorityNotChanged
-from tasks.models.result import TaskResult
+from tasks.execution.endings import end_runs
+from tasks.execution.ringing import rank_again, ring_tasks
 from tasks.search import SEPARATORS, SearchTerm
 from tasks.states import (
     PRIORITY_MATTERS_IN,
@@ -123,9 +124,9 @@ class TaskManager(_TaskQuerySetManager):
     """The verbs for many tasks at once, and the named queries.
 
     A verb takes at most a thousand ids, so that the rows are not locked for long. It is one
-    statement: it changes the tasks that may be changed, leaves the others alone, and returns the
-    ids of the changed tasks. The verbs are not on the QuerySet, where a filter before them would
-    be ignored.
+    transaction: it changes the tasks that may be changed, with their steps and jobs, leaves the
+    others alone, and returns the ids of the changed tasks. The verbs are not on the QuerySet, where
+    a filter before them would be ignored.
     """
 
     def cancel(
@@ -151,22 +152,26 @@ class TaskManager(_TaskQuerySetManager):
         actor: str = "",
         reason: str = "",
     ) -> set[uuid.UUID]:
-        return change(
-            EventKind.PRIORITY,
-            priority,
-            task_ids=task_ids,
-            sources=PRIORITY_MATTERS_IN,
-            actor=actor,
-            reason=reason,
-        )
+        with transaction.atomic():
+            changed = change(
+                EventKind.PRIORITY,
+                priority,
+                task_ids=task_ids,
+                sources=PRIORITY_MATTERS_IN,
+                actor=actor,
+                reason=reason,
+            )
+            rank_again(changed)
+        return changed
 
 
 class Task(models.Model):
     """One accepted submission and its life.
 
-    Status and priority change only through the verbs below, which write an event. Each verb is one
-    conditional statement: when two processes race, exactly one wins, and the other gets
-    `InvalidTransition` or `PriorityNotChanged`. An `actor` is the name of a member of staff.
+    Clients and staff change status and priority only through the verbs below, and workers only
+    through `tasks.execution`; every change writes an event. Each verb begins with one conditional
+    statement: when two processes race, exactly one wins, and the other gets `InvalidTransition` or
+    `PriorityNotChanged`. An `actor` is the name of a member of staff.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
@@ -313,29 +318,6 @@ class Task(models.Model):
         """The receipt of its submission; None where it did not come by the gate."""
         return Receipt.objects.of_submission(self.pk).first()
 
-    def start(self) -> None:
-        """Begin to process a pending task."""
-        self._enter(Status.PROCESSING)
-
-    def complete(self, *, result_data: Any, confidence: float) -> TaskResult:
-        """Store the result of a task that is being processed, and complete the task.
-
-        Args:
-            result_data: any JSON value but null.
-            confidence: 0 to 1.
-        """
-        with transaction.atomic():
-            # First, so that this object does not change if the database refuses the result.
-            result = TaskResult.objects.create(
-                task=self, result_data=result_data, confidence=confidence
-            )
-            self._enter(Status.COMPLETED)
-        return result
-
-    def fail(self, *, reason: str = "") -> None:
-        """End a task that could not be carried out."""
-        self._enter(Status.FAILED, reason=reason)
-
     def cancel(self, *, actor: str = "", reason: str = "") -> None:
         """End a task that is pending or being processed, for good."""
         self._enter(Status.CANCELLED, actor=actor, reason=reason)
@@ -364,14 +346,18 @@ def _enter_many(
     reason: str,
     acted: ActorKind | None = None,
 ) -> set[uuid.UUID]:
-    changed = change(
-        EventKind.STATUS,
-        wanted,
-        task_ids=task_ids,
-        sources=sources(wanted),
-        actor=actor,
-        reason=reason,
-        acted=acted,
-    )
-    count_entry(wanted, len(changed))
+    with transaction.atomic():
+        changed = change(
+            EventKind.STATUS,
+            wanted,
+            task_ids=task_ids,
+            sources=sources(wanted),
+            actor=actor,
+            reason=reason,
+            acted=acted,
+        )
+        if wanted is Status.PENDING:
+            ring_tasks(changed)
+        else:
+            end_runs(changed)
     return changed

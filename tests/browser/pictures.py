@@ -83,10 +83,15 @@ def take_all(console: Console, password: str) -> None:
     console.press("Search")
     console.wait_for("#result_list tbody a").click()
     console.press("Requeue…")
-    console.wait_for(".outcome")
+    console.wait_for(".outcome", "will be requeued")
+    for box in console.all("#id_includes_unknown"):
+        box.click()
     console.labelled("Reason:").send_keys("The ledger answers again")
     console.press("Confirm")
-    console.wait_for(".messagelist")
+    # The worker of `make run` does it.
+    console.wait_for(".outcome", "1 task requeued.")
+    console.link("Back to the task").click()
+    console.wait_for("h2", "Timeline")
     take(console, "task")
 
     console.link("Dry run").click()

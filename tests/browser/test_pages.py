@@ -14,7 +14,16 @@ PAGES = {
     "a task that completed": "/admin/tasks/task/{completed}/change/",
     "actions": "/admin/tasks/action/",
     "an action to confirm": "/admin/tasks/action/{action}/change/",
-    "a paused action": "/admin/tasks/action/{paused}/change/",
+    "an unfinished action": "/admin/tasks/action/{unfinished}/change/",
+    "a requeue of unknown outcomes": "/admin/tasks/action/{unknown}/change/",
+    "a task that waits": "/admin/tasks/task/{waiting}/change/",
+    "a run": "/admin/tasks/task/{run}/change/",
+    "tasks that wait": "/admin/tasks/task/?waits_for=release",
+    "arms": "/admin/tasks/arm/",
+    "a new arm": "/admin/tasks/arm/add/",
+    "an arm": "/admin/tasks/arm/{arm}/change/",
+    "workers": "/admin/tasks/worker/",
+    "pause": "/admin/pause",
     "receipts": "/admin/safety/receipt/",
     "a receipt": "/admin/safety/receipt/{blocked}/change/",
     "dry run": "/admin/dry-run",
@@ -58,6 +67,57 @@ WITH client AS (
 )
 SELECT id FROM client
 """
+# A misconfigured arm, which its page says, and a worker.
+ARM = """
+WITH worker AS (
+    INSERT INTO workers (id, machine, process, version, concurrency)
+    VALUES (gen_random_uuid(), 'alpha', 4711, '1.0', 8)
+)
+INSERT INTO arms (name, protocol, url, capabilities, room, timeout_seconds, is_idempotent, tier,
+    usd_per_million_input, usd_per_million_output, max_answer_tokens, refused_parameters, health)
+VALUES ('a' || left(md5(random()::text), 8), 'octollm', 'http://coder:8003', '{execute}', 8, 60,
+    false, 3, 0, 0, 4096, '{}', 'misconfigured')
+RETURNING name
+"""
+WAITING = """
+WITH task AS (
+    INSERT INTO tasks (goal) VALUES ('Wait') RETURNING id
+), run AS (
+    INSERT INTO runs (task_id, number) SELECT id, 1 FROM task RETURNING id, task_id
+)
+INSERT INTO steps (id, run_id, task_id, capability, rank, waits_for, parked_at)
+SELECT gen_random_uuid(), id, task_id, 'execute', 0, 'release', now() FROM run
+RETURNING task_id
+"""
+# A run with a budget, a call and an attempt of a failed task without runs.
+RUN = """
+WITH task AS (
+    INSERT INTO tasks (goal, status) VALUES ('Fail', 'failed') RETURNING id
+), run AS (
+    INSERT INTO runs (task_id, number, started_at, ends_at, ended_at, failure_code, failure_detail)
+    SELECT id, 1, now(), now(), now(), 'outcome_unknown', 'Its answer was lost.' FROM task
+    RETURNING id, task_id
+), budget AS (
+    INSERT INTO budgets (run_id, max_tokens, max_cost_usd, spent_tokens, spent_usd, is_estimated)
+    SELECT id, 10000, 1, 1234, 0.0125, true FROM run
+), step AS (
+    INSERT INTO steps (id, run_id, task_id, capability, rank, state, ended_at, arm)
+    SELECT gen_random_uuid(), run.id, task_id, 'execute', 0, 'failed', now(), min(name)
+    FROM run, arms GROUP BY run.id, task_id
+    RETURNING id, arm
+), attempt AS (
+    INSERT INTO attempts (step_id, number, worker_id, lease_until, ended_at, outcome)
+    SELECT step.id, 1, (SELECT id FROM workers LIMIT 1), now(), now(), 'failed' FROM step
+    RETURNING id, step_id
+), call AS (
+    INSERT INTO calls (attempt_id, step_id, number, arm, request_digest, ended_at, outcome,
+        reserved_tokens, reserved_usd, tokens, cost_usd, is_estimated, detail)
+    SELECT attempt.id, step_id, 1, arm, '', now(), 'unknown', 5000, 0.5, 5000, 0.5, true,
+        'the connection broke'
+    FROM attempt, step
+)
+SELECT id FROM task
+"""
 
 
 @pytest.fixture
@@ -76,12 +136,19 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
         " CASE priority WHEN 'low' THEN 'priority_high' ELSE 'priority_low' END,"
         " 'admin', '', ARRAY[id, gen_random_uuid()], 0, 0"
         " FROM tasks WHERE status = 'pending' LIMIT 1 RETURNING id",
-        "paused": "INSERT INTO task_actions"
+        "unfinished": "INSERT INTO task_actions"
         " (id, verb, actor, reason, task_ids, position, changed, confirmed_at)"
         " SELECT gen_random_uuid(), 'requeue', 'admin', 'why', array_agg(id), 1, 0, now()"
         " FROM tasks RETURNING id",
         "client": CLIENT.format(name="reporting", disabled_at="NULL"),
         "disabled": CLIENT.format(name="former", disabled_at="now()"),
+        "arm": ARM,
+        "waiting": WAITING,
+        "run": RUN,
+        "unknown": "INSERT INTO task_actions"
+        " (id, verb, actor, reason, task_ids, position, changed)"
+        " SELECT gen_random_uuid(), 'requeue', 'admin', '', array_agg(task_id), 0, 0"
+        " FROM runs WHERE failure_code = 'outcome_unknown' RETURNING id",
         "sign_in": "INSERT INTO sign_ins (account, outcome, client_address, request_id)"
         " VALUES ('', 'failed', '192.0.2.1', 'ab12') RETURNING id",
     }.items():
@@ -122,8 +189,15 @@ def test_pages_have_no_serious_violation(
     console.open(f"/admin/tasks/action/{ids['small']}/change/")
     console.labelled("Reason:").send_keys("as agreed")
     console.press("Confirm")
-    console.wait_for(".messagelist", "Show the tasks")
-    found["a report"] = violations(console, axe)
+    console.wait_for(".outcome", "0 of 2 tasks processed")
+    found["an action that waits"] = violations(console, axe)
+    console.open("/admin/pause")
+    console.labelled("Reason:").send_keys("costs explode")
+    console.press("Pause all calls")
+    console.wait_for(".messagelist", "All new calls to arms are paused")
+    found["a pause"] = violations(console, axe)
+    console.press("End the pause")
+    console.wait_for(".messagelist", "Calls begin again.")
     console.driver.execute_script("document.getElementById('logout-form')?.submit()")
     assert {name: faults for name, faults in found.items() if faults} == {}
 
@@ -136,6 +210,14 @@ def test_narrow_screen_does_not_scroll_sideways(console: Console, ids: dict[str,
         "dashboard",
         "a task that failed",
         "an action to confirm",
+        "an unfinished action",
+        "a run",
+        "a task that waits",
+        "arms",
+        "an arm",
+        "a new arm",
+        "workers",
+        "pause",
         "dry run",
         "clients",
         "a client",
@@ -157,7 +239,7 @@ def test_narrow_screen_shows_every_label_and_reason(
         " return r.left < 0 || r.right > innerWidth }).map(e => e.innerText)"
     )
     narrow = "return [...document.querySelectorAll(arguments[0])].map(e => e.offsetWidth)"
-    for name in ("tasks", "receipts", "a task that failed", "dashboard", "a paused action"):
+    for name in ("tasks", "receipts", "a task that failed", "dashboard", "an unfinished action"):
         console.open(PAGES[name].format(**ids))
         console.driver.execute_script(
             "document.querySelectorAll('details').forEach(e => { e.open = true })"

@@ -20,7 +20,7 @@ SECRETS = {
     "ORCHESTRATOR_SECRET_KEY": "a-key-for-the-tests-$%" + "x" * 40,
 }
 # Services that use our own image; the others use images from a registry.
-IMAGES = ("migrate", "reflex-layer", "web")
+IMAGES = ("migrate", "reflex-layer", "web", "worker")
 START_SECONDS = 120
 
 

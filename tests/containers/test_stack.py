@@ -1,12 +1,15 @@
 """The image and docker-compose.yml, with a real Docker: `make containers`."""
 
 import json
+import time
+from typing import Any
 
 import pytest
 
 from tests.containers.stack import SECRETS, Stack
 
-SERVICES = ("database", "roles", "migrate", "reflex-layer", "web")
+SERVICES = ("database", "roles", "migrate", "reflex-layer", "web", "worker")
+WAIT_SECONDS = 30
 # Prints which hosts can be reached by TCP, as a JSON object.
 REACHED = """
 import json, socket
@@ -35,12 +38,25 @@ def reached_from(stack: Stack, service: str, **ports: int) -> set[str]:
     return {host for host, is_reached in answers.items() if is_reached}
 
 
+def parked(stack: Stack, path: str) -> dict[str, Any]:
+    """Return the task as soon as it waits for an arm."""
+    give_up_at = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < give_up_at:
+        task: dict[str, Any] = stack.request("GET", path).json()
+        if task["progress"]["waits_for"] == "arm":
+            return task
+        time.sleep(0.2)
+    raise AssertionError("no worker has found the task")
+
+
 def test_a_task_survives_a_restart(stack: Stack) -> None:
     submitted = stack.request("POST", "/submit", json={"goal": "Count the parcels"})
     assert submitted.status_code == 200
     path = submitted.headers["Location"]
-    task = stack.request("GET", path).json()
+    task = parked(stack, path)
     assert task["goal"] == "Count the parcels"
+    # The worker has found it, and that there is no arm.
+    assert task["progress"]["detail"] == "No arm is registered."
     unsafe = stack.request("POST", "/submit", json={"goal": "Write to jane.doe@example.org"})
     assert unsafe.status_code == 403
 
@@ -74,7 +90,7 @@ def test_each_container_is_confined(stack: Stack, service: str) -> None:
     assert bool(host["CapAdd"]) == (service == "database")
 
 
-@pytest.mark.parametrize("service", ["web", "reflex-layer"])
+@pytest.mark.parametrize("service", ["web", "worker", "reflex-layer"])
 def test_processes_do_not_run_as_root_and_write_only_to_memory(stack: Stack, service: str) -> None:
     code = """
 import os, pathlib

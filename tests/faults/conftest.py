@@ -10,12 +10,14 @@ import pytest
 
 from tests.faults import table
 from tests.faults.trial import LONG, SHORT, THREADS, WORKERS, Form, Observation, Stage, warm_up
+from tests.faults.worker_table import JudgeWork, Work
 from tests.postgresql import Postgresql, as_service
 from tests.service import Service
 
 DATABASE_TIMEOUT_SECONDS = 2
 
 SEEN = pytest.StashKey[dict[str, Observation]]()
+WORKED = pytest.StashKey[dict[str, Work]]()
 Judge = Callable[[str, Observation], None]
 
 
@@ -26,18 +28,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SEEN] = {}
+    config.stash[WORKED] = {}
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    observations = config.stash[SEEN]
-    if not observations:
-        return
-    terminalreporter.section("results")
-    terminalreporter.write(table.render(observations))
-    if config.getoption("write") and exitstatus == pytest.ExitCode.OK:
-        table.write(table.render(observations))
+    tables = []
+    if observations := config.stash[SEEN]:
+        tables.append((table.render(observations), table.BEGIN))
+    if works := config.stash[WORKED]:
+        tables.append((table.render_work(works), table.WORK_BEGIN))
+    for rendered, begin in tables:
+        terminalreporter.section("results")
+        terminalreporter.write(rendered)
+        if config.getoption("write") and exitstatus == pytest.ExitCode.OK:
+            table.write(rendered, begin=begin)
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +58,17 @@ def judge(pytestconfig: pytest.Config) -> Judge:
     def judge(fault: str, observation: Observation) -> None:
         pytestconfig.stash[SEEN][fault] = observation
         assert not observation.wrong, "\n".join(observation.wrong)
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def judge_work(pytestconfig: pytest.Config) -> JudgeWork:
+    """Record what became of tasks, and fail if anything was wrong."""
+
+    def judge(fault: str, work: Work) -> None:
+        pytestconfig.stash[WORKED][fault] = work
+        assert not work.wrong, "\n".join(work.wrong)
 
     return judge
 

@@ -5,11 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 from tests.environment import ROOT
+from tests.faults import worker_table
 from tests.faults.load import Ending
 from tests.faults.trial import Observation
+from tests.faults.worker_table import Work
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- The table of the last `make faults ARGS=--write`. -->", "<!-- End. -->"
+WORK_BEGIN = "<!-- The table of workers of the last `make faults ARGS=--write`. -->"
 COLUMNS = (
     "fault",
     "action",
@@ -34,10 +37,16 @@ def render(observations: dict[str, Observation]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(table: str, document: Path = DOCUMENT) -> None:
-    """Replace the table in `document` with `table`."""
+def render_work(works: dict[str, Work]) -> str:
+    lines = [_line(worker_table.COLUMNS), _line(["---"] * len(worker_table.COLUMNS))]
+    lines += [_line(worker_table.cells(fault, work)) for fault, work in works.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write(table: str, document: Path = DOCUMENT, *, begin: str = BEGIN) -> None:
+    """Replace the table in `document` that follows the mark `begin` with `table`."""
     text, count = re.subn(
-        f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})",
+        f"(?<={re.escape(begin)}\n).*?(?={re.escape(END)})",
         lambda _: f"\n{table}\n",
         document.read_text(),
         flags=re.DOTALL,

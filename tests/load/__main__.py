@@ -11,8 +11,8 @@ import sys
 from types import FrameType
 
 from tests.environment import use_defaults
-from tests.load import clients, console, memory, scale, screening, tables, throughput
-from tests.load.options import DRIVEN_BY_WRK, parse
+from tests.load import clients, console, execution, memory, scale, screening, tables, throughput
+from tests.load.options import DRIVEN_BY_WRK, WITH_NGINX, parse
 from tests.load.parts import STOPPING_SIGNALS, running_parts
 
 MEASUREMENTS = {
@@ -21,6 +21,7 @@ MEASUREMENTS = {
     "memory": memory.measure,
     "screening": screening.measure,
     "clients": clients.measure,
+    "execution": execution.measure,
     "console": console.measure,
 }
 # Debian installs nginx in a folder that is only in the PATH of root.
@@ -31,8 +32,9 @@ def main() -> None:
     use_defaults()
     options = parse(sys.argv[1:])
     nginx = None
-    if {*options.only} & {*DRIVEN_BY_WRK}:
+    if {*options.only} & {*WITH_NGINX}:
         nginx = required("nginx")
+    if {*options.only} & {*DRIVEN_BY_WRK}:
         required("wrk")
     for number in STOPPING_SIGNALS:
         signal.signal(number, stop)

@@ -71,7 +71,8 @@ class Database:
             "ALTER TABLE task_events DISABLE TRIGGER task_events_refuse_truncate"
         )
         self._connection.execute(
-            "TRUNCATE tasks, task_results, task_events, idempotency_keys, receipts"
+            "TRUNCATE tasks, task_results, task_events, idempotency_keys, receipts, runs, budgets, "
+            "steps, attempts, calls, procrastinate_jobs CASCADE"
         )
         self._connection.execute(TASKS.format(client=client), {"count": count})
         self._connection.execute(RECEIPTS)

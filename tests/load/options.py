@@ -5,8 +5,9 @@ import os
 from dataclasses import dataclass
 
 # Measured by default.
-USUAL = ("throughput", "scale", "memory", "screening", "clients")
+USUAL = ("throughput", "scale", "memory", "screening", "clients", "execution")
 DRIVEN_BY_WRK = ("throughput", "scale", "memory", "clients")
+WITH_NGINX = (*DRIVEN_BY_WRK, "execution")
 PARTS = (*USUAL, "console")
 QUICK = {
     "connections": [1, 8],

@@ -62,9 +62,13 @@ class Parts:
     """A running PostgreSQL and a stand-in for the Reflex Layer; starts services on them."""
 
     def __init__(self, folder: Path, server: Postgresql, reflex_url: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._server = server
-        self._reflex_url = reflex_url
+        self.stand_in_url = reflex_url
+
+    @property
+    def postgresql(self) -> psutil.Process:
+        return self._server.processes[0]
 
     def new_database(self, name: str) -> Database:
         return Database(new_database(self._server.url, name))
@@ -72,11 +76,11 @@ class Parts:
     @contextlib.contextmanager
     def subject(self, database: Database, workers: int, threads: int) -> Iterator[Subject]:
         """Start a service on `database`, and warm it up by reading and submitting tasks."""
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         with Service(
             folder,
             DATABASE_URL=database.url,
-            REFLEX_URL=self._reflex_url,
+            REFLEX_URL=self.stand_in_url,
             WORKERS=workers,
             THREADS=threads,
         ) as service:
@@ -84,7 +88,7 @@ class Parts:
                 raise SystemExit(f"The service is not ready:\n{service.log.read_text()}")
             client = Client(folder, service.url)
             client.read(database.random_task_ids())
-            subject = Subject(service, database, client, self._server.processes[0])
+            subject = Subject(service, database, client, self.postgresql)
             subject.measure("mixed", WARM_UP_CONNECTIONS, WARM_UP_SECONDS)
             yield subject
 

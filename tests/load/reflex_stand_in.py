@@ -1,4 +1,4 @@
-"""nginx in place of the Reflex Layer: every text is clean, and an answer costs very little."""
+"""nginx in place of the Reflex Layer and an arm: answers that cost very little."""
 
 import json
 import socket
@@ -11,6 +11,11 @@ from tests.reflex_layer import answer
 
 START_SECONDS = 10
 STOP_SECONDS = 10
+COMPLETION = {
+    "choices": [{"message": {"content": "The reviews are positive."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 120, "completion_tokens": 8},
+    "data": [],
+}
 CONFIGURATION = """
 worker_processes 1;
 daemon off;
@@ -26,6 +31,11 @@ http {{
         location / {{
             default_type application/json;
             return 200 '{answer}';
+        }}
+        # A model server, whose answer is always the same.
+        location /v1/ {{
+            default_type application/json;
+            return 200 '{completion}';
         }}
     }}
 }}
@@ -46,7 +56,12 @@ class ReflexStandIn:
         self.url = f"http://127.0.0.1:{self._port}"
         configuration = folder / "nginx.conf"
         configuration.write_text(
-            CONFIGURATION.format(folder=folder, port=self._port, answer=json.dumps(answer()))
+            CONFIGURATION.format(
+                folder=folder,
+                port=self._port,
+                answer=json.dumps(answer()),
+                completion=json.dumps(COMPLETION),
+            )
         )
         self._log = folder / "nginx.log"
         with self._log.open("wb") as log:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.conftest import StartService
-from tests.postgresql import Postgresql, as_service
+from tests.postgresql import Postgresql, as_service, until_requests_wait
 from tests.service import Service
 
 TIMEOUT_SECONDS = 2
@@ -88,7 +88,10 @@ def test_requests_get_503_until_the_database_is_back(faulty: Service, migrated: 
     migrated.stop()
     assert_503_within(faulty, TIMEOUT_SECONDS)
     assert faulty.get("/ready").json()["database"] == "disconnected"
-    assert "octollm_orchestrator_tasks_by_status" not in faulty.get("/metrics").text
+    page = faulty.get("/metrics").text
+    assert "octollm_orchestrator_api_requests_total{" in page
+    for shared in ("tasks_by_status", "tasks_total", "attempts_total", "parked_steps", "workers"):
+        assert f"octollm_orchestrator_{shared}" not in page
     migrated.start()
     assert faulty.submit().status_code == 200
     assert faulty.get("/ready").status_code == 200
@@ -103,6 +106,10 @@ def test_a_hanging_database_holds_a_request_no_longer_than_the_timeout(
     assert_503_within(faulty, TIMEOUT_SECONDS + 1)
     started = time.monotonic()
     assert faulty.get("/ready").json()["database"] == "disconnected"
+    assert time.monotonic() - started < 2.5
+    # Once for all that it reads there.
+    started = time.monotonic()
+    assert "octollm_orchestrator_tasks_total" not in faulty.get("/metrics").text
     assert time.monotonic() - started < 2.5
     migrated.resume()
     assert faulty.submit().status_code == 200
@@ -134,8 +141,15 @@ def test_the_server_cancels_the_statement_of_a_client_that_gave_up(
         psycopg.connect(migrated.url, autocommit=True) as observer,
     ):
         blocker.execute("LOCK TABLE tasks")
-        assert_unavailable(faulty.submit())
-        waiting = "SELECT pg_sleep(0.1), count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT%'"
+        with ThreadPoolExecutor(1) as clients:
+            answer = clients.submit(faulty.submit)
+            until_requests_wait(observer)
+            assert_unavailable(answer.result())
+        waiting = (
+            "SELECT pg_sleep(0.1), count(*) FROM pg_stat_activity"
+            " WHERE state = 'active' AND query LIKE '%INSERT INTO \"tasks\"%'"
+            " AND pid <> pg_backend_pid()"
+        )
         deadline = time.monotonic() + 5
         while observer.execute(waiting).fetchone()[1]:
             assert time.monotonic() < deadline

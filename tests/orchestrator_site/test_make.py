@@ -21,6 +21,7 @@ import requests
 from tests.environment import ROOT
 from tests.ports import free_port
 from tests.postgresql import new_database
+from tests.waiting import wait_until
 
 Make = Callable[..., "subprocess.Popen[str]"]
 FROM_ENVIRONMENT = "ARGS=--database-from-environment"
@@ -103,13 +104,19 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
     assert password
     assert key
     processes = psutil.Process(running.pid).children(recursive=True)
-    assert len(processes) >= 4
+    commands = [" ".join(process.cmdline()) for process in processes]
+    for part in ("safety.reflex_layer", "tasks.arms.bundled", "manage work", "gunicorn"):
+        assert any(part in command for command in commands), commands
     assert requests.get(f"{base}/ready", timeout=10).json() == {
         "status": "ready",
         "database": "connected",
         "reflex_layer": "available",
     }
-    task = requests.post(f"{base}/submit", json={"goal": "Keep me"}, timeout=10).json()
+    body = {"goal": "Find the sentiment", "context": {"reviews": ["Please keep me."]}}
+    task = requests.post(f"{base}/submit", json=body, timeout=10).json()
+    path = f"{base}/tasks/{task['task_id']}"
+    # The bundled arm carries it out.
+    wait_until(lambda: requests.get(path, timeout=10).json()["status"] == "completed")
     as_client = {"Authorization": f"Bearer {key[1]}"}
     client = requests.get(f"{base}/client", headers=as_client, timeout=10).json()
     assert client["name"] == "development"
@@ -138,8 +145,9 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
     assert "For a new API key: make run ARGS=--new-key" in said
     assert requests.get(f"{base}/client", headers=as_client, timeout=10).json() == client
     assert "Log in as admin; for a new password: make run ARGS=--new-password" in said
-    path = f"{base}/tasks/{task['task_id']}"
-    assert requests.get(path, timeout=10).json()["goal"] == "Keep me"
+    kept = requests.get(path, timeout=10).json()
+    assert (kept["goal"], kept["status"]) == ("Find the sentiment", "completed")
+    assert kept["result"]["result_data"]["texts"][0]["path"] == "reviews[0]"
     again.terminate()
     again.communicate(timeout=30)
 
@@ -162,7 +170,7 @@ def test_run_shows_its_steps_and_makes_a_new_password_and_a_new_key(make: Make) 
         said = read_until(running, "Ctrl-C")
         assert said.splitlines()[:2] == [
             "Preparing the tables",
-            "Starting the Reflex Layer and the web server",
+            "Starting the Reflex Layer, an arm, a worker and the web server",
         ]
         passwords += re.findall(r"Log in as admin with the password (\S+)", said)
         keys += re.findall(r"octollm_\w+", said)

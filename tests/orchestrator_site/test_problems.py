@@ -24,7 +24,11 @@ from safety.document import TextTooLong
 from safety.exceptions import NotAsked, NoVerdict, TooManyFindings
 from safety.findings import Kind
 from safety.outbound.exceptions import CallFailed
+from safety.outbound.transport import Interrupted
 from tasks.api.operation import BodyRefused
+from tasks.arms.declared import Invalid, InvalidArms
+from tasks.arms.exceptions import ArmError, TooLittleBudget
+from tasks.arms.reading import Unreadable
 from tasks.clients.exceptions import (
     ClientDisabled,
     CredentialsAmbiguous,
@@ -39,7 +43,9 @@ from tasks.clients.exceptions import (
 )
 from tasks.clients.scopes import Scope
 from tasks.exceptions import ClaimLost, InvalidTransition, PriorityNotChanged, SubmissionBlocked
+from tasks.execution.claims import PlaceLost
 from tasks.models import Task
+from tasks.models.arm import TooManyArms
 from tasks.states import Priority, Status
 
 TASK_ID = uuid.uuid4()
@@ -48,6 +54,15 @@ CAUGHT = {
     CallFailed: "safety.reflex_client.guarded makes it a NoVerdict",
     TextTooLong: "tasks.api.serializers makes it a fault of the body",
     ClaimLost: "tasks.services answers with the first answer",
+    Invalid: "tasks.arms.declared and the form of the console make it a fault of a field",
+    InvalidArms: "orchestrator_site.settings makes it a fault of a variable",
+    TooManyArms: "the form of the console and the command `work` say so",
+    # Only workers call arms.
+    ArmError: "tasks.execution.following makes it a conclusion",
+    TooLittleBudget: "tasks.execution.claims lets the task fail",
+    Unreadable: "tasks.arms makes it an ArmError",
+    PlaceLost: "tasks.execution.claims begins again",
+    Interrupted: "safety.outbound makes it a CallFailed",
 }
 ANSWERS = {
     NoVerdict("connection failed"): (503, "safety_unavailable"),
@@ -74,9 +89,9 @@ ANSWERS = {
 def modules() -> Iterator[str]:
     for package in (safety, tasks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            # The bundled Reflex Layer runs in another process.
+            # The bundled Reflex Layer and the bundled arm run in other processes.
             if (
-                not module.name.startswith("safety.reflex_layer")
+                not module.name.startswith(("safety.reflex_layer", "tasks.arms.bundled"))
                 and "migrations" not in module.name
             ):
                 yield module.name

@@ -84,7 +84,20 @@ def test_the_example_file_gives_the_defaults() -> None:
         "INJECTION_BLOCKS_FROM",
         "INJECTION_FLAGS_FROM",
         "IGNORED_TYPES",
+        "OUTPUT_PII_ACTION",
+        "OUTPUT_INJECTION_BLOCKS_FROM",
+        "ANONYMOUS_ACCESS",
+        "RATE_LIMIT",
+        "ARMS",
+        "MAX_COST_USD_PER_TASK",
+        "MAX_COST_USD_PER_DAY",
+        "WORKER_CONCURRENCY",
+        "WORKER_DRAIN_SECONDS",
+        "WORKER_DATABASE_URL",
+        "WORKER_METRICS_PORT",
     ]
+    # Two variables have no default, and DEBUG is the setting DEVELOPMENT.
+    assert set(names) == known() - {"DATABASE_URL", "SECRET_KEY", "DEBUG"} | {"DEVELOPMENT"}
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")
     }
@@ -142,10 +155,19 @@ WRONG = {
     "INJECTION_BLOCKS_FROM": "s3cret",
     "INJECTION_FLAGS_FROM": "s3cret",
     "IGNORED_TYPES": "s3cret",
+    "OUTPUT_PII_ACTION": "s3cret",
+    "OUTPUT_INJECTION_BLOCKS_FROM": "s3cret",
     "REFLEX_DEADLINE_SECONDS": "0",
     "CIRCUIT_FAILURES": "0",
     "CIRCUIT_RESET_SECONDS": "nan",
     "DATABASE_TIMEOUT_SECONDS": "inf",
+    "ARMS": "helper=s3cret",
+    "MAX_COST_USD_PER_TASK": "s3cret",
+    "MAX_COST_USD_PER_DAY": "-1",
+    "WORKER_CONCURRENCY": "0",
+    "WORKER_DRAIN_SECONDS": "s3cret",
+    "WORKER_DATABASE_URL": "mysql://user:s3cret@host/name",
+    "WORKER_METRICS_PORT": "70000",
     "DATABSE_TIMEOUT_SECONDS": "s3cret",
 }
 
@@ -233,6 +255,54 @@ def test_an_unknown_variable_in_the_env_file_is_reported_too(tmp_path: Path) -> 
     assert finished.stderr.splitlines()[-1].endswith(
         "ORCHESTRATOR_LOGLEVEL: is unknown; the closest known variable is ORCHESTRATOR_LOG_LEVEL"
     )
+
+
+NO_LIMIT = "must be an amount from 0 to 99999999 with at most 4 decimals, or empty for no limit"
+
+
+@pytest.mark.parametrize("name", ["MAX_COST_USD_PER_TASK", "MAX_COST_USD_PER_DAY"])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("", None), ("0", "0"), ("0.25", "0.25"), ("99999999", "99999999"), ("1e2", "1E+2")],
+)
+def test_an_amount_is_a_decimal_and_nothing_is_no_limit(
+    name: str, value: str, shown: str | None
+) -> None:
+    assert read(name, **{name: value}) == {name: shown}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["-0.01", "0.00001", "99999999.01", "NaN", "sNaN", "Infinity", "1,5", "$1", "one", "1 000"],
+)
+def test_an_amount_that_is_none_is_reported(value: str) -> None:
+    assert faults(MAX_COST_USD_PER_TASK=value, MAX_COST_USD_PER_DAY=value) == [
+        f"ORCHESTRATOR_MAX_COST_USD_PER_DAY: {NO_LIMIT}",
+        f"ORCHESTRATOR_MAX_COST_USD_PER_TASK: {NO_LIMIT}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted", "refused"),
+    [
+        ("WORKER_CONCURRENCY", ["1", "256"], ["0", "257", "1.5", ""]),
+        ("WORKER_DRAIN_SECONDS", ["0", "0.5", "3600"], ["-1", "3600.1", "nan", "inf"]),
+        ("WORKER_METRICS_PORT", ["0", "65535"], ["-1", "65536", "x"]),
+        (
+            "WORKER_DATABASE_URL",
+            ["", "postgresql+asyncpg://user:password@localhost:5432/octollm"],
+            ["mysql://db/octollm", "postgresql://db"],
+        ),
+    ],
+)
+def test_a_variable_of_workers_is_checked_at_the_start(
+    name: str, accepted: list[str], refused: list[str]
+) -> None:
+    for value in accepted:
+        assert str(read(name, **{name: value})[name]) in (value, f"{value}.0")
+    for value in refused:
+        [fault] = faults(**{name: value})
+        assert fault.startswith(f"ORCHESTRATOR_{name}: ")
 
 
 # Variables that Kubernetes sets for services named `orchestrator` and `orchestrator-web`.

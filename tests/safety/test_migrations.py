@@ -24,8 +24,9 @@ BEFORE, COLUMNS, FILLED = (
     "0005_blocked_for_a_reason",
     "0006_receipt_subject",
     # The newest: the model reads all columns.
-    "0009_receipt_client_index",
+    "0010_receipts_of_answers",
 )
+BEFORE_ANSWERS = "0009_receipt_client_index"
 ACCEPTED, REFUSED = ("safe", "flagged", "unscreened"), ("blocked", "none")
 # What an insert may wait for at most.
 SECONDS = 1
@@ -53,6 +54,18 @@ UNNAMED = "SELECT count(*) FROM receipts WHERE subject_id IS NULL"
 IS_INDEX_VALID = """
 SELECT indisvalid FROM pg_index WHERE indexrelid = 'receipts_one_submission_each'::regclass
 """
+ANSWER = """
+INSERT INTO receipts (verdict, occasion, subject_id) VALUES (%s, 'answer', gen_random_uuid())
+"""
+MANY_ANSWERS = """
+INSERT INTO receipts (verdict, occasion, subject_id)
+SELECT 'safe', 'answer', gen_random_uuid() FROM generate_series(1, 20000)
+"""
+ARE_CONSTRAINTS_VALID = """
+SELECT conname, convalidated FROM pg_constraint
+WHERE conname IN ('receipts_occasion_known', 'receipts_subject_known') ORDER BY conname
+"""
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'receipts' ORDER BY 1"
 AT_ONCE = "SET lock_timeout = 100"
 # What waits, as if the machine that migrates had died.
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
@@ -244,3 +257,84 @@ def test_the_way_back_gives_receipts_the_ids_of_their_tasks(database: Database) 
     Receipt.objects.create(verdict="safe", subject_id=task.pk)
     migrate(BEFORE)
     assert database.execute("SELECT id FROM receipts").fetchall() == [(task.pk,)]
+
+
+def test_answers_are_allowed_and_old_rows_are_checked(database: Database) -> None:
+    database.execute(MANY)
+    migrate(BEFORE_ANSWERS)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute(ANSWER, ["safe"])
+    migrate(FILLED)
+    for verdict in (*ACCEPTED, "blocked"):
+        database.execute(ANSWER, [verdict])
+    assert database.execute(ARE_CONSTRAINTS_VALID).fetchall() == [
+        ("receipts_occasion_known", True),
+        ("receipts_subject_known", True),
+    ]
+
+
+def test_answers_wait_for_a_long_query_only_for_a_short_time(
+    database: Database, migrate_aside: Migrate
+) -> None:
+    submit(database)
+    migrate(BEFORE_ANSWERS)
+    with connect() as reader, reader.transaction():
+        # As a dump does, for as long as it takes.
+        reader.execute("SELECT FROM receipts")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrate_aside().result()
+        submit(database)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            database.execute(ANSWER, ["safe"])
+    migrate(FILLED)
+    database.execute(ANSWER, ["safe"])
+    submit(database)
+
+
+def test_submissions_go_on_while_indexes_for_answers_are_made(
+    database: Database, migrate_aside: Migrate
+) -> None:
+    submit(database)
+    migrate(BEFORE_ANSWERS)
+    with connect() as reader, reader.transaction():
+        # What this one can see, an index has to wait for.
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT")
+        making = migrate_aside()
+        until_requests_wait(database)
+        database.execute(AT_ONCE)
+        submit(database)
+        # The dashboard needs it.
+        assert "idx_receipts_created_at" in dict(database.execute(INDEXES).fetchall())
+        database.execute(KILL)
+        with pytest.raises(OperationalError):
+            making.result()
+    migrate(FILLED)
+    indexes = dict(database.execute(INDEXES).fetchall())
+    assert "(verdict, occasion)" in indexes["idx_receipts_created_at"]
+    assert not [name for name in indexes if name.endswith("_new")]
+
+
+def test_answers_are_listed_by_an_index_even_if_there_are_none(database: Database) -> None:
+    database.execute(MANY)
+    migrate(FILLED)
+    database.execute("ANALYZE receipts")
+    of_all = Receipt.objects.filter(occasion="answer").order_by("-created_at")[:100]
+    assert "using idx_receipts_answers on" in of_all.explain()
+    database.execute(MANY_ANSWERS)
+    database.execute("ANALYZE receipts")
+    of_one = Receipt.objects.of_answers(uuid.uuid4())
+    assert "using idx_receipts_answers_of on" in of_one.explain()
+
+
+def test_the_way_back_forgets_answers_and_keeps_submissions(database: Database) -> None:
+    migrate(BEFORE_ANSWERS)
+    before = database.execute(INDEXES).fetchall()
+    migrate(FILLED)
+    task_id = submit(database)
+    database.execute(ANSWER, ["blocked"])
+    migrate(BEFORE_ANSWERS)
+    assert database.execute("SELECT subject_id FROM receipts").fetchall() == [(task_id,)]
+    assert database.execute(INDEXES).fetchall() == before
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute(ANSWER, ["safe"])

@@ -392,10 +392,15 @@ def test_the_version_before_leaves_receipts_with_their_subject(
             "btree (subject_id) WHERE ((occasion = 'submission'::text) AND "
             "(subject_id IS NOT NULL))",
         ),
-        ("idx_receipts_created_at", "btree (created_at) INCLUDE (verdict)"),
+        ("idx_receipts_created_at", "btree (created_at) INCLUDE (verdict, occasion)"),
         (
             "idx_receipts_found",
-            "btree (created_at) INCLUDE (types) WHERE (NOT (types = '[]'::jsonb))",
+            "btree (created_at) INCLUDE (types, occasion) WHERE (NOT (types = '[]'::jsonb))",
+        ),
+        ("idx_receipts_answers", "btree (created_at) WHERE (occasion = 'answer'::text)"),
+        (
+            "idx_receipts_answers_of",
+            "btree (subject_id, created_at) WHERE (occasion = 'answer'::text)",
         ),
         ("idx_receipts_verdict", "btree (verdict, created_at)"),
         ("idx_receipts_request_id", "btree (request_id, created_at)"),

@@ -10,12 +10,28 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
 from tasks import bulk
-from tasks.bulk import choose, obstacle, preview, proceed, promise, report, take_step
-from tasks.models import Action, Event, Task
+from tasks.bulk import (
+    Sight,
+    choose,
+    obstacle,
+    preview,
+    promise,
+    report,
+    take_step,
+)
+from tasks.models import Event, Task
 from tasks.models.action import CANCEL, REQUEUE, VERBS
 from tasks.states import Priority, Status
 from tests.factories import TaskFactory
-from tests.tasks.actions import call_and_disconnect, confirmed, progress, tasks
+from tests.tasks.actions import (
+    call_and_disconnect,
+    confirmed,
+    fail,
+    proceed,
+    progress,
+    start,
+    tasks,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +49,13 @@ OBSTACLES = {
         "processing": "Processing; only failed tasks can be requeued",
         "completed": "Completed, which is final",
         "failed": "",
+        "cancelled": "Cancelled, which is final",
+    },
+    "release": {
+        "pending": "Pending; only tasks that wait for their release can be released",
+        "processing": "Processing; only tasks that wait for their release can be released",
+        "completed": "Completed, which is final",
+        "failed": "Failed; only tasks that wait for their release can be released",
         "cancelled": "Cancelled, which is final",
     },
     "priority_medium": {
@@ -73,7 +96,7 @@ def statuses(task_ids: list[uuid.UUID]) -> list[str]:
 
 @pytest.mark.parametrize(("verb", "status", "why"), CASES)
 def test_obstacle_is_the_reason_to_skip_a_task(verb: str, status: str, why: str) -> None:
-    assert obstacle(VERBS[verb], Status(status), Priority.MEDIUM) == why
+    assert obstacle(VERBS[verb], Sight(Status(status), Priority.MEDIUM)) == why
 
 
 @pytest.mark.parametrize(("verb", "status", "why"), CASES)
@@ -174,22 +197,21 @@ def test_ended_action_takes_no_more_steps() -> None:
     chosen = tasks("failed")
     action = confirmed(chosen, REQUEUE)
     proceed(action)
-    Task.objects.get().start()
-    Task.objects.get().fail()
+    task = Task.objects.get()
+    start(task)
+    fail(task)
     ended_at = action.ended_at
     proceed(action)
     assert statuses(chosen) == ["failed"]
     assert action.ended_at == ended_at
 
 
-def test_steps_stop_at_the_time_limit_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_stop_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
-    monkeypatch.setattr(bulk, "SECONDS_PER_REQUEST", 0)
     action = confirmed(tasks("pending", "pending", "pending"))
-    proceed(action)
+    assert bulk.proceed(action.pk, seconds=0) is True
     assert progress(action) == (1, 1, False)
-    monkeypatch.setattr(bulk, "SECONDS_PER_REQUEST", 60)
-    proceed(action)
+    assert bulk.proceed(action.pk, seconds=60) is False
     assert progress(action) == (3, 3, True)
 
 
@@ -213,7 +235,8 @@ def test_stopped_action_skips_the_remaining_tasks(monkeypatch: pytest.MonkeyPatc
         (
             ["failed", "pending", "completed"],
             "requeue",
-            "1 task requeued; 2 tasks skipped: only failed tasks can be requeued.",
+            "1 task requeued; 2 tasks skipped: only failed tasks can be requeued, "
+            "and none whose outcome is unknown.",
         ),
         (
             ["completed"],
@@ -308,7 +331,7 @@ def test_concurrent_steps_change_each_task_once(monkeypatch: pytest.MonkeyPatch)
     action = confirmed(chosen)
     with ThreadPoolExecutor(4) as pool:
         runs = [
-            pool.submit(call_and_disconnect, lambda: proceed(Action.objects.get()))
+            pool.submit(call_and_disconnect, lambda: bulk.proceed(action.pk, seconds=60))
             for _ in range(4)
         ]
         for run in runs:
@@ -319,9 +342,9 @@ def test_concurrent_steps_change_each_task_once(monkeypatch: pytest.MonkeyPatch)
 
 def test_step_takes_few_queries(django_assert_num_queries: Any) -> None:
     action = confirmed(tasks("pending", "pending"))
-    # Open a savepoint, read the action, read its next ids, change the tasks, save the action,
-    # release the savepoint.
-    with django_assert_num_queries(6):
+    # Open a savepoint, read the action, read its next ids, change the tasks and end their runs in
+    # a savepoint of its own (4), save the action, release the savepoint.
+    with django_assert_num_queries(9):
         take_step(action.pk)
 
 

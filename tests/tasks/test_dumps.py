@@ -20,8 +20,42 @@ INSERT INTO tasks (id, goal, status) VALUES
 INSERT INTO receipts (subject_id, verdict) VALUES ('{done}', 'safe'), ('{new}', 'safe');
 INSERT INTO task_results (task_id, result_data, confidence) VALUES ('{done}', '17', 0.9);
 INSERT INTO task_events (task_id, kind, data) VALUES ('{done}', 'status', '{{"to": "completed"}}');
+INSERT INTO arms (name, protocol, url, capabilities, room, timeout_seconds, is_idempotent, tier,
+    usd_per_million_input, usd_per_million_output, max_answer_tokens, refused_parameters)
+    VALUES ('helper', 'octollm', 'http://arm', '{{execute}}', 8, 60, false, 3, 0, 0, 4096, '{{}}');
+INSERT INTO workers (id, machine, process, version, concurrency)
+    VALUES ('{worker}', 'host', 1, '1', 8);
+INSERT INTO runs (task_id, number, ended_at) VALUES ('{done}', 1, now()), ('{new}', 1, NULL);
+INSERT INTO budgets (run_id, max_tokens, max_cost_usd) SELECT id, 100, 1 FROM runs;
+INSERT INTO steps (id, run_id, task_id, capability, rank)
+    SELECT '{step}', id, task_id, 'execute', 7 FROM runs WHERE ended_at IS NULL;
+INSERT INTO attempts (step_id, number, worker_id, lease_until, ended_at, outcome)
+    VALUES ('{step}', 1, '{worker}', now(), now(), 'retried');
+INSERT INTO calls (attempt_id, step_id, number, arm, request_digest, reserved_tokens, reserved_usd)
+    SELECT id, step_id, 1, 'helper', '', 1, 0 FROM attempts;
+INSERT INTO counts (name, labels, shard, value) VALUES ('tasks', '{{pending}}', 1, 1);
+INSERT INTO pauses (actor, reason, ended_at) VALUES ('ada', 'budget', now());
+INSERT INTO procrastinate_jobs (queue_name, task_name, priority, queueing_lock, args) VALUES
+    ('tasks', 'carry_out', 7, '{step}', '{{"step": "{step}"}}');
 """
-TABLES = ("tasks", "receipts", "task_results", "task_events", "django_migrations", "auth_group")
+TABLES = (
+    "tasks",
+    "receipts",
+    "task_results",
+    "task_events",
+    "arms",
+    "workers",
+    "runs",
+    "budgets",
+    "steps",
+    "attempts",
+    "calls",
+    "counts",
+    "pauses",
+    "procrastinate_jobs",
+    "django_migrations",
+    "auth_group",
+)
 Database = psycopg.Connection[Any]
 
 
@@ -57,7 +91,8 @@ def restore(*scripts: str) -> None:
 def dumped() -> "Iterator[Database]":
     url = new_database(server_url(), "dumped")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(FILL.format(done=uuid.uuid4(), new=uuid.uuid4()))
+        ids = {name: uuid.uuid4() for name in ("done", "new", "step", "worker")}
+        connection.execute(FILL.format(**ids))
         yield connection
 
 
@@ -73,7 +108,7 @@ def restored(dumped: Database) -> "Iterator[Database]":
 
 def content(database: Database) -> dict[str, list[Any]]:
     return {
-        table: database.execute(f"SELECT * FROM {table} ORDER BY id").fetchall() for table in TABLES
+        table: database.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES
     }
 
 
@@ -100,8 +135,9 @@ def test_a_full_dump_is_restored_with_its_rules(dumped: Database, restored: Data
 
 
 def test_data_alone_are_restored_beside_the_rules(dumped: Database, restored: Database) -> None:
-    restore(dump("--schema-only"), dump("--data-only"))
-    assert content(restored) == content(dumped)
+    # Each job would write its events again. Workers make the jobs of what waits by themselves.
+    restore(dump("--schema-only"), dump("--data-only", "--exclude-table-data=procrastinate_*"))
+    assert content(restored) == content(dumped) | {"procrastinate_jobs": []}
     assert_rules_hold(restored)
 
 
@@ -119,7 +155,7 @@ def test_data_alone_are_restored_in_any_order_of_the_tables(
 def test_each_trigger_function_has_a_search_path_of_its_own(dumped: Database) -> None:
     paths = dumped.execute(
         "SELECT DISTINCT proname, proconfig FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid"
-        " WHERE NOT tgisinternal ORDER BY proname"
+        " WHERE NOT tgisinternal AND NOT proname LIKE 'procrastinate%' ORDER BY proname"
     ).fetchall()
     assert paths == [
         (name, [f"search_path={schema}, pg_temp"])
@@ -133,3 +169,13 @@ def test_each_trigger_function_has_a_search_path_of_its_own(dumped: Database) ->
             ("unmark_tasks_without_result", "public"),
         )
     ]
+
+
+def test_each_function_of_procrastinate_has_a_search_path_of_its_own(dumped: Database) -> None:
+    """A new version of the package may replace functions, and with them their search path."""
+    paths = dumped.execute(
+        "SELECT proconfig, count(*) FROM pg_proc WHERE proname LIKE 'procrastinate%' GROUP BY 1"
+    ).fetchall()
+    [(path, functions)] = paths
+    assert path == ["search_path=public"]
+    assert functions > 10

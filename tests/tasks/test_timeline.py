@@ -13,6 +13,7 @@ from tasks.states import Priority
 from tasks.timeline import SCREENED, SUBMITTED, Entry, timeline
 from tests.factories import TaskFactory
 from tests.reflex_layer import ScriptedReflexLayer, injection, says
+from tests.tasks.actions import fail, start
 
 pytestmark = pytest.mark.django_db
 
@@ -76,8 +77,8 @@ def test_timeline_lists_the_changes_in_order() -> None:
     task = TaskFactory()
     TaskFactory().cancel()
     task.change_priority(Priority.HIGH, actor="ada", reason="urgent")
-    task.start()
-    task.fail(reason="no arm answered")
+    start(task)
+    fail(task, reason="no arm answered")
     task.requeue(actor="bob")
     entries = timeline(task)
     assert [(entry.kind, entry.actor, entry.reason, entry.data) for entry in entries[1:]] == [
@@ -93,8 +94,8 @@ def test_timeline_lists_the_changes_in_order() -> None:
 
 def test_timeline_takes_two_queries(django_assert_num_queries: Any) -> None:
     task = TaskFactory()
-    task.start()
-    task.fail()
+    start(task)
+    fail(task)
     with django_assert_num_queries(2):
         timeline(task)
 
@@ -107,7 +108,7 @@ def test_entry_cannot_be_changed() -> None:
 
 def test_event_stores_the_kind_of_its_actor() -> None:
     task = TaskFactory()
-    task.start()
+    start(task)
     task.cancel(actor="ada")
     assert [event.actor_kind for event in Event.objects.all()] == ["service", "staff"]
     assert [entry.acted for entry in timeline(task)] == [

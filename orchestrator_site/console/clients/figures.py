@@ -48,7 +48,7 @@ def figures(client_ids: Collection[UUID]) -> dict[UUID, Figures]:
                 (SELECT count(*) FROM (
                     SELECT FROM receipts
                     WHERE client_id = client.id AND created_at >= now() - interval '1 day'
-                        AND verdict = 'blocked'
+                        AND verdict = 'blocked' AND occasion = 'submission'
                     LIMIT %(most)s) AS refused),
                 keys.valid, keys.last_used_at
             FROM unnest(%(ids)s::uuid[]) AS client (id), LATERAL (

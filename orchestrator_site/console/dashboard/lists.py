@@ -6,12 +6,20 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from safety.models import ReceiptVerdict
+from safety.models import Occasion, ReceiptVerdict
 from tasks.states import Status
 
 
 def tasks_in(status: Status) -> str:
     return _list("admin:tasks_task_changelist", status__exact=status.value)
+
+
+def tasks_that_wait_for(reason: str) -> str:
+    return _list("admin:tasks_task_changelist", waits_for=reason)
+
+
+def tasks_that_failed_with(code: str) -> str:
+    return _list("admin:tasks_task_changelist", failure=code)
 
 
 def receipts(
@@ -21,7 +29,7 @@ def receipts(
     *,
     type_found: str = "",
 ) -> str:
-    """Return the URL of the list of receipts from `since` to before `until`.
+    """Return the URL of the list of submissions' receipts from `since` to before `until`.
 
     Whole days use the filter that the list shows beside its rows, which has no hours.
     """
@@ -30,6 +38,7 @@ def receipts(
         filters = {"from": f"{since:%Y-%m-%d}", "to": f"{last_day:%Y-%m-%d}"}
     else:
         filters = {"created_at__gte": since.isoformat(), "created_at__lt": until.isoformat()}
+    filters["occasion__exact"] = Occasion.SUBMISSION.value
     names = [verdict.value for verdict in verdicts]
     if len(names) == 1:
         filters["verdict__exact"] = names[0]

@@ -1,4 +1,7 @@
-"""The console's actions on tasks: the offer, the preview, the confirmation, and the progress."""
+"""The console's actions on tasks: the offer, the preview, the confirmation, and the progress.
+
+Workers carry an action out; its page only shows how far they are.
+"""
 
 import contextlib
 from functools import partial
@@ -20,7 +23,7 @@ from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_operate, may_view_content
 from orchestrator_site.console.reasons import reason_field
 from tasks import bulk
-from tasks.models import Action, Task
+from tasks.models import Action, Task, Worker
 from tasks.models.action import VERBS, Verb, count_of_tasks
 from tasks.states import Priority, Status
 
@@ -51,10 +54,7 @@ class OffersActions(admin.ModelAdmin):
 
     def verbs_for(self, request: HttpRequest, task: Task) -> list[Verb]:
         """Return the verbs that would change this task."""
-        if not may_operate(request):
-            return []
-        status, priority = Status(task.status), Priority(task.priority)
-        return [verb for verb in VERBS.values() if not bulk.obstacle(verb, status, priority)]
+        return bulk.verbs_for(task) if may_operate(request) else []
 
 
 def _choose(
@@ -79,8 +79,23 @@ def _choose(
     return HttpResponseRedirect(f"{page}?{filters}" if filters else page)
 
 
-class ReasonForm(forms.Form):
+class ConfirmationForm(forms.Form):
+    """Why staff act; and if tasks of the action need it, whether their effect may happen twice."""
+
     reason = reason_field(help_text="Shown in the timeline of each task.")
+
+    def __init__(self, data: Any = None, *, preview: bulk.Preview) -> None:
+        super().__init__(data)
+        if not preview.unknown:
+            return
+        unknown = count_of_tasks(preview.unknown)
+        self.fields["includes_unknown"] = forms.BooleanField(
+            label=f"Requeue {unknown} with an unknown outcome too",
+            help_text="An arm may have carried them out already. Their effect may happen twice.",
+            # Without it, there may be nothing to do.
+            required=not preview.to_change,
+            error_messages={"required": "Nothing changes unless you tick this box."},
+        )
 
 
 class ActionAdmin(ReadOnlyModelAdmin):
@@ -111,7 +126,7 @@ class ActionAdmin(ReadOnlyModelAdmin):
     @admin.display(description="state")
     def state(self, action: Action) -> str:
         if not action.is_ended:
-            return "unfinished"
+            return "waiting" if action.worked_at is None else "running"
         return "stopped" if action.is_stopped else "done"
 
     def change_view(
@@ -130,12 +145,10 @@ class ActionAdmin(ReadOnlyModelAdmin):
 
     def _answer(self, request: HttpRequest, action: Action) -> HttpResponse:
         if request.method != "POST":
-            return self._page(request, action, ReasonForm())
+            return self._page(request, action)
         match request.POST.get("step"):
             case "confirm":
                 return self._confirm(request, action)
-            case "continue":
-                bulk.proceed(action)
             case "stop":
                 action.stop()
             case _:
@@ -143,25 +156,20 @@ class ActionAdmin(ReadOnlyModelAdmin):
         return HttpResponseRedirect(request.get_full_path())
 
     def _confirm(self, request: HttpRequest, action: Action) -> HttpResponse:
-        """Start the action; if the form was sent before, only say so."""
-        form = ReasonForm(request.POST)
-        if not form.is_valid():
-            return self._page(request, action, form)
-        if not action.confirm(form.cleaned_data["reason"]):
+        """Hand the action to the workers; if the form was sent before, only say so."""
+        form = None
+        if not action.is_confirmed:
+            form = ConfirmationForm(request.POST, preview=bulk.preview(action))
+            if not form.is_valid():
+                return self._page(request, action, form)
+        if form is None or not bulk.confirm(action, **form.cleaned_data):
             text = "This action was already confirmed. Nothing was done twice."
             self.message_user(request, text, messages.WARNING)
-            return HttpResponseRedirect(request.get_full_path())
-        bulk.proceed(action)
-        if not action.is_ended:
-            # The fragment tells the script of the page to continue by itself.
-            return HttpResponseRedirect(f"{request.get_full_path()}#continue")
-        is_whole = action.changed == action.chosen
-        self.message_user(
-            request, _report_with_link(action), messages.SUCCESS if is_whole else messages.WARNING
-        )
-        return HttpResponseRedirect(_came_from(request, action))
+        return HttpResponseRedirect(request.get_full_path())
 
-    def _page(self, request: HttpRequest, action: Action, form: ReasonForm) -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, action: Action, form: ConfirmationForm | None = None
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": str(action),
@@ -169,29 +177,26 @@ class ActionAdmin(ReadOnlyModelAdmin):
             "action": action,
             "came_from": _came_from(request, action),
             "tasks": _first_tasks(action, with_goals=may_view_content(request)),
+            **(_progress(action) if action.is_confirmed else _preview(action, form)),
         }
-        if action.is_confirmed:
-            context["report"] = bulk.report(action)
-        else:
-            preview = bulk.preview(action)
-            context |= {
-                "form": form,
-                "has_anything_to_do": preview.to_change > 0,
-                "promise": bulk.promise(action, preview),
-                "skipped": [
-                    (count_of_tasks(count), why) for why, count in preview.obstacles.items()
-                ],
-            }
         return TemplateResponse(request, "admin/tasks/action/page.html", context)
 
 
-def _report_with_link(action: Action) -> str:
-    """Return the report; if it is on many tasks, link to the action, which lists them."""
-    report = bulk.report(action)
-    if action.chosen == 1:
-        return report
-    page = reverse("admin:tasks_action_change", args=[action.pk])
-    return format_html('{} <a href="{}">Show the tasks</a>', report, page)
+def _progress(action: Action) -> dict[str, Any]:
+    return {
+        "report": bulk.report(action),
+        "is_worker_missing": not action.is_ended and not Worker.objects.alive().exists(),
+    }
+
+
+def _preview(action: Action, form: ConfirmationForm | None) -> dict[str, Any]:
+    preview = bulk.preview(action)
+    return {
+        "form": form or ConfirmationForm(preview=preview),
+        "has_anything_to_do": preview.to_change + preview.unknown > 0,
+        "promise": bulk.promise(action, preview),
+        "skipped": [(count_of_tasks(count), why) for why, count in preview.obstacles.items()],
+    }
 
 
 def _first_tasks(action: Action, *, with_goals: bool) -> list[dict[str, Any]]:

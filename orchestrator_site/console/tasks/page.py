@@ -7,13 +7,14 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from orchestrator_site.console.execution.runs import runs_of
 from orchestrator_site.console.formats import label
 from orchestrator_site.console.json_html import json_html
 from orchestrator_site.console.permissions import may_view_content, may_view_receipt
 from tasks.changes import ActorKind, EventKind
 from tasks.models import Task
 from tasks.states import Priority, Status, TaskVerdict
-from tasks.timeline import SCREENED, SUBMITTED, Entry, timeline
+from tasks.timeline import SCREENED, SUBMITTED, Entry, in_words, timeline
 
 # A task that was requeued often may have many results.
 MAX_RESULTS: Final = 50
@@ -33,6 +34,8 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
     """Return the template context for `task`, as far as the user of `request` may see it."""
     is_content_shown, is_receipt_shown = may_view_content(request), may_view_receipt(request)
     entries = timeline(task)
+    runs = runs_of(task)
+    failed_run = runs.last_failure if task.status == Status.FAILED else None
     return {
         "task": task,
         "labels": [
@@ -42,7 +45,10 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
         ],
         "is_receipt_shown": is_receipt_shown,
         "content": _content(task) if is_content_shown else None,
-        "failure": _failure(task, entries) if is_content_shown else "",
+        "runs": runs,
+        # A reason of an old event may quote content of the task.
+        "failed_run": failed_run,
+        "failure": _reason(task, entries) if is_content_shown else "",
         "timeline": [
             # A reason that the service gives may quote content of the task.
             _row(entry, is_reason_shown=is_content_shown or entry.acted is ActorKind.STAFF)
@@ -72,8 +78,8 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _failure(task: Task, entries: list[Entry]) -> str:
-    """Return the reason why a failed task failed, if one was given."""
+def _reason(task: Task, entries: list[Entry]) -> str:
+    """Return the reason that the event of a failure gave, before there were runs."""
     if task.status != Status.FAILED:
         return ""
     # The task may have been requeued since it was read.
@@ -96,5 +102,7 @@ def _event(entry: Entry) -> str:
     if entry.kind == EventKind.PRIORITY:
         before, after = (label(Priority(entry.data[end])) for end in ("from", "to"))
         return format_html("Priority {} → {}", before, after)
-    before, after = (label(Status(entry.data[end])) for end in ("from", "to"))
-    return format_html("{} → {}", before, after)
+    if entry.kind == EventKind.STATUS:
+        before, after = (label(Status(entry.data[end])) for end in ("from", "to"))
+        return format_html("{} → {}", before, after)
+    return in_words(EventKind(entry.kind), entry.data)

@@ -15,7 +15,12 @@ from orchestrator_site.console.lists.filters import ClientFilter, DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_view_content, may_view_receipt
 from orchestrator_site.console.tasks.actions import OffersActions
-from orchestrator_site.console.tasks.filters import ArmFilter, ResultFilter
+from orchestrator_site.console.tasks.filters import (
+    ArmFilter,
+    FailureFilter,
+    ResultFilter,
+    WaitsForFilter,
+)
 from orchestrator_site.console.tasks.page import described
 from tasks.models import Task
 from tasks.models.task import TaskQuerySet
@@ -28,6 +33,8 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
         "status",
         "priority",
         "verdict",
+        WaitsForFilter,
+        FailureFilter,
         DayFilter,
         ResultFilter,
         ArmFilter,
@@ -42,6 +49,8 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
             "verdict__exact",
             "from",
             "to",
+            "waits_for",
+            "failure",
             "result",
             "arm",
             "client",

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 from django.db.models import Model
 
 from orchestrator_site.development.demo import receipts, texts
+from orchestrator_site.development.demo.runs import FAILURES, Runs
 from tasks.changes import EventKind, kind_of_actor
+from tasks.execution.failures import FailureCode
 from tasks.models import Event, Task, TaskResult
 from tasks.states import Priority, Status
 
@@ -60,7 +62,14 @@ class Life:
         )
         receipt = receipts.of_task(self._task, random)
         self._task.verdict = receipt.verdict
-        self.rows: list[Model] = [self._task, receipt]
+        # The documents requeue the task of the story, so its outcome must be known.
+        codes = (FailureCode.ARM_FAILED,) if work is texts.STORY else FAILURES
+        self._runs = Runs(self._task, random, codes)
+        self._rows: list[Model] = [self._task, receipt]
+
+    @property
+    def rows(self) -> list[Model]:
+        return [*self._rows, *self._runs.rows]
 
     def by_chance(self, now: datetime) -> Iterator[Step]:
         """Yield the steps of the task in order; a step may depend on earlier ones."""
@@ -88,29 +97,37 @@ class Life:
 
     def pass_through(self, steps: Iterable[Step], now: datetime) -> None:
         """Apply the steps that come before `now`."""
-        for seconds, to, actor, reason in steps:
-            before_at, at = self._task.updated_at, self._task.updated_at + timedelta(0, seconds)
+        for step in steps:
+            before_at, at = self._task.updated_at, self._task.updated_at + timedelta(0, step[0])
             if at > now:
-                return
-            # The value of the kind is the name of the changed column.
-            kind = EventKind.STATUS if isinstance(to, Status) else EventKind.PRIORITY
-            self.rows.append(
-                Event(
-                    task=self._task,
-                    kind=kind,
-                    actor=actor,
-                    actor_kind=kind_of_actor(actor),
-                    reason=reason,
-                    data={"from": getattr(self._task, kind), "to": to},
-                    created_at=at,
-                )
+                break
+            self._apply(step, before_at, at)
+        self._runs.stop(now)
+
+    def _apply(self, step: Step, before_at: datetime, at: datetime) -> None:
+        _, to, actor, reason = step
+        # The value of the kind is the name of the changed column.
+        kind = EventKind.STATUS if isinstance(to, Status) else EventKind.PRIORITY
+        self._rows.append(
+            Event(
+                task=self._task,
+                kind=kind,
+                actor=actor,
+                actor_kind=kind_of_actor(actor),
+                reason=reason,
+                data={"from": getattr(self._task, kind), "to": to},
+                created_at=at,
             )
-            setattr(self._task, kind, to)
-            self._task.updated_at = at
-            if to is Status.PROCESSING:
-                self._task.assigned_arm = self._work.arm
-            if to is Status.COMPLETED:
-                self._add_results(before_at, at)
+        )
+        setattr(self._task, kind, to)
+        self._task.updated_at = at
+        if to is Status.PROCESSING:
+            self._task.assigned_arm = self._work.arm
+            self._runs.begin(at, self._work.arm)
+        elif isinstance(to, Status):
+            self._runs.end(at, to)
+        if to is Status.COMPLETED:
+            self._add_results(before_at, at)
 
     def _add_results(self, started_at: datetime, completed_at: datetime) -> None:
         """Add the result, and sometimes an earlier, partial one."""
@@ -122,7 +139,7 @@ class Life:
                 confidence=round(share * self._random.betavariate(14, 2), 4),
                 created_at=started_at + share * (completed_at - started_at),
             )
-            self.rows.append(result)
+            self._rows.append(result)
         # Otherwise a trigger would set it, with one statement for each task.
         self._task.has_result = True
 

@@ -1,8 +1,8 @@
 """Demonstration tasks in the database."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
-from operator import attrgetter
 from typing import Final
 
 from django.db import connection, transaction
@@ -10,9 +10,21 @@ from django.db.models import Exists, Model, OuterRef
 
 from orchestrator_site.development.demo.receipts import DOCUMENTATION_ADDRESS
 from safety.models import Occasion, Receipt
-from tasks.models import Event, Task, TaskResult
+from tasks.models import Attempt, Budget, Call, Event, Run, Step, Task, TaskResult
 
-TABLES: Final[tuple[type[Model], ...]] = (Task, Receipt, Event, TaskResult)
+TABLES: Final[tuple[type[Model], ...]] = (
+    Task,
+    Receipt,
+    Run,
+    Budget,
+    Step,
+    Attempt,
+    Call,
+    Event,
+    TaskResult,
+)
+# Tables whose ids the database gives, and other tables name.
+NAMED: Final = (Run, Attempt)
 # Submissions in one transaction: enough that a commit costs little, few enough to see progress.
 BATCH: Final = 1_000
 
@@ -25,13 +37,21 @@ def store(submissions: Iterable[list[Model]]) -> Iterator[int]:
     remaining = iter(submissions)
     while batch := [*islice(remaining, BATCH)]:
         # Ids of events have the order of their times.
-        rows = sorted((row for rows in batch for row in rows), key=attrgetter("created_at"))
+        rows = sorted((row for rows in batch for row in rows), key=_time)
         with transaction.atomic():
             for table in TABLES:
                 some = [row for row in rows if isinstance(row, table)]
-                # Else the database would send each row back. Ids are random: none conflicts.
-                table._default_manager.bulk_create(some, ignore_conflicts=True)
+                # Rows that others name need the id that the database gives them. The database need
+                # not send the others back; their ids are random, so none conflicts.
+                table._default_manager.bulk_create(some, ignore_conflicts=table not in NAMED)
         yield sum(isinstance(row, Task) for row in rows)
+
+
+def _time(row: Model) -> datetime:
+    """Return when a row began; a budget has the time of its run."""
+    began: Model | None = row.run if isinstance(row, Budget) else row
+    at: datetime = getattr(began, "created_at", None) or getattr(began, "started_at", None)  # type: ignore[assignment]
+    return at
 
 
 def is_in_use() -> bool:

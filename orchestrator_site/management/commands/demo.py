@@ -10,8 +10,10 @@ from django.db import connection
 from django.utils import timezone
 
 from orchestrator_site.development.database_choice import DevelopmentCommand
+from orchestrator_site.development.demo.runs import make_surroundings
 from orchestrator_site.development.demo.storing import holds_other_tasks, is_in_use, store, tidy_up
 from orchestrator_site.development.demo.submissions import submissions
+from orchestrator_site.development.demo.texts import STORY, WORKS
 from orchestrator_site.readiness import missing_migrations
 from tasks.models import Task
 
@@ -46,6 +48,7 @@ class Command(DevelopmentCommand):
         from tqdm import tqdm  # noqa: PLC0415
 
         before = Task.objects.count()
+        make_surroundings({work.arm for work in (STORY, *WORKS)}, timezone.now())
         # A second run adds tasks, and not the same ones again.
         random = Random(f"{seed} after {before}")  # noqa: S311 - no secrets
         # manage.py turns the signals to stop into KeyboardInterrupt.

@@ -30,13 +30,21 @@ ALL: Final = (
         "confirmed_at IS NULL AND created_at < clock_timestamp() - "
         f"interval '{KEPT_UNCONFIRMED_FOR.total_seconds():.0f} seconds'",
     ),
+    # Those that ever claimed a step stay: the page of its task names them.
+    Pruned(
+        "idle workers",
+        "workers",
+        "seen_at < clock_timestamp() - interval '30 days' AND NOT EXISTS "
+        "(SELECT 1 FROM attempts WHERE worker_id = workers.id)",
+    ),
 )
 
 
 class Command(BaseCommand):
     help = (
-        "Delete expired idempotency keys and sessions, idle rows of the limits, and actions that "
-        "nobody confirmed. Run it once a day; it may run beside the service."
+        "Delete expired idempotency keys and sessions, idle rows of the limits, actions that "
+        "nobody confirmed, and workers that ended a month ago and never claimed a step. Run it "
+        "once a day; it may run beside the service."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

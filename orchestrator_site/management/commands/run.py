@@ -23,7 +23,10 @@ from orchestrator_site.development.moving_line import MovingLine
 from orchestrator_site.serving.address import in_url, why_unusable
 from safety.gate import gate
 from tasks.clients.exceptions import ClientDisabled
+from tasks.models import Arm, Worker
 
+# The arm that `make run` starts while no other is configured.
+BUNDLED_ARM = "bundled"
 START_SECONDS = 60
 STOP_SECONDS = 15
 POLL_SECONDS = 0.05
@@ -31,7 +34,7 @@ WATCH_SECONDS = 0.5
 
 
 class Command(DevelopmentCommand):
-    help = "Run the whole service for development: database, Reflex Layer, web server."
+    help = "Run everything for development: database, Reflex Layer, an arm, a worker, web server."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -70,7 +73,7 @@ class Command(DevelopmentCommand):
             call_command("migrate", verbosity=0, interactive=False)
             account = staff_account(with_new_password=with_new_password)
             key = _api_key(with_new_key=with_new_key)
-            line.say("Starting the Reflex Layer and the web server")
+            line.say("Starting the Reflex Layer, an arm, a worker and the web server")
             started = self.start(processes)
             self.wait_until_ready(started)
         self.welcome(account, key)
@@ -80,25 +83,26 @@ class Command(DevelopmentCommand):
         raise CommandError("A process of the service ended by itself; see above.")
 
     def start(self, processes: contextlib.ExitStack) -> list["subprocess.Popen[bytes]"]:
-        """Start the web server, and the bundled Reflex Layer unless another one is configured."""
+        """Start the web server and a worker, and what is bundled unless others are configured."""
         environment = os.environ | {"ORCHESTRATOR_DATABASE_URL": settings.DATABASE_URL}
         started = []
         if settings.ENABLE_REFLEX_INTEGRATION and not settings.IS_REFLEX_URL_GIVEN:
-            listener = processes.enter_context(socket.create_server(("127.0.0.1", 0)))
-            port, descriptor = listener.getsockname()[1], listener.fileno()
-            environment["ORCHESTRATOR_REFLEX_URL"] = f"http://127.0.0.1:{port}"
-            reflex_layer = _process(
-                "safety.reflex_layer", "--fd", str(descriptor), pass_fds=[descriptor]
-            )
-            started.append(processes.enter_context(reflex_layer))
+            reflex_layer, url = _listening(processes, "safety.reflex_layer")
+            environment["ORCHESTRATOR_REFLEX_URL"] = url
+            started.append(reflex_layer)
+        Arm.objects.filter(pk=BUNDLED_ARM).update(is_enabled=not settings.ARMS)
+        if not settings.ARMS:
+            arm, url = _listening(processes, "tasks.arms.bundled")
+            environment["ORCHESTRATOR_ARMS"] = f"{BUNDLED_ARM}=octollm+{url}?idempotent=true"
+            started.append(arm)
+        self.worker = processes.enter_context(_process("manage", "work", env=environment))
         web = _process(
             "gunicorn",
             "--config",
             "python:orchestrator_site.serving.gunicorn_conf",
             env=environment,
         )
-        started.append(processes.enter_context(web))
-        return started
+        return [*started, self.worker, processes.enter_context(web)]
 
     def wait_until_ready(self, started: list["subprocess.Popen[bytes]"]) -> None:
         give_up_at = time.monotonic() + START_SECONDS
@@ -109,7 +113,8 @@ class Command(DevelopmentCommand):
                 raise CommandError("A process of the service did not start; see above.")
             with contextlib.suppress(OSError):
                 answer = _ask(f"{_address()}/ready")
-                if '"status":"ready"' in answer:
+                is_working = Worker.objects.alive().filter(process=self.worker.pid).exists()
+                if '"status":"ready"' in answer and is_working:
                     return
             time.sleep(POLL_SECONDS)
         raise CommandError(
@@ -126,6 +131,7 @@ class Command(DevelopmentCommand):
             f"  Console        {address}/admin/",
             f"  Metrics        {address}/metrics",
             "  Demo data      make demo, in another terminal",
+            f"  Arm            {self.arm_in_words()}",
         ]
         if account.password:
             lines.append(
@@ -143,6 +149,11 @@ class Command(DevelopmentCommand):
         lines += [f"Ctrl-C stops everything; the data stay in {self.data_place}.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
+
+    def arm_in_words(self) -> str:
+        if settings.ARMS:
+            return ", ".join(arm.name for arm in settings.ARMS)
+        return "the bundled one: it finds the sentiment of texts, and has no model (docs/arms.md)"
 
 
 def _address() -> str:
@@ -174,6 +185,16 @@ def _api_key(*, with_new_key: bool) -> str:
         raise CommandError(
             f"The client {CLIENT} is disabled: enable it in the console, or run without --new-key."
         ) from error
+
+
+def _listening(
+    processes: contextlib.ExitStack, module: str
+) -> tuple["subprocess.Popen[bytes]", str]:
+    """Start a bundled service on a free port of this machine; return its process and URL."""
+    listener = processes.enter_context(socket.create_server(("127.0.0.1", 0)))
+    port, descriptor = listener.getsockname()[1], listener.fileno()
+    process = _process(module, "--fd", str(descriptor), pass_fds=[descriptor])
+    return processes.enter_context(process), f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import pytest
 from django.utils.html import strip_tags
 
 from orchestrator_site.console.receipt_words import sentence
-from safety.gate import gate
+from safety.gate import answer_gate, gate
 from safety.models import Receipt
 
 
@@ -69,6 +69,29 @@ def test_blocking_findings_are_not_guessed_for_another_policy() -> None:
     assert strip_tags(sentence(receipt, [LINK, SSN])) == (
         "✕ blocked: DataExfiltration in goal, SSN in goal, by the policy at that time"
     )
+
+
+@pytest.mark.parametrize(
+    ("occasion", "said"),
+    [
+        ("submission", "✕ blocked: SSN in goal, which the policy blocks"),
+        # By default, personal data of answers are redacted.
+        ("answer", "✕ blocked: DANVariant in key context.*, which the policy blocks"),
+    ],
+)
+def test_the_policy_is_that_of_the_occasion(occasion: str, said: str) -> None:
+    version = {"submission": gate(), "answer": answer_gate()}[occasion].policy_version
+    of_other = {"submission": answer_gate(), "answer": gate()}[occasion].policy_version
+    findings = [SSN] if occasion == "submission" else [SSN, JAILBREAK]
+    receipt = Receipt(
+        verdict="blocked",
+        occasion=occasion,
+        findings_count=len(findings),
+        policy_version=version,
+    )
+    assert strip_tags(sentence(receipt, findings)) == said
+    receipt.policy_version = of_other
+    assert strip_tags(sentence(receipt, findings)).endswith(", by the policy at that time")
 
 
 def test_redacted_types_are_named() -> None:

@@ -2,7 +2,9 @@
 
 import re
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -121,6 +123,41 @@ def test_list_shows_the_newest_first(console: Client) -> None:
     assert column(content, "request_id") == ["the-newer", "the-older"]
 
 
+def test_receipts_say_on_which_occasion_they_were_made(console: Client) -> None:
+    submitted = receipt()
+    answered = receipt(occasion="answer", subject_id=uuid4())
+    shown = column(console.get(RECEIPTS).content.decode(), "occasion")
+    assert sorted(shown) == ["Answer", "Submission"]
+    assert listed(console, "?occasion__exact=answer") == {str(answered.pk)}
+    assert listed(console, "?occasion__exact=submission") == {str(submitted.pk)}
+    assert '<div class="readonly">Answer</div>' in page(console, answered)
+
+
+def test_receipts_of_the_answers_of_a_task_are_one_link_away(console: Client) -> None:
+    task_id = uuid4()
+    of_submission = receipt(verdict="safe", subject_id=task_id)
+    answers = {
+        str(receipt(verdict=verdict, occasion="answer", subject_id=task_id).pk)
+        for verdict in ("safe", "blocked")
+    }
+    receipt(occasion="answer", subject_id=uuid4())
+    link = re.search(r'href="[^"?]*(\?occasion[^"]*)"', page(console, of_submission))
+    assert link
+    assert listed(console, unescape(link[1])) == answers
+
+
+@pytest.mark.parametrize("verdict", ["safe", "blocked"])
+def test_receipt_of_an_answer_has_a_link_to_its_task(verdict: str, client: Client) -> None:
+    client.force_login(staff("view_receipt", "view_task", "view_task_content"))
+    task = TaskFactory()
+    answered = receipt(verdict=verdict, occasion="answer", subject_id=task.pk)
+    assert f'href="/admin/tasks/task/{task.pk}/change/"' in page(client, answered)
+
+
+def test_receipt_of_a_refused_submission_has_no_link_to_answers(console: Client) -> None:
+    assert "subject_id__exact" not in page(console, receipt())
+
+
 @pytest.mark.parametrize("verdict", ["safe", "flagged", "unscreened"])
 def test_staff_who_may_view_tasks_get_a_link_to_the_task(verdict: str, client: Client) -> None:
     client.force_login(staff("view_receipt", "view_task", "view_task_content"))
@@ -201,6 +238,9 @@ def test_day_filter_keeps_the_other_filters(console: Client) -> None:
         "verdict__exact=%00",
         "created_at__gte=yesterday",
         "created_at__lt=%00",
+        "occasion__exact=%00",
+        "subject_id__exact=nonsense",
+        "subject_id__exact=%00",
     ],
 )
 def test_invalid_filter_is_ignored(query: str, console: Client) -> None:
@@ -299,12 +339,12 @@ def test_list_takes_the_same_queries_for_many_receipts(
 ) -> None:
     client.force_login(staff(*permissions))
     receipt(verdict="safe")
-    # Session, user, permissions (2), clients of the filter, count and the page itself.
-    with django_assert_num_queries(7):
+    # Session, user, permissions (2), clients of the filter, count, the page itself, the pause.
+    with django_assert_num_queries(8):
         client.get(RECEIPTS)
     for verdict in ("safe", "flagged", "blocked", "unscreened") * 5:
         receipt(verdict=verdict, types=["Email"], findings=[FINDING], findings_count=1)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         client.get(RECEIPTS)
 
 
@@ -352,7 +392,8 @@ def test_list_is_sorted_only_by_time(column: int, console: Client) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert console.get(RECEIPTS, {"o": str(column)}).status_code == 200
     by = 'ORDER BY "receipts"."created_at" '
-    assert by in queries[-1]["sql"]
+    # The last one asks whether calls are paused.
+    assert by in queries[-2]["sql"]
 
 
 def test_page_has_no_link_to_the_unused_history(console: Client) -> None:

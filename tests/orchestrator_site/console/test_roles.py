@@ -8,13 +8,19 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import get_resolver, resolve
+from django.utils import timezone
 
 from safety.models import Receipt
 from tasks.bulk import choose
-from tasks.models import Action, SignIn, Task
+from tasks.execution.failures import FailureCode
+from tasks.models import Action, Arm, Event, Pause, SignIn, Task
+from tasks.models import action as actions
 from tasks.models.action import CANCEL, REQUEUE, VERBS, Verb
-from tests.factories import ClientFactory, TaskFactory
+from tests.factories import ClientFactory, TaskFactory, TaskResultFactory
+from tests.orchestrator_site.console.execution.carried_out import carried_out, make_arm
+from tests.orchestrator_site.console.tasks.console_actions import start_worker, work
 from tests.staff import member_of, staff
+from tests.tasks.actions import waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +59,14 @@ PAGES = {
     "/admin/tasks/client/add/": {ADMIN},
     "/admin/tasks/client/{client}/change/": {ADMIN},
     "/admin/tasks/client/{client}/history/": {ADMIN},
+    "/admin/tasks/arm/": {OPERATOR, ADMIN},
+    "/admin/tasks/arm/add/": {ADMIN},
+    "/admin/tasks/arm/{arm}/change/": {OPERATOR, ADMIN},
+    "/admin/tasks/arm/{arm}/history/": {OPERATOR, ADMIN},
+    "/admin/tasks/worker/": {OPERATOR, ADMIN},
+    "/admin/tasks/worker/{worker}/change/": {OPERATOR, ADMIN},
+    "/admin/tasks/worker/{worker}/history/": {OPERATOR, ADMIN},
+    "/admin/pause": {OPERATOR, ADMIN},
     "/admin/tasks/signin/": {ADMIN},
     "/admin/tasks/signin/{sign_in}/change/": {ADMIN},
     "/admin/tasks/signin/{sign_in}/history/": {ADMIN},
@@ -64,6 +78,9 @@ PAGES = {
     "/admin/safety/receipt/add/": set(),
     "/admin/safety/receipt/{receipt}/delete/": set(),
     "/admin/tasks/client/{client}/delete/": set(),
+    "/admin/tasks/arm/{arm}/delete/": set(),
+    "/admin/tasks/worker/add/": set(),
+    "/admin/tasks/worker/{worker}/delete/": set(),
     "/admin/tasks/signin/add/": set(),
     "/admin/tasks/signin/{sign_in}/delete/": set(),
 }
@@ -92,15 +109,31 @@ CONTENTS = {
     ("/admin/safety/receipt/", "its client"): {OPERATOR, OFFICER, ADMIN},
     ("/admin/", "/admin/tasks/client/"): {ADMIN},
     ("/admin/", "/admin/tasks/signin/"): {ADMIN},
+    ("/admin/", "/admin/tasks/arm/"): {OPERATOR, ADMIN},
+    ("/admin/", "/admin/tasks/worker/"): {OPERATOR, ADMIN},
+    ("/admin/", "/admin/pause"): {OPERATOR, ADMIN},
+    ("/admin/", "Dollars today"): {OPERATOR, ADMIN},
+    ("/admin/tasks/arm/{arm}/change/", 'value="disable"'): {ADMIN},
+    ("/admin/tasks/arm/{arm}/change/", 'value="change"'): {ADMIN},
+    ("/admin/tasks/arm/", "/admin/tasks/arm/add/"): {ADMIN},
+    # What went wrong is no text of a client.
+    ("/admin/tasks/task/{failed}/change/", "The time of the task is over."): ALL,
+    ("/admin/tasks/task/{failed}/change/", "/admin/tasks/arm/helper/"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{failed}/change/", "See their receipts"): {OPERATOR, OFFICER, ADMIN},
 }
 
 
 @pytest.fixture
 def ids() -> dict[str, object]:
     owner = ClientFactory(name="its client")
-    task = TaskFactory(goal="its goal", context={"its context": 1}, verdict="flagged", client=owner)
-    task.start()
-    task.complete(result_data="its result", confidence=1)
+    task = TaskFactory(
+        goal="its goal",
+        context={"its context": 1},
+        verdict="flagged",
+        client=owner,
+        completed=True,
+    )
+    TaskResultFactory(task=task, result_data="its result")
     receipt = Receipt.objects.create(
         subject_id=task.pk, verdict="flagged", types=["DataExfiltration"], client_id=owner.pk
     )
@@ -114,6 +147,9 @@ def ids() -> dict[str, object]:
         "user": staff().pk,
         "group": Group.objects.get(name=VIEWER).pk,
         "client": owner.pk,
+        "arm": make_arm().pk,
+        "worker": start_worker().pk,
+        "failed": carried_out(FailureCode.TIMED_OUT).pk,
         "sign_in": SignIn.objects.create(outcome="failed").pk,
     }
 
@@ -143,25 +179,27 @@ def test_role_sees_only_its_content(role: str, ids: dict[str, object], client: C
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 def test_only_some_roles_may_act(verb: Verb, role: str, client: Client) -> None:
     client.force_login(member_of(role))
-    task = TaskFactory()
-    if verb == REQUEUE:
-        task.start()
-        task.fail()
-    before = (task.status, task.priority)
+    match verb:
+        case actions.RELEASE:
+            task = waiting(waits_for="release").task
+        case actions.RETRY_NOW:
+            task = waiting(wake_at=timezone.now()).task
+        case _:
+            task = TaskFactory(failed=verb == REQUEUE)
     chosen = client.post("/admin/tasks/task/", {"action": verb.name, "_selected_action": task.pk})
     page = chosen.get("Location", f"/admin/tasks/action/{uuid4()}/change/")
     confirmed = client.post(page, {"step": "confirm", "reason": "by hand"})
-    task.refresh_from_db()
+    work()
     may_act = role in {OPERATOR, ADMIN}
     assert (chosen.status_code, confirmed.status_code) == ((302, 302) if may_act else (403, 403))
     # The task already has medium priority.
     is_changed = may_act and verb != VERBS["priority_medium"]
-    assert ((task.status, task.priority) != before) == is_changed
+    assert Event.objects.filter(task=task).exists() == is_changed
     assert Action.objects.exists() == may_act
 
 
 @pytest.mark.parametrize("role", [VIEWER, OFFICER])
-@pytest.mark.parametrize("step", ["confirm", "continue", "stop"])
+@pytest.mark.parametrize("step", ["confirm", "stop"])
 def test_role_that_may_not_act_cannot_change_an_action(
     step: str, role: str, ids: dict[str, object], client: Client
 ) -> None:
@@ -170,6 +208,28 @@ def test_role_that_may_not_act_cannot_change_an_action(
     path = f"/admin/tasks/action/{ids['action']}/change/"
     assert client.post(path, {"step": step, "reason": "tampered"}).status_code == 403
     assert Action.objects.values().get() == before
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+@pytest.mark.parametrize("step", ["enable", "disable", "change"])
+def test_only_admins_change_arms(step: str, role: str, client: Client) -> None:
+    client.force_login(member_of(role))
+    arm = make_arm()
+    before = Arm.objects.values().get()
+    status = client.post(f"/admin/tasks/arm/{arm.pk}/change/", {"step": step}).status_code
+    # The form that changes an arm is shown again, since it is empty.
+    assert status == ({"change": 200}.get(step, 302) if role == ADMIN else 403)
+    if role != ADMIN:
+        assert Arm.objects.values().get() == before
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_operators_and_admins_pause_all_calls(role: str, client: Client) -> None:
+    client.force_login(member_of(role))
+    response = client.post("/admin/pause", {"step": "begin", "reason": "costs explode"})
+    may_pause = role in {OPERATOR, ADMIN}
+    assert response.status_code == (302 if may_pause else 403)
+    assert Pause.objects.exists() == may_pause
 
 
 def names_of_pages(resolver: Any) -> Iterator[str]:
@@ -229,6 +289,9 @@ def test_there_are_no_unused_permissions() -> None:
         "view_task",
         "view_task_content",
         "operate_task",
+        "view_arm",
+        "manage_arms",
+        "view_worker",
         "view_receipt",
         "dry_run",
         "manage_client",

@@ -108,6 +108,6 @@ def test_list_takes_the_same_queries_for_many_rows(
 ) -> None:
     for _ in range(count):
         sign_in("ada")
-    # Session, user, permissions (2), count, rows.
-    with django_assert_num_queries(6):
+    # Session, user, permissions (2), count, rows, pause.
+    with django_assert_num_queries(7):
         console.get(SIGN_INS)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from safety.outbound.circuit import Change, Circuit
+from safety.outbound.circuit import Change, Circuit, Verdict
 from safety.outbound.exceptions import (
     AnswerTooLong,
     CallFailed,
+    Cancelled,
     CircuitOpen,
     DeadlineExceeded,
     RateLimited,
@@ -138,6 +139,7 @@ def closed(probe: Probe) -> None:
 def refusal(circuit: Circuit) -> CallFailed:
     with pytest.raises(CircuitOpen) as caught:
         circuit.call(never)
+    assert not caught.value.was_sent
     return caught.value
 
 
@@ -192,6 +194,62 @@ def test_errors_of_a_working_service_do_not_count(
     fail(circuit, times=10, error=error("reason"))
 
     assert circuit.fail_counter == 0
+
+
+def test_a_cancelled_call_counts_neither_as_failure_nor_as_success(
+    circuit: Circuit, probe: Probe
+) -> None:
+    fail(circuit, times=4)
+    fail(circuit, times=10, error=Cancelled("call cancelled"))
+    assert (circuit.fail_counter, probe.asked.empty()) == (4, True)
+
+    fail(circuit)
+    probe.ends(True)
+
+
+@pytest.mark.parametrize(("verdict", "count"), [(Verdict.FAILED, 3), (Verdict.WORKS, 0)])
+def test_the_owner_of_a_circuit_may_judge_errors(
+    probe: Probe, verdict: Verdict, count: int
+) -> None:
+    circuit = Circuit(failures=5, reset_seconds=1, probe=probe, judge=lambda error: verdict)
+
+    fail(circuit, times=3, error=ZeroDivisionError())
+
+    assert circuit.fail_counter == count
+
+
+def test_a_retired_circuit_stops_probing_and_stays_as_it_is(circuit: Circuit, probe: Probe) -> None:
+    opened(circuit, probe)
+
+    circuit.retire()
+    # The probe may have begun just before.
+    probe.results.put(True)
+    wait_for_probes()
+
+    assert type(refusal(circuit)) is CircuitOpen
+    assert probe.changes.empty()
+
+
+def test_a_retired_circuit_does_not_open(circuit: Circuit, probe: Probe) -> None:
+    fail(circuit, times=5)
+    probe.asked.get(timeout=WAIT_SECONDS)
+    circuit.retire()
+    probe.results.put(False)
+    wait_for_probes()
+
+    fail(circuit, times=10)
+
+    assert probe.changes.empty()
+    assert circuit.call(succeed) == "answer"
+
+
+def test_a_retired_circuit_does_not_begin_to_probe(circuit: Circuit, probe: Probe) -> None:
+    circuit.retire()
+
+    fail(circuit, times=10)
+    threading.Event().wait(0.05)
+
+    assert probe.asked.empty()
 
 
 def test_an_open_circuit_refuses_and_says_when_to_retry(probe: Probe) -> None:

@@ -5,12 +5,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from safety.outbound.exceptions import DeadlineExceeded, Unreachable
-from tests.certificate import CERTIFICATE
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, hangs, trickles
 from tests.safety.calls import DEADLINE_SECONDS, client_of, process, refusal
 
@@ -36,25 +34,6 @@ SLOW_HANDSHAKES = {
     "trickle": trickles(b"\x16\x03\x03\x40\x00", b"\x02"),
     "trickle-from-the-first-byte": trickles(b"\x16", b"\x03"),
 }
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_text(CERTIFICATE)
-    return path
-
-
-@pytest.fixture
-def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-
-
-@pytest.fixture
-def context(certificate: Path) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(certificate)
-    return made
 
 
 @pytest.fixture

@@ -1,16 +1,19 @@
 """`GET /tasks/{task_id}/events`."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
 
-from tasks.models import Client, Task
-from tasks.states import Priority
+from tasks.changes import EventKind
+from tasks.models import Client, Event, Task
+from tasks.states import Priority, Status
 from tests.factories import TaskFactory
 from tests.tasks.api.lists import START, follow, get
 from tests.tasks.clients.keys import bearer
+from tests.tasks.lives import enter
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +31,7 @@ def in_short(page: Any) -> list[tuple[Any, ...]]:
 def test_events_begin_with_the_submission(client: Browser, owner: Client, key: str) -> None:
     task = TaskFactory(client=owner, created_at=START)
     task.change_priority(Priority.HIGH, actor="jane", reason="urgent")
-    task.start()
+    enter(task, Status.PROCESSING)
     Task.objects.cancel([task.pk], actor="jane")
     page = events_of(client, key, task)
     assert in_short(page) == [
@@ -69,13 +72,40 @@ def test_events_that_come_in_meanwhile_are_on_the_next_page(
     client: Browser, owner: Client, key: str
 ) -> None:
     task = TaskFactory(client=owner)
-    task.start()
+    enter(task, Status.PROCESSING)
     first = events_of(client, key, task, "?limit=1")
-    task.fail(reason="secret words")
+    enter(task, Status.FAILED, reason="secret words")
     rest = get(client, key, first["next"].replace("limit=1", "limit=9"))
     assert [event[2] for event in in_short(rest)] == ["processing", "failed"]
     # A reason that the service gives may quote the task.
     assert "secret" not in str(rest)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in EventKind if kind not in (EventKind.STATUS, EventKind.PRIORITY)]
+)
+def test_an_event_that_changes_neither_status_nor_priority_has_no_from_and_no_to(
+    kind: EventKind, client: Browser, owner: Client, key: str
+) -> None:
+    task = TaskFactory(client=owner, created_at=START)
+    Event.objects.create(
+        task=task,
+        kind=kind,
+        actor_kind="service",
+        data={"run": 1, "step": 1, "arm": "arm-of-ours", "waits_for": "room"},
+        reason="secret words",
+        created_at=START + timedelta(seconds=1),
+    )
+    page = events_of(client, key, task)
+    assert page["results"][1:] == [
+        {
+            "kind": kind.value,
+            "created_at": "2026-11-01T12:00:01.000250Z",
+            "from": None,
+            "to": None,
+            "actor": "service",
+        }
+    ]
 
 
 @pytest.mark.parametrize("task_id", [uuid.uuid4(), "x", "%00"], ids=["unknown", "no id", "NUL"])

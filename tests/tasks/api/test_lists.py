@@ -39,6 +39,10 @@ def test_a_list_is_answered_as_designed(client: Browser, owner: Client, key: str
                 "created_at": "2026-11-01T12:00:00.000250Z",
                 "updated_at": "2026-11-01T12:00:01.000250Z",
                 "metadata": {"a": 1},
+                # It failed before there were runs.
+                "failure": None,
+                "usage": {"tokens": 0, "cost_usd": 0.0, "seconds": 0.0, "estimated": False},
+                "progress": None,
             }
         ],
     }

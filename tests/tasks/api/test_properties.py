@@ -140,6 +140,14 @@ def test_good_submission_reads_back_equal(
         "created_at": ANY,
         "updated_at": read["created_at"],
         "metadata": ANY,
+        "failure": None,
+        "usage": {"tokens": 0, "cost_usd": 0, "seconds": 0, "estimated": False},
+        "progress": {
+            "since": read["created_at"],
+            "step": None,
+            "waits_for": None,
+            "detail": "No worker is running.",
+        },
         "result": None,
     }
     assert with_doubles(read["metadata"]) == with_doubles(context)

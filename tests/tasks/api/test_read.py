@@ -38,6 +38,17 @@ def test_task_is_answered_as_specified(client: Client) -> None:
         ("created_at", "2025-11-15T12:00:00Z"),
         ("updated_at", "2025-11-15T12:05:30Z"),
         ("metadata", [("source", "web_app"), ("user_id", "user123")]),
+        ("failure", None),
+        ("usage", [("tokens", 0), ("cost_usd", 0.0), ("seconds", 0.0), ("estimated", False)]),
+        (
+            "progress",
+            [
+                ("since", "2025-11-15T12:00:00Z"),
+                ("step", None),
+                ("waits_for", None),
+                ("detail", "No worker is running."),
+            ],
+        ),
         ("result", None),
     ]
 
@@ -88,7 +99,18 @@ def test_read_after_submission_returns_the_same_task(client: Client, reflex_laye
     body = {"goal": " x ", "context": {"b": 1, "a": [1.5, True, None, "é"]}}
     answered = client.post("/submit", body, content_type="application/json").json()
     read = client.get(f"/tasks/{answered['task_id']}").json()
-    assert read == answered | {"updated_at": answered["created_at"], "result": None}
+    assert read == answered | {
+        "updated_at": answered["created_at"],
+        "failure": None,
+        "usage": {"tokens": 0, "cost_usd": 0.0, "seconds": 0.0, "estimated": False},
+        "progress": {
+            "since": answered["created_at"],
+            "step": None,
+            "waits_for": None,
+            "detail": "No worker is running.",
+        },
+        "result": None,
+    }
 
 
 @pytest.mark.parametrize("status", ["pending", "processing", "completed", "failed", "cancelled"])

@@ -11,9 +11,11 @@ from safety.models import Receipt
 from tasks.clients.authentication import authenticator
 from tasks.clients.scopes import Scope
 from tasks.models import Client, Event, Task
+from tasks.states import Status
 from tests.factories import ClientFactory, TaskFactory, TaskResultFactory
 from tests.reflex_layer import ScriptedReflexLayer, answer, found, injection, pii, says
 from tests.tasks.clients.keys import bearer, key_of, submit
+from tests.tasks.lives import enter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reflex_layer")]
 
@@ -216,7 +218,7 @@ def test_beyond_its_pending_tasks_a_client_has_to_wait(
     )
     assert len(reflex_layer.requests) == asked
     assert (Task.objects.count(), Receipt.objects.count()) == (2, 2)
-    Task.objects.earliest("created_at").start()
+    enter(Task.objects.earliest("created_at"), Status.PROCESSING)
     assert submit(client, key).status_code == 200
 
 

@@ -11,9 +11,15 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from tasks.models import Task
+from safety.models import Receipt
+from tasks.models import Count, Task
+from tests.factories import ClientFactory
 from tests.reflex_layer import Behaviour, ScriptedReflexLayer, answer, injection, pii, says
 from tests.tasks.api.specified import DEFAULTS
+from tests.tasks.clients import keys as of_client
+from tests.tasks.clients.keys import key_of
+from tests.tasks.execution.counters import counters
+from tests.tasks.jobs import begins, jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -145,6 +151,48 @@ def test_missing_budget_values_take_their_defaults(
         seconds,
         tokens,
     )
+
+
+# The limit of what a task may cost
+
+
+@pytest.mark.parametrize(
+    ("limit", "budget", "cost"),
+    [
+        # A submission that names no cost gets at most the limit.
+        ("0.25", None, "0.25"),
+        ("0.25", {}, "0.25"),
+        ("0.25", {"max_tokens": 5}, "0.25"),
+        ("0", None, "0"),
+        ("5", None, "1.0"),
+        ("5", {"max_cost_usd": 5}, "5"),
+        ("0.25", {"max_cost_usd": 0.25}, "0.25"),
+        ("0.25", {"max_cost_usd": 0}, "0"),
+        (None, {"max_cost_usd": 99_999_999}, "99999999"),
+    ],
+)
+def test_a_task_costs_at_most_the_limit(
+    limit: str | None, budget: Any, cost: str, client: Client, settings: Any
+) -> None:
+    settings.MAX_COST_USD_PER_TASK = None if limit is None else Decimal(limit)
+    row = stored({"goal": "x", "budget": budget}, client)
+    assert row["max_cost_usd"] == Decimal(cost)
+
+
+@pytest.mark.parametrize(
+    ("limit", "cost"), [("0.25", 0.2501), ("0.25", 99_999_999), ("0", 0.0001), ("1E+1", 11)]
+)
+def test_a_submission_that_may_cost_more_than_the_limit_is_refused(
+    limit: str, cost: float, client: Client, settings: Any, reflex_layer: ScriptedReflexLayer
+) -> None:
+    settings.MAX_COST_USD_PER_TASK = Decimal(limit)
+    response = submit(client, {"goal": "x", "budget": {"max_cost_usd": cost}})
+    dollars = "10" if limit == "1E+1" else limit
+    assert (response.status_code, response.json()) == (
+        400,
+        {"budget": {"max_cost_usd": [f"A task may cost at most {dollars} US dollars."]}},
+    )
+    assert (reflex_layer.requests, Task.objects.count()) == ([], 0)
 
 
 @pytest.mark.parametrize("priority", ["low", "medium", "high", "critical"])
@@ -353,16 +401,72 @@ def test_invalid_submission_is_not_screened(
     assert (reflex_layer.requests, Task.objects.count()) == ([], 0)
 
 
-def test_task_and_receipt_are_stored_by_one_statement(
+def inserted(statement: str) -> list[str]:
+    """Return the tables that a statement inserts into, in its order."""
+    return re.findall(r'INSERT INTO "?(\w+)', statement)
+
+
+def test_task_receipt_count_and_job_are_stored_by_one_statement(
     client: Client, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1) as captured:
         submit(client, EXAMPLE)
-    statement = captured.captured_queries[0]["sql"]
-    assert [table for table in ("receipts", "tasks") if f'INSERT INTO "{table}"' in statement] == [
+    assert inserted(captured.captured_queries[0]["sql"]) == [
         "receipts",
         "tasks",
+        "counts",
+        "procrastinate_jobs",
     ]
+    [job] = jobs()
+    assert job == begins(Task.objects.get())
+    assert (counters("tasks"), Receipt.objects.count()) == ({("pending",): 1}, 1)
+
+
+@pytest.mark.parametrize("priority", ["low", "medium", "high", "critical"])
+@pytest.mark.parametrize("has_key", [True, False])
+def test_the_job_of_a_submission_has_its_place_in_line(
+    priority: str, has_key: bool, client: Client
+) -> None:
+    key = key_of(ClientFactory(max_pending=5)) if has_key else ""
+    body = {"goal": "x", "priority": priority}
+    assert of_client.submit(client, key, body).status_code == 200
+    task = Task.objects.get()
+    [job] = jobs()
+    assert job == begins(task)
+    assert (task.client_id is not None) == has_key
+
+
+def test_submissions_are_counted_in_place(client: Client) -> None:
+    for _ in range(3):
+        submit(client, EXAMPLE)
+    assert counters("tasks") == {("pending",): 3}
+    # This thread has one part.
+    assert Count.objects.count() == 1
+
+
+@pytest.mark.parametrize("verdict", ["refused", "none"])
+def test_a_submission_that_is_not_accepted_rings_nobody_and_is_not_counted(
+    verdict: str, client: Client, reflex_layer: ScriptedReflexLayer
+) -> None:
+    reflex_layer.behaviour = says(pii() if verdict == "refused" else b"")
+    assert submit(client, EXAMPLE).status_code == (403 if verdict == "refused" else 503)
+    assert (jobs(), counters("tasks")) == ([], {})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("table", ["procrastinate_jobs", "counts"])
+def test_a_task_that_could_not_be_rung_or_counted_is_not_accepted(
+    table: str, client: Client
+) -> None:
+    client.raise_request_exception = False
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT refused CHECK (false)")
+        try:
+            assert submit(client, EXAMPLE).status_code == 500
+        finally:
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT refused")
+    assert (Task.objects.count(), Receipt.objects.count()) == (0, 0)
+    assert (jobs(), counters("tasks")) == ([], {})
 
 
 def test_refused_submission_stores_only_its_receipt(
@@ -371,7 +475,7 @@ def test_refused_submission_stores_only_its_receipt(
     reflex_layer.behaviour = says(pii())
     with django_assert_num_queries(1) as captured:
         submit(client, EXAMPLE)
-    assert captured.captured_queries[0]["sql"].startswith('INSERT INTO "receipts"')
+    assert inserted(captured.captured_queries[0]["sql"]) == ["receipts"]
     assert Task.objects.count() == 0
 
 

@@ -1,6 +1,7 @@
 """Idempotency keys: a repeated submission gets the first answer."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -8,19 +9,25 @@ from typing import Any
 import psycopg
 import pytest
 import requests
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from safety.gate import gate
 from safety.models import Receipt
 from safety.policy import PiiAction
 from tasks.clients.scopes import Scope
+from tasks.execution.counting import ADD, COLUMNS
+from tasks.insertion import Insert, insert_claimed
 from tasks.models import Client, IdempotencyKey, Task
 from tests.conftest import StartService
 from tests.factories import ClientFactory
 from tests.reflex_layer import ScriptedReflexLayer, answer, pii, resets, says
 from tests.service import ANSWER_SECONDS, Service
 from tests.tasks.clients.keys import bearer, key_of, submit
+from tests.tasks.execution.counters import counters
+from tests.tasks.jobs import begins, jobs
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reflex_layer")]
@@ -59,13 +66,52 @@ def test_the_same_submission_again_gets_the_first_answer(client: Browser, key: s
     assert "Idempotency-Replayed" not in first
     assert again["Idempotency-Replayed"] == "true"
     assert Task.objects.count() == Receipt.objects.count() == 1
+    assert jobs() == [begins(Task.objects.get())]
+    assert counters("tasks") == {("pending",): 1}
+
+
+@pytest.mark.parametrize("max_pending", [None, 2])
+def test_claim_receipt_task_count_and_job_are_stored_by_one_statement(
+    max_pending: int | None, client: Browser
+) -> None:
+    key = key_of(ClientFactory(max_pending=max_pending))
+    with CaptureQueriesContext(connection) as captured:
+        assert repeat(client, key).status_code == 200
+    inserting = [query["sql"] for query in captured if "INSERT INTO" in query["sql"]]
+    [statement] = [sql for sql in inserting if '"tasks"' in sql]
+    assert re.findall(r'INSERT INTO "?(\w+)', statement) == [
+        "idempotency_keys",
+        "receipts",
+        "tasks",
+        "counts",
+        "procrastinate_jobs",
+    ]
+    assert not [sql for sql in inserting if sql != statement and "receipts" in sql]
+
+
+def test_a_claim_that_is_lost_stores_nothing_else(client: Browser, key: str) -> None:
+    """The statement of the second request finds the claim of the first one."""
+    repeat(client, key)
+    claim = IdempotencyKey.objects.get()
+    rows = [
+        Insert("tasks (goal)", ["x"]),
+        Insert(COLUMNS, ["tasks", ["pending"], 0, 1], ADD),
+        Insert("procrastinate_jobs (queue_name, task_name)", ["tasks", "begin"]),
+    ]
+    assert insert_claimed(claim, *rows) is False
+    assert Task.objects.count() == len(jobs()) == 1
+    assert counters("tasks") == {("pending",): 1}
+    IdempotencyKey.objects.update(expires_at=timezone.now())
+    assert insert_claimed(claim, *rows) is True
+    assert Task.objects.count() == len(jobs()) == 2
+    assert counters("tasks") == {("pending",): 2}
 
 
 def test_the_first_answer_stays_when_the_task_has_changed(client: Browser, key: str) -> None:
     first = repeat(client, key)
     task = Task.objects.get()
     task.change_priority("low")
-    task.start()
+    task.cancel()
     Task.objects.update(task_metadata={"gained": "later"})
     assert told(repeat(client, key)) == told(first)
 
@@ -92,6 +138,7 @@ def test_a_refusal_by_the_gate_is_replayed(
     assert again["Idempotency-Replayed"] == "true"
     assert Receipt.objects.count() == 1
     assert not Task.objects.exists()
+    assert (jobs(), counters("tasks")) == ([], {})
 
 
 def test_a_refusal_without_a_finding_is_replayed(
@@ -110,7 +157,7 @@ def test_another_body_under_the_key_is_refused(client: Browser, key: str) -> Non
         422,
         {"detail": "This Idempotency-Key came before with another body."},
     )
-    assert Task.objects.count() == 1
+    assert Task.objects.count() == len(jobs()) == 1
 
 
 def test_the_raw_bodies_are_compared(client: Browser, key: str) -> None:
@@ -149,6 +196,7 @@ def test_an_expired_key_is_taken_over(client: Browser, key: str) -> None:
     assert second["task_id"] != first
     assert repeat(client, key, {"goal": "Another"}).json() == second
     assert IdempotencyKey.objects.count() == 1
+    assert {job["queueing_lock"] for job in jobs()} == {first, second["task_id"]}
 
 
 def test_a_key_is_kept_for_24_hours(client: Browser, key: str) -> None:
@@ -246,10 +294,14 @@ def at_once(service: Service, headers: dict[str, str], count: int) -> list[reque
 
 
 def tasks_of(database: "psycopg.Connection[Any]", key: str) -> int:
-    [(count,)] = database.execute(
-        "SELECT count(*) FROM tasks JOIN api_keys USING (client_id) WHERE prefix = %s", [key[8:16]]
+    """Return how many tasks with a job the client of a key has."""
+    [(tasks, jobs)] = database.execute(
+        "SELECT count(*), count(queueing_lock) FROM tasks JOIN api_keys USING (client_id)"
+        " LEFT JOIN procrastinate_jobs ON queueing_lock = tasks.id::text WHERE prefix = %s",
+        [key[8:16]],
     ).fetchall()
-    return int(count)
+    assert tasks == jobs
+    return int(tasks)
 
 
 @pytest.mark.parametrize("max_pending", [None, 1])

@@ -9,10 +9,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tasks.bulk import choose, proceed
+from tasks.bulk import choose
 from tasks.models import Action, Event
 from tasks.models.action import CANCEL
-from tests.tasks.actions import call_and_disconnect, confirmed, tasks
+from tests.tasks.actions import call_and_disconnect, confirmed, proceed, tasks
 
 pytestmark = pytest.mark.django_db
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from tasks.changes import EventKind
 from tasks.models import Event
 from tests.environment import ROOT
 from tests.factories import TaskFactory
@@ -70,7 +71,8 @@ def test_database_refuses_to_change_an_event(operation: str, change: Any, event:
     "statement",
     [
         "TRUNCATE task_events",
-        "TRUNCATE task_events, tasks, task_results, idempotency_keys",
+        "TRUNCATE task_events, tasks, task_results, idempotency_keys, runs, budgets, steps, "
+        "attempts, calls",
         "TRUNCATE tasks CASCADE",
     ],
 )
@@ -108,6 +110,12 @@ def test_task_with_events_cannot_be_deleted(event: Event) -> None:
     sql("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
         sql("DELETE FROM tasks")
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.django_db
+def test_database_accepts_each_kind_of_event(kind: EventKind) -> None:
+    Event.objects.create(task=TaskFactory(), kind=kind)
 
 
 @pytest.mark.django_db

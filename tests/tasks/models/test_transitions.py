@@ -2,44 +2,44 @@
 
 import threading
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
-from prometheus_client import REGISTRY
+from django.db import connection, transaction
 
+from tasks.changes import EventKind, change
 from tasks.exceptions import InvalidTransition
 from tasks.models import Event, Task, TaskResult
-from tasks.states import TRANSITIONS, Status
+from tasks.states import TRANSITIONS, Status, sources
 from tests.factories import TaskFactory
+from tests.tasks.execution.counters import counters
 
 RACERS = 8
-# For each verb: the status that it enters, and a call of it. No other verb enters this status.
+# For each verb: the status that it enters, and a call of it.
 VERBS: dict[str, tuple[Status, Callable[[Task], Any]]] = {
-    "start": (Status.PROCESSING, Task.start),
-    "complete": (Status.COMPLETED, lambda task: task.complete(result_data=1, confidence=0.5)),
-    "fail": (Status.FAILED, Task.fail),
     "cancel": (Status.CANCELLED, Task.cancel),
     "requeue": (Status.PENDING, Task.requeue),
 }
 # Copied from the design, to check the code against it.
 ALLOWED = {
-    (Status.PENDING, "start"),
     (Status.PENDING, "cancel"),
-    (Status.PROCESSING, "complete"),
-    (Status.PROCESSING, "fail"),
     (Status.PROCESSING, "cancel"),
     (Status.FAILED, "requeue"),
 }
 FORBIDDEN = {(status, verb) for status in Status for verb in VERBS} - ALLOWED
+FOLLOWING = {
+    (Status.PENDING, Status.PROCESSING),
+    (Status.PENDING, Status.CANCELLED),
+    (Status.PROCESSING, Status.COMPLETED),
+    (Status.PROCESSING, Status.FAILED),
+    (Status.PROCESSING, Status.CANCELLED),
+    (Status.FAILED, Status.PENDING),
+}
 
 
-def entries(status: Status) -> float:
-    """Return how often tasks entered `status`, according to /metrics."""
-    value = REGISTRY.get_sample_value("octollm_orchestrator_tasks_total", {"status": status.value})
-    assert value is not None
-    return value
+def entries() -> dict[str, int]:
+    """Return how often tasks entered each status, according to the counters."""
+    return {status: int(value) for (status,), value in counters("tasks").items()}
 
 
 def stored(task: Task) -> dict[str, Any]:
@@ -55,11 +55,7 @@ def test_verb_enters_its_status(status: Status, verb: str) -> None:
     enter(task)
     after = stored(task)
     assert after["updated_at"] > before["updated_at"]
-    assert after == before | {
-        "status": wanted,
-        "has_result": verb == "complete",
-        "updated_at": after["updated_at"],
-    }
+    assert after == before | {"status": wanted, "updated_at": after["updated_at"]}
     assert (task.status, task.updated_at) == (wanted, after["updated_at"])
 
 
@@ -79,19 +75,38 @@ def test_forbidden_verb_changes_nothing(status: Status, verb: str) -> None:
 
 @pytest.mark.django_db
 def test_verb_checks_the_status_in_the_database_not_in_the_object() -> None:
-    task = TaskFactory()
+    task = TaskFactory(failed=True)
     stale = Task.objects.get(pk=task.pk)
-    task.cancel()
+    task.requeue()
     with pytest.raises(InvalidTransition):
-        stale.start()
-    assert stored(task)["status"] == "cancelled"
+        stale.requeue()
+    assert stored(task)["status"] == "pending"
 
 
 @pytest.mark.django_db
 def test_verb_on_a_task_that_is_not_stored_is_refused() -> None:
     with pytest.raises(InvalidTransition):
-        Task(goal="x").start()
+        Task(goal="x").cancel()
     assert not Task.objects.exists()
+
+
+@pytest.mark.parametrize("wanted", Status)
+@pytest.mark.django_db
+def test_a_status_is_entered_only_from_those_before_it(wanted: Status) -> None:
+    tasks = {status: TaskFactory(status=status).pk for status in Status}
+    changed = change(
+        EventKind.STATUS,
+        wanted,
+        task_ids=[*tasks.values()],
+        sources=sources(wanted),
+        actor="",
+        reason="",
+    )
+    assert changed == {tasks[before] for before, after in FOLLOWING if after is wanted}
+    assert set(Task.objects.filter(status=wanted).values_list("pk", flat=True)) == {
+        *changed,
+        tasks[wanted],
+    }
 
 
 def test_completed_and_cancelled_are_final() -> None:
@@ -101,39 +116,6 @@ def test_completed_and_cancelled_are_final() -> None:
 
 def test_every_status_is_in_the_table_of_transitions() -> None:
     assert TRANSITIONS.keys() == set(Status)
-
-
-@pytest.mark.django_db
-def test_complete_stores_the_result() -> None:
-    task = TaskFactory(processing=True)
-    result = task.complete(result_data={"sentiment": [0.8, None]}, confidence=0.9)
-    assert TaskResult.objects.values("id", "task_id", "result_data", "confidence").get() == {
-        "id": result.pk,
-        "task_id": task.pk,
-        "result_data": {"sentiment": [0.8, None]},
-        "confidence": Decimal("0.9"),
-    }
-
-
-@pytest.mark.parametrize(
-    "result",
-    [
-        {"result_data": 1, "confidence": 1.5},
-        {"result_data": 1, "confidence": -0.1},
-        {"result_data": None, "confidence": 1},
-        # PostgreSQL cannot store NUL in jsonb.
-        {"result_data": "\0", "confidence": 1},
-    ],
-)
-@pytest.mark.django_db
-def test_result_that_cannot_be_stored_leaves_the_task_processing(result: Any) -> None:
-    task = TaskFactory(processing=True)
-    before = stored(task)
-    with pytest.raises(DatabaseError):
-        task.complete(**result)
-    assert stored(task) == before
-    assert task.status == Status.PROCESSING
-    assert not TaskResult.objects.exists()
 
 
 @pytest.fixture
@@ -167,61 +149,41 @@ def race(transactional_db: None) -> Callable[..., tuple[int, int]]:
     return run
 
 
-def test_exactly_one_of_racing_starts_wins(race: Callable[..., tuple[int, int]]) -> None:
-    task = TaskFactory()
-    assert race(task, *["start"] * RACERS) == (1, RACERS - 1)
-    assert stored(task)["status"] == "processing"
-    assert task.events.count() == 1
-
-
-def test_exactly_one_of_racing_completions_stores_its_result(
-    race: Callable[..., tuple[int, int]],
+@pytest.mark.parametrize(("status", "verb"), sorted(ALLOWED))
+def test_exactly_one_of_racing_verbs_wins(
+    status: Status, verb: str, race: Callable[..., tuple[int, int]]
 ) -> None:
-    task = TaskFactory(processing=True)
-    assert race(task, *["complete"] * RACERS) == (1, RACERS - 1)
-    assert TaskResult.objects.filter(task=task).count() == 1
-
-
-def test_exactly_one_of_different_racing_verbs_wins(race: Callable[..., tuple[int, int]]) -> None:
-    task = TaskFactory(processing=True)
-    assert race(task, *["complete", "fail", "cancel"] * 2) == (1, 5)
-    is_completed = stored(task)["status"] == "completed"
-    assert TaskResult.objects.filter(task=task).exists() == is_completed
+    task = TaskFactory(status=status)
+    assert race(task, *[verb] * RACERS) == (1, RACERS - 1)
+    assert stored(task)["status"] == VERBS[verb][0]
+    assert task.events.count() == 1
+    assert entries() == {VERBS[verb][0]: 1}
 
 
 @pytest.mark.parametrize(("status", "verb"), sorted(ALLOWED))
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_change_of_status_is_counted_once(status: Status, verb: str) -> None:
     task = TaskFactory(status=status)
     wanted, enter = VERBS[verb]
-    before = {status: entries(status) for status in Status}
     enter(task)
-    assert {status: entries(status) for status in Status} == before | {wanted: before[wanted] + 1}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_change_of_status_is_counted_only_after_the_commit() -> None:
-    task = TaskFactory()
-    before = entries(Status.PROCESSING)
-    with transaction.atomic():
-        task.start()
-        assert entries(Status.PROCESSING) == before
-    assert entries(Status.PROCESSING) == before + 1
+    assert entries() == {wanted: 1}
+    enter(TaskFactory(status=status))
+    assert entries() == {wanted: 2}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_rolled_back_change_is_not_counted() -> None:
-    task = TaskFactory(processing=True)
-    before = entries(Status.COMPLETED)
-    with pytest.raises(DatabaseError):
-        task.complete(result_data=1, confidence=2)
-    assert entries(Status.COMPLETED) == before
+    task = TaskFactory()
+    with transaction.atomic():
+        task.cancel()
+        assert entries() == {"cancelled": 1}
+        transaction.set_rollback(True)
+    assert entries() == {}
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_refused_change_is_not_counted() -> None:
     task = TaskFactory(cancelled=True)
-    before = entries(Status.PROCESSING)
     with pytest.raises(InvalidTransition):
-        task.start()
-    assert entries(Status.PROCESSING) == before
+        task.cancel()
+    assert entries() == {}

@@ -1,64 +1,50 @@
-/* Continues an action until it ends, and shows its progress. Without this script, each press of
-   "Continue" takes some steps. */
+/* Shows the progress of an action until it ends. Without this script, the link "Refresh" does. */
 "use strict";
 {
-  const PAUSE_MILLISECONDS = 2000;
-  const MAX_FAILURES = 5;
+  const EVERY_MILLISECONDS = 1000;
+  const MAX_FAILURES = 3;
 
-  const form = document.getElementById("steps");
-  const progress = document.getElementById("progress");
-  let isLeaving = false;
+  const form = document.getElementById("unfinished");
+  const note = document.getElementById("unanswered");
+  let failures = 0;
 
-  const show = (id) => {
-    for (const note of form.querySelectorAll(":scope > [id]")) {
-      note.hidden = note.id !== id;
-    }
-  };
+  const shown = () => document.getElementById("content-main");
 
-  /* Take some steps; return the progress from the new page, or null if the page has none. */
-  async function progressAfterSteps() {
-    const body = new FormData(form);
-    body.set("step", "continue");
-    const response = await fetch(location.pathname + location.search, {method: "POST", body});
+  /* Fetch the page again; return its content, or null if it has none, such as the login page. */
+  async function freshContent() {
+    const response = await fetch(location.href);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    return page.getElementById("progress");
+    return page.getElementById("progress") && page.getElementById("content-main");
   }
 
-  async function goOn(button) {
-    show("running");
-    button.disabled = true;
-    let failures = 0;
-    while (!isLeaving && progress.querySelector("progress")) {
-      const fresh = await progressAfterSteps().catch(() => null);
-      if (fresh) {
-        failures = 0;
-        progress.replaceChildren(...fresh.childNodes);
-      } else if (++failures === MAX_FAILURES) {
-        show("interrupted");
-        button.disabled = false;
-        return;
-      } else {
-        await new Promise((done) => setTimeout(done, PAUSE_MILLISECONDS));
-      }
+  /* Replace the progress only if it changed, so that screen readers say it once. */
+  function show(fresh) {
+    const before = document.getElementById("progress");
+    const after = fresh.querySelector("#progress");
+    if (before.innerHTML !== after.innerHTML) {
+      before.replaceChildren(...after.childNodes);
     }
-    if (!isLeaving) {
-      form.remove();
+  }
+
+  async function follow() {
+    const fresh = document.hidden ? undefined : await freshContent().catch(() => null);
+    if (fresh && !fresh.querySelector("#unfinished")) {
+      // It has ended: show all of it, with the tasks as they are now.
+      shown().replaceChildren(...fresh.childNodes);
+      return;
     }
+    if (fresh) {
+      failures = 0;
+      show(fresh);
+    } else if (fresh === null) {
+      failures += 1;
+    }
+    note.hidden = failures < MAX_FAILURES;
+    setTimeout(follow, EVERY_MILLISECONDS);
   }
 
   if (form) {
-    const button = form.querySelector("[value=continue]");
-    form.addEventListener("submit", (event) => {
-      if (event.submitter === button) {
-        event.preventDefault();
-        goOn(button);
-      } else {
-        isLeaving = true;
-      }
-    });
-    // The redirect after the confirmation sets this. Opening the page does not continue the action.
-    if (location.hash === "#continue") {
-      goOn(button);
-    }
+    document.getElementById("refresh").hidden = true;
+    setTimeout(follow, EVERY_MILLISECONDS);
   }
 }

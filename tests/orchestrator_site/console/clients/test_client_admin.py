@@ -41,8 +41,8 @@ def test_page_takes_the_same_queries_for_many_keys(
     client = ClientFactory()
     for _ in range(count):
         client.make_key([Scope.READ])
-    # Session, user, permissions (2), client, figures, keys, events.
-    with django_assert_num_queries(8):
+    # Session, user, permissions (2), client, figures, keys, events, pause.
+    with django_assert_num_queries(9):
         console.get(page_of(client))
 
 
@@ -286,7 +286,8 @@ def test_page_links_to_the_tasks_and_receipts_of_the_client(console: Browser) ->
     client = ClientFactory()
     page = content(console.get(page_of(client)))
     assert f'href="/admin/tasks/task/?client={client.pk}"' in page
-    assert f'href="/admin/safety/receipt/?client={client.pk}&amp;verdict__exact=blocked"' in page
+    refused = f"client={client.pk}&amp;verdict__exact=blocked&amp;occasion__exact=submission"
+    assert f'href="/admin/safety/receipt/?{refused}"' in page
 
 
 def test_page_links_to_nothing_that_staff_may_not_open() -> None:

@@ -108,6 +108,6 @@ def test_list_takes_the_same_queries_for_many_clients(
     for client in ClientFactory.create_batch(count):
         client.make_key([Scope.READ])
         TaskFactory(client=client)
-    # Session, user, permissions (2), count, clients, figures.
-    with django_assert_num_queries(7):
+    # Session, user, permissions (2), count, clients, figures, pause.
+    with django_assert_num_queries(8):
         console.get(CLIENTS)

@@ -4,6 +4,7 @@ import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import pytest
@@ -15,14 +16,14 @@ from django.utils import timezone
 
 from orchestrator_site.console.dashboard.figures import Lifetimes, Outcome, lifetimes, submissions
 from orchestrator_site.console.dashboard.sections import receipt_section
-from orchestrator_site.console.dashboard.state import Concern, DatabaseState, concerns
-from orchestrator_site.console.reflex_state import ProcessView
 from safety import models as safety_models
 from safety.models import Receipt, ReceiptVerdict
 from tasks.models import Task
 from tasks.states import Status
 from tests.factories import TaskFactory
 from tests.load.databases import TASKS as BELIEVABLE_TASKS
+from tests.orchestrator_site.console.execution.carried_out import make_arm
+from tests.orchestrator_site.console.tasks.console_actions import start_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +57,8 @@ def believable_week() -> datetime:
     for number, verdict in enumerate(["safe", "flagged", "blocked", "none", "unscreened"] * 12):
         receipt(verdict, now - timedelta(hours=number * 2), types=["Email"] if number % 2 else [])
     receipt("blocked", now - timedelta(days=30), types=["SSN"])
+    # Not a submission, so neither the figures nor their lists have it.
+    receipt("blocked", now, types=["Email"], occasion="answer", subject_id=uuid4())
     return now
 
 
@@ -88,6 +91,27 @@ def test_submissions_are_counted_by_hour_and_by_day() -> None:
         Outcome.UNDECIDED: 1,
     }
     assert found.counted_since is None
+
+
+@pytest.fixture
+def crew() -> None:
+    """An arm and a worker, so that all is well."""
+    make_arm()
+    start_worker()
+
+
+@pytest.mark.usefixtures("crew")
+def test_answers_are_not_counted_and_the_page_says_so(client: Client) -> None:
+    console = staff(client, "view_receipt")
+    for verdict in ("safe", "none"):
+        receipt(verdict, timezone.now(), occasion="answer", subject_id=uuid4(), types=["Passport"])
+    content = page(console)
+    assert "No submissions." in content
+    assert "All is well." in content
+    assert "Passport" not in content
+    link = re.search(r'What arms answered is not counted here.*?href="([^"]+)"', content)
+    assert link
+    assert console.get(html.unescape(link[1])).context["cl"].result_count == 2
 
 
 def test_page_says_that_the_count_is_incomplete(
@@ -265,58 +289,13 @@ def test_estimates_are_marked(client: Client, monkeypatch: pytest.MonkeyPatch) -
     assert "<strong>about 843,000</strong>" in page(staff(client, "view_task"))
 
 
-DATABASE = DatabaseState("18.4", 0.5, 3, 100, 0)
-
-
-@pytest.mark.parametrize(
-    ("circuits", "database", "is_screening_off", "found"),
-    [
-        (["closed", "closed"], DATABASE, False, []),
-        ([], DATABASE, False, []),
-        # The circuit is changing.
-        ([""], DATABASE, False, []),
-        (["closed", "open"], DATABASE, False, ["open in 1 of 2 processes"]),
-        (["open"], DATABASE, True, ["Nothing is screened"]),
-        (
-            [],
-            DatabaseState("18.4", 0.5, 90, 100, 2),
-            False,
-            ["Unapplied migrations: 2", "90 of 100"],
-        ),
-    ],
-)
-def test_concerns(
-    circuits: list[str], database: DatabaseState, is_screening_off: bool, found: list[str]
-) -> None:
-    views = [ProcessView(pid, circuit) for pid, circuit in enumerate(circuits)]
-    shown: list[Concern] = concerns(views, database, is_screening_off=is_screening_off)
-    assert len(shown) == len(found)
-    for concern, text in zip(shown, found, strict=True):
-        assert text in concern.text
-
-
-@pytest.mark.parametrize(
-    ("codenames", "is_link"), [(["view_receipt"], True), (["view_task"], False)]
-)
-def test_submissions_without_a_verdict_are_a_concern(
-    codenames: list[str], is_link: bool, client: Client
-) -> None:
-    console = staff(client, *codenames)
-    assert "All is well." in page(console)
-    receipt("none", timezone.now())
-    content = page(console)
-    assert "All is well." not in content
-    text = "Submissions without a verdict in this hour and the previous one: 1."
-    assert text in content
-    assert (f">{text}</a>" in content) is is_link
-
-
 def test_page_takes_few_queries(client: Client, django_assert_num_queries: Any) -> None:
     TaskFactory.create_batch(12)
     console = staff(client, *EVERYTHING)
     # Session, user, permissions (2); the database (3); each status (5), lifetimes (2), pending
-    # tasks; receipts by hour and by type.
-    with django_assert_num_queries(17):
+    # tasks; receipts by hour and by type; arms, workers and the pause; what tasks wait for, those
+    # that ended (2), and failures.
+    with django_assert_num_queries(24):
         page(console)
 
 

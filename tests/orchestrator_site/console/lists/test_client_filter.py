@@ -105,6 +105,6 @@ def test_list_takes_the_same_queries_for_many_clients(
     path, make = kind
     for client in ClientFactory.create_batch(count):
         make(client)
-    # Session, user, permissions (2), clients of the filter, count, rows.
-    with django_assert_num_queries(7):
+    # Session, user, permissions (2), clients of the filter, count, rows, pause.
+    with django_assert_num_queries(8):
         console.get(path)

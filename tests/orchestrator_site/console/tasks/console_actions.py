@@ -8,7 +8,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils.html import strip_tags
 
-from tasks.models import Task
+from tasks import bulk
+from tasks.models import Action, Task, Worker
 
 TASKS = "/admin/tasks/task/"
 ACTIONS = "/admin/tasks/action/"
@@ -38,8 +39,29 @@ def chosen_page(client: Client, *tasks: Task, **how: Any) -> str:
     return response["Location"]
 
 
-def confirm(client: Client, page: str, reason: str = "the client asked for it") -> HttpResponse:
-    return client.post(page, {"step": "confirm", "reason": reason})
+def confirm(
+    client: Client, page: str, reason: str = "the client asked for it", **post: Any
+) -> HttpResponse:
+    return client.post(page, {"step": "confirm", "reason": reason} | post)
+
+
+def work() -> None:
+    """Carry all confirmed actions out, as workers do."""
+    for action in Action.objects.confirmed().filter(ended_at=None):
+        bulk.proceed(action.pk, seconds=60)
+
+
+def work_a_step() -> None:
+    """Take one step of each confirmed action, as workers do."""
+    for action in Action.objects.confirmed().filter(ended_at=None):
+        bulk.take_step(action.pk)
+
+
+def start_worker(**fields: Any) -> Worker:
+    worker: Worker = Worker.objects.create(
+        **{"machine": "alpha", "process": 4711, "version": "1.0", "concurrency": 8} | fields
+    )
+    return worker
 
 
 def content(response: HttpResponse) -> str:

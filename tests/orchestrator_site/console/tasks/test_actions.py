@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.contrib.messages import get_messages
 from django.test import Client
 
 from orchestrator_site.console.tasks.actions import MAX_TASKS_SHOWN
@@ -24,14 +23,18 @@ from tests.orchestrator_site.console.tasks.console_actions import (
     content,
     said,
     statuses,
+    work,
 )
 from tests.staff import staff
+from tests.tasks.actions import fail, start, waiting
 
 pytestmark = pytest.mark.django_db
 
 VERBS = [
     "cancel",
     "requeue",
+    "release",
+    "retry_now",
     "priority_low",
     "priority_medium",
     "priority_high",
@@ -95,9 +98,12 @@ def test_button_of_a_task_leads_to_the_preview_and_back_to_the_task(console: Cli
     # The same request as from the form on the page of the task.
     response = console.post(TASKS, {"action": "cancel", "_selected_action": str(task.pk)})
     assert "1 task will be cancelled." in content(console.get(response["Location"]))
-    response = confirm(console, response["Location"])
-    assert response["Location"] == f"{TASKS}{task.pk}/change/"
-    assert said(response) == ["1 task cancelled."]
+    page = response["Location"]
+    assert confirm(console, page)["Location"] == page
+    work()
+    answer = content(console.get(page))
+    assert "1 task cancelled." in answer
+    assert f'<a href="{TASKS}{task.pk}/change/">Back to the task</a>' in answer
 
 
 def test_preview_shows_which_tasks_change_and_why_others_do_not(console: Client) -> None:
@@ -142,12 +148,6 @@ def test_goals_of_an_action_are_shown_to_staff_who_may_see_them(
     assert ("hunter2" in content(console.get(page))) is is_shown
 
 
-def test_report_on_many_tasks_links_to_the_action(console: Client) -> None:
-    page = chosen_page(console, *TaskFactory.create_batch(2))
-    (message,) = get_messages(confirm(console, page).wsgi_request)
-    assert f'<a href="{page.split("?")[0]}">' in str(message)
-
-
 def test_preview_changes_nothing(console: Client) -> None:
     task = TaskFactory()
     console.get(chosen_page(console, task))
@@ -175,35 +175,39 @@ def test_confirmed_action_is_done_and_leaves_events(
 ) -> None:
     task = TaskFactory(status=before[0], priority=before[1])
     confirm(console, chosen_page(console, task, verb=verb), "as the client wished")
+    assert not Event.objects.exists()
+    work()
     task.refresh_from_db()
     assert (task.status, task.priority) == after
     event = Event.objects.get()
     assert (event.task_id, event.actor, event.reason) == (task.pk, "ada", "as the client wished")
 
 
-def test_confirmed_action_returns_to_the_filtered_list(console: Client) -> None:
+def test_confirmed_action_leads_back_to_the_filtered_list(console: Client) -> None:
     TaskFactory(priority="high")
     chosen = [TaskFactory(priority="high"), TaskFactory(priority="high", completed=True)]
     page = chosen_page(console, *chosen, query="?priority__exact=high&q=goal")
     assert f'href="{TASKS}?priority__exact=high&amp;q=goal"' in content(console.get(page))
-    response = confirm(console, page)
-    assert response["Location"] == f"{TASKS}?priority__exact=high&q=goal"
-    assert said(response) == [
-        "1 task cancelled; 1 task skipped: only pending or processing tasks can be cancelled. "
-        "Show the tasks"
-    ]
+    confirm(console, page)
+    work()
+    answer = content(console.get(page))
+    assert f'href="{TASKS}?priority__exact=high&amp;q=goal">Back to the tasks</a>' in answer
+    assert (
+        "1 task cancelled; 1 task skipped: only pending or processing tasks can be cancelled."
+    ) in answer
     assert statuses() == ["cancelled", "completed", "pending"]
 
 
 def test_second_confirmation_does_nothing_twice(console: Client) -> None:
     task = TaskFactory(failed=True)
     page = chosen_page(console, task, verb="requeue")
-    first = confirm(console, page)
+    confirm(console, page)
+    work()
     # The task fails again, and the second confirmation must not requeue it.
-    for change in (Task.start, Task.fail):
-        change(Task.objects.get())
+    start(task)
+    fail(task)
     second = confirm(console, page, "another reason")
-    assert said(first) == ["1 task requeued."]
+    work()
     assert said(second)[-1] == "This action was already confirmed. Nothing was done twice."
     assert second["Location"] == page
     assert statuses() == ["failed"]
@@ -217,11 +221,8 @@ def test_task_that_changed_after_the_preview_is_skipped(console: Client) -> None
     page = chosen_page(console, *chosen)
     console.get(page)
     chosen[0].cancel(actor="eve", reason="was faster")
-    response = confirm(console, page)
-    assert said(response) == [
-        "1 task cancelled; 1 task skipped: only pending or processing tasks can be cancelled. "
-        "Show the tasks"
-    ]
+    confirm(console, page)
+    work()
     assert set(Event.objects.values_list("task", "actor")) == {
         (chosen[0].pk, "eve"),
         (chosen[1].pk, "ada"),
@@ -230,8 +231,8 @@ def test_task_that_changed_after_the_preview_is_skipped(console: Client) -> None
 
 def test_task_that_left_the_filter_is_still_chosen(console: Client) -> None:
     chosen = [TaskFactory(), TaskFactory()]
-    chosen[0].start()
-    chosen[0].fail()
+    start(chosen[0])
+    fail(chosen[0])
     page = content(console.get(chosen_page(console, *chosen, query="?status__exact=pending")))
     assert "<h1>Cancel: 2 tasks</h1>" in page
     assert "Failed; only pending or processing tasks can be cancelled" in page
@@ -249,6 +250,7 @@ def test_all_rows_of_a_filter_are_chosen(query: str, changed: int, console: Clie
     page = chosen_page(console, first, query=query, select_across="1")
     assert Action.objects.get().chosen == changed
     confirm(console, page)
+    work()
     assert Event.objects.count() == changed
 
 
@@ -256,6 +258,7 @@ def test_rows_that_match_the_filter_later_are_not_changed(console: Client) -> No
     page = chosen_page(console, TaskFactory(), query="?status__exact=pending", select_across="1")
     late = TaskFactory()
     confirm(console, page)
+    work()
     late.refresh_from_db()
     assert late.status == "pending"
 
@@ -274,49 +277,16 @@ def test_too_many_rows_are_refused(console: Client, monkeypatch: pytest.MonkeyPa
     assert chosen_page(console, tasks[1], query="?status__exact=pending", select_across="1")
 
 
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One task in each step, and one step in each request."""
-    monkeypatch.setattr(bulk, "TASKS_PER_STEP", 1)
-    monkeypatch.setattr(bulk, "SECONDS_PER_REQUEST", 0)
-
-
-@pytest.mark.usefixtures("slow")
-def test_long_action_continues_from_its_page(console: Client) -> None:
-    page = chosen_page(console, *TaskFactory.create_batch(3))
-    response = confirm(console, page)
-    assert response["Location"] == f"{page}#continue"
-    answer = content(console.get(page))
-    assert "1 of 3 tasks processed, 1 cancelled." in answer
-    assert '<progress max="3" value="1"' in answer
-    for _ in range(2):
-        assert console.post(page, {"step": "continue"})["Location"] == page
-    answer = content(console.get(page))
-    assert "3 tasks cancelled." in answer
-    assert 'name="step"' not in answer
-    assert statuses() == ["cancelled"] * 3
-
-
-@pytest.mark.usefixtures("slow")
-def test_long_action_can_be_stopped(console: Client) -> None:
-    page = chosen_page(console, *TaskFactory.create_batch(3))
-    confirm(console, page)
-    console.post(page, {"step": "stop"})
-    assert "Stopped: 1 of 3 tasks processed, 1 cancelled." in content(console.get(page))
-    for step in ("continue", "confirm"):
-        console.post(page, {"step": step, "reason": "once more"})
-    assert statuses() == ["cancelled", "pending", "pending"]
-    assert "stopped" in content(console.get(ACTIONS))
-
-
-@pytest.mark.usefixtures("slow")
-def test_another_operator_may_continue_the_action_under_the_first_name(console: Client) -> None:
-    page = chosen_page(console, *TaskFactory.create_batch(2))
-    confirm(console, page)
-    other = console_of(staff("operate_task", name="eve"))
-    other.post(page, {"step": "continue"})
-    assert statuses() == ["cancelled", "cancelled"]
-    assert set(Event.objects.values_list("actor", flat=True)) == {"ada"}
+@pytest.mark.parametrize("verb", ["release", "retry_now"])
+def test_waiting_tasks_go_on(verb: str, console: Client) -> None:
+    wait = {"wake_at": datetime.now(UTC)} if verb == "retry_now" else {"waits_for": "release"}
+    step = waiting(**wait)
+    page = content(console.get(f"{TASKS}{step.task_id}/change/"))
+    assert f'name="action" value="{verb}"' in page
+    confirm(console, chosen_page(console, step.task, verb=verb))
+    work()
+    step.refresh_from_db()
+    assert (step.waits_for, step.wake_at) == (None, None)
 
 
 def test_list_shows_verb_actor_and_reason(console: Client, operator: User) -> None:
@@ -324,6 +294,7 @@ def test_list_shows_verb_actor_and_reason(console: Client, operator: User) -> No
     page = chosen_page(console, TaskFactory(), TaskFactory(failed=True))
     assert "0 actions" in content(console.get(ACTIONS))
     confirm(console, page, "a reason")
+    work()
     Action.objects.update(confirmed_at=datetime(2025, 11, 15, 12, tzinfo=UTC))
     answer = content(console.get(ACTIONS))
     cells = re.findall(r'class="field-(\w+)[^"]*">(?:<a [^>]*>)?(.*?)</', answer)
@@ -347,8 +318,8 @@ def test_pages_of_an_action_take_the_same_queries_for_many_tasks(
     # abandoned actions, new action.
     with django_assert_num_queries(10):
         response = choose(console, *tasks)
-    # Session, user, permissions (2), action, ids of the listed tasks, listed tasks, preview.
-    with django_assert_num_queries(8):
+    # Session, user, permissions (2), action, ids of the listed tasks, listed tasks, preview, pause.
+    with django_assert_num_queries(9):
         console.get(response["Location"])
 
 

@@ -1,5 +1,6 @@
 """Invalid and malicious requests to the console's actions."""
 
+import re
 import uuid
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.orchestrator_site.console.tasks.console_actions import (
     content,
     said,
     statuses,
+    work,
 )
 from tests.staff import staff
 
@@ -45,12 +47,14 @@ def viewer_console() -> Client:
 @pytest.mark.parametrize("filters", ["//evil.example", "\r\nX: y", "x=1#", "\0", "p=x&p=y"])
 def test_tampered_filter_at_worst_leads_to_the_list(filters: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory(), TaskFactory())
-    response = console.post(
-        page, {"step": "confirm", "reason": "x"}, QUERY_STRING=f"_changelist_filters={filters}"
-    )
+    query = f"_changelist_filters={filters}"
+    response = console.post(page, {"step": "confirm", "reason": "x"}, QUERY_STRING=query)
     assert response.status_code == 302
-    assert response["Location"].startswith(TASKS)
+    assert response["Location"].startswith(ACTIONS)
     assert "\n" not in response["Location"]
+    answer = content(console.get(page, QUERY_STRING=query))
+    [back] = re.findall(r'href="([^"]*)">Back to the tasks', answer)
+    assert back.startswith(TASKS)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +74,7 @@ def test_bad_reason_is_refused(reason: str, fault: str, console: Client) -> None
     assert statuses() == ["pending"]
     # The action can still be confirmed with a valid reason.
     assert confirm(console, page, "x" * 500).status_code == 302
+    work()
     assert statuses() == ["cancelled"]
 
 
@@ -77,6 +82,7 @@ def test_bad_reason_is_refused(reason: str, fault: str, console: Client) -> None
 def test_reason_is_shown_as_text(reason: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory(), TaskFactory())
     confirm(console, page, reason)
+    work()
     assert Event.objects.first().reason == reason
     escaped = reason.replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#x27;")
     for path in (page, ACTIONS):
@@ -138,7 +144,7 @@ def test_action_without_ticked_tasks_changes_nothing(console: Client) -> None:
     assert not Action.objects.exists()
 
 
-@pytest.mark.parametrize("step", [None, "", "begin", "confirm\0"])
+@pytest.mark.parametrize("step", [None, "", "begin", "continue", "confirm\0"])
 def test_unknown_step_is_refused(step: str | None, console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     post = {"reason": "x"} | ({} if step is None else {"step": step})
@@ -146,18 +152,17 @@ def test_unknown_step_is_refused(step: str | None, console: Client) -> None:
     assert statuses() == ["pending"]
 
 
-@pytest.mark.parametrize("step", ["continue", "stop"])
-def test_action_cannot_continue_before_it_is_confirmed(step: str, console: Client) -> None:
+def test_action_cannot_be_stopped_before_it_is_confirmed(console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     # Fields that no browser sends are ignored.
-    console.post(page, {"step": step, "position": "-5", "verb": "requeue", "actor": "eve"})
+    console.post(page, {"step": "stop", "position": "-5", "verb": "requeue", "actor": "eve"})
     assert statuses() == ["pending"]
     action = Action.objects.get()
     assert (action.verb, action.actor, action.position) == ("cancel", "ada", 0)
     assert not action.is_ended
 
 
-@pytest.mark.parametrize("step", ["confirm", "continue", "stop"])
+@pytest.mark.parametrize("step", ["confirm", "stop"])
 def test_viewing_an_action_changes_nothing(step: str, console: Client) -> None:
     page = chosen_page(console, TaskFactory())
     for method in (console.get, console.head):
@@ -181,8 +186,9 @@ def test_request_without_the_csrf_token_changes_nothing(operator: User, console:
     assert choose(strict, task).status_code == 403
     assert not Action.objects.exists()
     page = chosen_page(console, task)
-    for step in ("confirm", "continue", "stop"):
+    for step in ("confirm", "stop"):
         assert strict.post(page, {"step": step, "reason": "x"}).status_code == 403
+    work()
     assert statuses() == ["pending"]
 
 
@@ -191,7 +197,7 @@ def test_staff_who_may_not_operate_are_refused(console: Client, viewer_console: 
     assert choose(viewer_console, task).status_code == 403
     assert not Action.objects.exists()
     page = chosen_page(console, task)
-    for step in ("confirm", "continue", "stop"):
+    for step in ("confirm", "stop"):
         assert viewer_console.post(page, {"step": step, "reason": "x"}).status_code == 403
     for path in (page, ACTIONS):
         assert viewer_console.get(path).status_code == 403
@@ -211,6 +217,7 @@ def test_only_the_actor_who_chose_the_tasks_may_confirm(console: Client) -> None
     other = console_of(staff("view_task", "operate_task", name="eve"))
     assert confirm(other, page)["Location"] == ACTIONS
     assert other.get(page)["Location"] == ACTIONS
+    work()
     assert statuses() == ["pending"]
     assert not Action.objects.get().is_confirmed
 

@@ -16,6 +16,7 @@ from tasks.models import Task
 from tasks.states import Priority
 from tests.factories import TaskFactory, TaskResultFactory
 from tests.staff import staff
+from tests.tasks.actions import fail, start
 
 pytestmark = pytest.mark.django_db
 
@@ -138,8 +139,8 @@ def test_timeline_tells_what_happened_when_and_by_whom(show: Show) -> None:
     task = TaskFactory(verdict="flagged")
     receipt_of(task, types=["DataExfiltration", "Url"])
     task.change_priority(Priority.CRITICAL, actor="ada", reason="a customer waits")
-    task.start()
-    task.fail(reason="executor: no answer in 30 s")
+    start(task)
+    fail(task, reason="executor: no answer in 30 s")
     task.requeue(actor="bob", reason="the arm is back")
     events = list(task.events.all())
     rows = timeline_rows(show(task))
@@ -157,8 +158,8 @@ def test_timeline_tells_what_happened_when_and_by_whom(show: Show) -> None:
 
 def test_page_of_a_failed_task_starts_with_the_reason(show: Show) -> None:
     task = TaskFactory()
-    task.start()
-    task.fail(reason="executor: no answer in 30 s")
+    start(task)
+    fail(task, reason="executor: no answer in 30 s")
     why = "Unscreened Why it failed: executor: no answer in 30 s Goal"
     assert why in text_of(show(task))
     task.requeue(actor="bob")
@@ -193,9 +194,9 @@ def test_content_is_hidden_from_staff_without_the_permission(show: Show) -> None
         acceptance_criteria=["SECRET"],
     )
     TaskResultFactory(task=task, result_data="SECRET")
-    task.start()
+    start(task)
     # The service's reason may quote the content of the task.
-    task.fail(reason="SECRET")
+    fail(task, reason="SECRET")
     task.requeue(actor="bob", reason="by hand")
     shown = text_of(show(task, "view_task", "view_receipt"))
     assert "SECRET" not in shown
@@ -278,8 +279,8 @@ def test_page_takes_the_same_queries_for_many_results(
     receipt_of(task)
     TaskResultFactory.create_batch(count, task=task)
     client.force_login(staff(*ALL))
-    # Session, user, permissions (2), task, receipt, events and results.
-    with django_assert_num_queries(8):
+    # Session, user, permissions (2), task, receipt, events, runs, results and the pause.
+    with django_assert_num_queries(10):
         client.get(url(task))
 
 

@@ -109,7 +109,10 @@ def test_filter_finds_matching_rows(query: str, console: Client) -> None:
     assert listed(console, query) == {str(wanted.pk)}
 
 
-@pytest.mark.parametrize("title", ["status", "priority", "verdict", "day", "result", "arm"])
+@pytest.mark.parametrize(
+    "title",
+    ["status", "priority", "verdict", "what it waits for", "failure", "day", "result", "arm"],
+)
 def test_filter_is_offered(title: str, console: Client) -> None:
     TaskFactory()
     assert f"By {title}" in console.get(TASKS).content.decode()
@@ -249,6 +252,6 @@ def test_list_takes_the_same_queries_for_many_tasks(
     console: Client, django_assert_max_num_queries: Any
 ) -> None:
     TaskFactory.create_batch(30)
-    # Session, user, permissions (2), clients of the filter, count and the page itself.
-    with django_assert_max_num_queries(7):
+    # Session, user, permissions (2), clients of the filter, count, the page itself, the pause.
+    with django_assert_max_num_queries(8):
         console.get(TASKS)

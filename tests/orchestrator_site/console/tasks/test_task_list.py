@@ -190,7 +190,16 @@ def test_forms_keep_the_other_filters(name: str, console: Client) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "query",
-    ["result=nonsense", "result=%00", "arm=%00", "from=yesterday", "to=%00"],
+    [
+        "waits_for=nonsense",
+        "waits_for=%00",
+        "failure=nonsense",
+        "result=nonsense",
+        "result=%00",
+        "arm=%00",
+        "from=yesterday",
+        "to=%00",
+    ],
 )
 def test_invalid_filter_is_ignored(query: str, console: Client) -> None:
     response = console.get(f"{TASKS}?{query}")
@@ -260,12 +269,12 @@ def test_missing_page_is_the_last_page_of_the_same_filter(
 @pytest.mark.parametrize(
     ("query", "queries"),
     [
-        # Session, user, permissions (2), clients of the filter, count and the page itself.
-        ({}, 7),
-        ({"status__exact": "pending", "from": "2025-01-01", "result": "no"}, 7),
-        ({"q": "words of the goal"}, 7),
+        # Session, user, permissions (2), clients of the filter, count, the page itself, pause.
+        ({}, 8),
+        ({"status__exact": "pending", "from": "2025-01-01", "result": "no"}, 8),
+        ({"q": "words of the goal"}, 8),
         # The term may be a request id too.
-        ({"q": "12345678"}, 8),
+        ({"q": "12345678"}, 9),
     ],
 )
 def test_list_takes_few_queries(
@@ -311,7 +320,8 @@ def test_lists_use_an_index(console: Client) -> None:
     for query in wanted:
         with CaptureQueriesContext(connection) as queries:
             assert console.get(f"{TASKS}?{query}").status_code == 200
-        plan = plan_of(queries[-1]["sql"])
+        # The last one asks whether calls are paused.
+        plan = plan_of(queries[-2]["sql"])
         assert "Seq Scan on tasks" not in plan
         found[query] = wanted[query] if wanted[query] in plan else plan
     assert found == wanted

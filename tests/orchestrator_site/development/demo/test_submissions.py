@@ -16,7 +16,7 @@ from tasks.states import Priority, Status
 
 # A Monday.
 NOW = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
-IDS = {"id", "task_id", "subject_id"}
+IDS = {"id", "task_id", "subject_id", "step_id"}
 T = TypeVar("T", bound=Model)
 
 

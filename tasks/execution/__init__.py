@@ -1,0 +1,1 @@
+"""How workers carry out tasks: claims, calls, budgets, recovery."""

@@ -1,0 +1,282 @@
+"""Claiming a step: one transaction in which of many workers one wins.
+
+It takes the step, a place at an arm and a part of the budget, and it writes down the call that
+follows: what is not written is not sent. A step that nobody can carry out now is parked, and has no
+job until that changes.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from tasks.arms.adapter import Adapter
+from tasks.arms.description import MAX_TIMEOUT_SECONDS, Arm, Capability, Protocol
+from tasks.arms.exceptions import TooLittleBudget
+from tasks.arms.work import Request, Work
+from tasks.execution import taking
+from tasks.execution.endings import end_if_over
+from tasks.execution.failures import FailureCode
+from tasks.execution.opening import Opened, open_step, open_task
+from tasks.execution.parked import ring_others
+from tasks.execution.routing import choose_arm
+from tasks.states import WaitsFor
+
+# Less than a lease.
+LOOK_UP_SECONDS: Final = 10.0
+LOOK_UP_AGAIN_SECONDS: Final = 0.5
+_IS_LIVE: Final = """
+    SELECT EXISTS (
+        SELECT 1 FROM attempts
+        WHERE id = %s AND ended_at IS NULL AND lease_until > clock_timestamp()
+    )
+"""
+# How often the place at an arm may be lost to another worker before the step is parked.
+MAX_RACES: Final = 5
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A step that this worker has to carry out, with the call that it begins with.
+
+    Attributes:
+        number: of the call; 1 for the first.
+        tries: the same, without the calls whose worker was lost.
+        has_unknown: whether the outcome of an earlier call is unknown.
+        timeout_seconds: for the call, to the last byte.
+        run_ends_at: when the time of the run is over, by the clock of the database.
+        run_seconds_left: until then.
+    """
+
+    task_id: UUID
+    client_id: UUID | None
+    priority: str
+    step_id: UUID
+    run: int
+    pinned_arm: str | None
+    attempt_id: int
+    call_id: int
+    number: int
+    tries: int
+    arm: Arm
+    body: bytes
+    has_unknown: bool
+    timeout_seconds: float
+    run_ends_at: datetime
+    run_seconds_left: float
+
+
+class PlaceLost(Exception):
+    """Another worker took the last place at the arm."""
+
+
+class Claims:
+    """The claims of one worker.
+
+    Args:
+        adapter_of: returns the adapter that makes the requests for an arm.
+        max_cost_usd_per_day: what all calls of a UTC day may cost; None for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker_id: UUID,
+        adapter_of: Callable[[Arm], Adapter],
+        max_cost_usd_per_day: Decimal | None,
+    ) -> None:
+        self._worker_id = worker_id
+        self._adapter_of = adapter_of
+        self._max_cost_usd_per_day = max_cost_usd_per_day
+
+    def claim_task(self, task_id: UUID) -> Claimed | None:
+        """Begin the next run of a pending task.
+
+        Return None if there is nothing to do, if the step was parked, or if it has failed.
+        """
+        return self._claim(lambda: open_task(task_id))
+
+    def claim_step(self, step_id: UUID) -> Claimed | None:
+        """Claim a step that is ready, or whose attempt lost its lease."""
+
+        def open_it() -> Opened | None:
+            opened = open_step(step_id)
+            if opened is None:
+                end_if_over(step_id)
+            return opened
+
+        return self._claim(open_it)
+
+    def _claim(self, open_one: Callable[[], Opened | None]) -> Claimed | None:
+        for race in range(MAX_RACES):
+            claimed = None
+            try:
+                with transaction.atomic():
+                    opened = open_one()
+                    if opened is None or not _is_due(opened):
+                        return None
+                    claimed = self._decide(opened, is_last=race == MAX_RACES - 1)
+            except PlaceLost:
+                continue
+            except (OperationalError, InterfaceError):
+                # The answer to the COMMIT may be lost. If the claim was committed, nobody else
+                # knows that nothing has been sent yet.
+                if claimed is None or not _is_committed(claimed):
+                    raise
+            return claimed
+        return None
+
+    def _decide(self, opened: Opened, *, is_last: bool) -> Claimed | None:
+        """Claim the step, park it, or let it fail."""
+        if opened.attempt_id is not None:
+            opened = taking.end_lost_attempt(opened)
+        if code := _failure(opened):
+            taking.fail(opened, code)
+            return None
+        if opened.is_paused:
+            taking.park(opened, WaitsFor.RESUME)
+            return None
+        choice = choose_arm(
+            capability=opened.capability,
+            pinned_arm=opened.arm or opened.pinned_arm,
+            client_id=opened.client_id,
+        )
+        if choice is None:
+            taking.park(opened, WaitsFor.ARM)
+            return None
+        if not choice.has_room or is_last:
+            taking.park(opened, WaitsFor.ROOM)
+            if choice.is_share_taken:
+                ring_others(opened.client_id)
+            return None
+        return self._take(opened, choice.arm)
+
+    def _take(self, opened: Opened, arm: Arm) -> Claimed | None:
+        timeout_seconds = min(float(arm.timeout_seconds), opened.seconds_left)
+        try:
+            request = self._request(opened, arm, timeout_seconds)
+        except TooLittleBudget:
+            taking.fail(opened, FailureCode.BUDGET_EXHAUSTED)
+            return None
+        day = None
+        if self._max_cost_usd_per_day is not None:
+            day = taking.reserve_day(request, self._max_cost_usd_per_day)
+            if day is None:
+                taking.park(opened, WaitsFor.BUDGET)
+                return None
+        written = taking.take(
+            opened,
+            arm=arm,
+            request=request,
+            digest=hashlib.sha256(request.body).digest(),
+            worker_id=self._worker_id,
+            day=day,
+        )
+        if written is None:
+            raise PlaceLost
+        return Claimed(
+            task_id=opened.task_id,
+            client_id=opened.client_id,
+            priority=opened.priority,
+            step_id=opened.step_id,
+            run=opened.run,
+            pinned_arm=opened.pinned_arm,
+            attempt_id=written.attempt_id,
+            call_id=written.call_id,
+            number=opened.tries + 1,
+            tries=opened.tries - opened.leases_lost + 1,
+            arm=arm,
+            body=request.body,
+            has_unknown=opened.has_unknown,
+            timeout_seconds=timeout_seconds,
+            run_ends_at=opened.run_ends_at,
+            run_seconds_left=opened.seconds_left,
+        )
+
+    def _request(self, opened: Opened, arm: Arm, timeout_seconds: float) -> Request:
+        """Return the request of the first call again, or make it.
+
+        Raises:
+            TooLittleBudget: what is left does not allow it.
+        """
+        if opened.left_tokens <= 0 or opened.left_usd < 0:
+            raise TooLittleBudget
+        if opened.request is None:
+            request = self._adapter_of(arm).request(_work(opened, timeout_seconds))
+        else:
+            last = opened.last_call
+            request = Request(opened.request, last.reserved_tokens, last.reserved_usd)
+        if arm.protocol is Protocol.OCTOLLM:
+            # Such an arm gets all that is left, whatever that is by now.
+            return replace(
+                request,
+                tokens=min(request.tokens, opened.left_tokens),
+                cost_usd=min(request.cost_usd, opened.left_usd),
+            )
+        if request.tokens > opened.left_tokens or request.cost_usd > opened.left_usd:
+            raise TooLittleBudget
+        return request
+
+
+def _is_committed(claimed: Claimed) -> bool:
+    """Return whether a claim was committed, as soon as the database is back.
+
+    Raises:
+        OperationalError, InterfaceError: it is not back before the lease ends.
+    """
+    give_up_at = time.monotonic() + LOOK_UP_SECONDS
+    while True:
+        connection.close()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_IS_LIVE, [claimed.attempt_id])
+                return bool(cursor.fetchone()[0])
+        except (OperationalError, InterfaceError):
+            if time.monotonic() >= give_up_at:
+                raise
+            time.sleep(LOOK_UP_AGAIN_SECONDS)
+
+
+def _is_due(opened: Opened) -> bool:
+    """Return whether somebody may claim the step now."""
+    if opened.has_lease or opened.waits_for == WaitsFor.RELEASE:
+        return False
+    return opened.wake_at is None or opened.wake_at <= opened.now
+
+
+def _failure(opened: Opened) -> FailureCode | None:
+    """Return why the step cannot go on, whatever arm it would get."""
+    if opened.seconds_left <= 0:
+        return FailureCode.TIMED_OUT
+    if opened.leases_lost >= taking.MAX_LEASES_LOST:
+        return FailureCode.TOO_MANY_ATTEMPTS
+    has_tries = opened.tries - opened.leases_lost < taking.MAX_TRIES
+    # Without an arm, the last call ended with a refused parameter: completions change nothing.
+    if opened.has_unknown and (not has_tries or opened.is_arm_idempotent is False):
+        return FailureCode.OUTCOME_UNKNOWN
+    return None if has_tries else FailureCode.ARM_FAILED
+
+
+def _work(opened: Opened, timeout_seconds: float) -> Work:
+    return Work(
+        subject_id=opened.task_id,
+        key=opened.step_id,
+        capability=Capability(opened.capability),
+        goal=opened.goal,
+        constraints=opened.constraints,
+        context=opened.context,
+        acceptance_criteria=opened.acceptance_criteria,
+        priority=opened.priority,
+        max_tokens=opened.left_tokens,
+        max_time_seconds=max(1, int(opened.seconds_left)),
+        max_cost_usd=opened.left_usd,
+        created_at=opened.created_at,
+        deadline_at=opened.run_ends_at,
+        timeout_seconds=max(1, min(int(timeout_seconds), MAX_TIMEOUT_SECONDS)),
+    )

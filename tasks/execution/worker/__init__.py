@@ -1,0 +1,1 @@
+"""The process that carries tasks out: its threads, jobs and recovery."""

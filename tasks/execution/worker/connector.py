@@ -1,0 +1,84 @@
+"""procrastinate's connection to the database, for workers that outlive an absence of it.
+
+An error in its heartbeat, its fetching or its LISTEN would end procrastinate's worker, and that
+would wait for the longest running call. Here each statement is repeated until the database is back.
+"""
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from procrastinate import connector
+from procrastinate.contrib.django.utils import connector_params
+from procrastinate.exceptions import ConnectorException
+from procrastinate.psycopg_connector import PsycopgConnector
+from psycopg import InterfaceError, OperationalError
+from psycopg_pool import PoolTimeout
+
+T = TypeVar("T")
+
+AGAIN_SECONDS: Final = 0.5
+# So that the kernel notices a connection whose other end has vanished.
+_KEEPALIVE: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+logger = logging.getLogger(__name__)
+
+
+class PatientConnector(PsycopgConnector):
+    """A connector with one connection for statements and one for LISTEN.
+
+    Attributes:
+        reached_at: when a statement last succeeded, by the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(kwargs=connector_params() | _KEEPALIVE, min_size=1, max_size=1)
+        self.reached_at = time.monotonic()
+
+    async def execute_query_async(self, query: Any, **arguments: Any) -> None:
+        await self._patiently(functools.partial(super().execute_query_async, query, **arguments))
+
+    async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
+        return await self._patiently(
+            functools.partial(super().execute_query_one_async, query, **arguments)
+        )
+
+    async def execute_query_all_async(self, query: Any, **arguments: Any) -> list[dict[str, Any]]:
+        return await self._patiently(
+            functools.partial(super().execute_query_all_async, query, **arguments)
+        )
+
+    async def _patiently(self, execute: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a statement while there is no connection; other errors are the caller's."""
+        is_away = False
+        while True:
+            try:
+                result = await execute()
+            except ConnectorException as error:
+                if not isinstance(error.__cause__, OperationalError | InterfaceError | PoolTimeout):
+                    raise
+                if not is_away:
+                    logger.warning("No jobs fetched: the database did not answer")
+                is_away = True
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                self.reached_at = time.monotonic()
+                return result
+
+    async def listen_notify(
+        self, on_notification: connector.Notify, channels: Iterable[str]
+    ) -> None:
+        names = [*channels]
+        while True:
+            try:
+                await super().listen_notify(on_notification, names)
+            except ConnectorException:
+                await asyncio.sleep(AGAIN_SECONDS)
