@@ -152,6 +152,26 @@ def test_run_serves_until_ctrl_c_leaves_no_process_and_keeps_the_data(make: Make
     again.communicate(timeout=30)
 
 
+def test_run_replaces_a_worker_that_was_killed(make: Make) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    running = make("run", PORT=port, WORKERS=1)
+    read_until(running, "Ctrl-C")
+    [worker] = [
+        process
+        for process in psutil.Process(running.pid).children(recursive=True)
+        if process.cmdline()[-2:] == ["manage", "work"]
+    ]
+    worker.kill()
+    read_until(running, "The worker ended by itself; another one takes over its tasks.")
+    body = {"goal": "Find the sentiment", "context": {"reviews": ["Please keep me."]}}
+    task = requests.post(f"{base}/submit", json=body, timeout=10).json()
+    path = f"{base}/tasks/{task['task_id']}"
+    wait_until(lambda: requests.get(path, timeout=10).json()["status"] == "completed")
+    os.killpg(running.pid, signal.SIGINT)
+    running.communicate(timeout=30)
+
+
 def may_log_in(base: str, password: str) -> bool:
     with requests.Session() as browser:
         browser.get(f"{base}/admin/login/", timeout=10)

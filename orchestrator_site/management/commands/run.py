@@ -79,6 +79,8 @@ class Command(DevelopmentCommand):
         self.welcome(account, key)
         while all(process.poll() is None for process in started):
             interrupts.check()
+            if self.worker.poll() is not None:
+                self.replace_worker(processes)
             time.sleep(WATCH_SECONDS)
         raise CommandError("A process of the service ended by itself; see above.")
 
@@ -95,21 +97,34 @@ class Command(DevelopmentCommand):
             arm, url = _listening(processes, "tasks.arms.bundled")
             environment["ORCHESTRATOR_ARMS"] = f"{BUNDLED_ARM}=octollm+{url}?idempotent=true"
             started.append(arm)
-        self.worker = processes.enter_context(_process("manage", "work", env=environment))
+        self.worker_environment = environment
+        self.start_worker(processes)
         web = _process(
             "gunicorn",
             "--config",
             "python:orchestrator_site.serving.gunicorn_conf",
             env=environment,
         )
-        return [*started, self.worker, processes.enter_context(web)]
+        return [*started, processes.enter_context(web)]
+
+    def start_worker(self, processes: contextlib.ExitStack) -> None:
+        worker = _process("manage", "work", env=self.worker_environment)
+        self.worker = processes.enter_context(worker)
+
+    def replace_worker(self, processes: contextlib.ExitStack) -> None:
+        """Start another worker, as a supervisor would, unless this one never worked."""
+        if not Worker.objects.filter(process=self.worker.pid).exists():
+            raise CommandError("The worker did not start again; see above.")
+        self.stdout.write("The worker ended by itself; another one takes over its tasks.")
+        self.stdout.flush()
+        self.start_worker(processes)
 
     def wait_until_ready(self, started: list["subprocess.Popen[bytes]"]) -> None:
         give_up_at = time.monotonic() + START_SECONDS
         answer = ""
         while time.monotonic() < give_up_at:
             interrupts.check()
-            if any(process.poll() is not None for process in started):
+            if any(process.poll() is not None for process in (*started, self.worker)):
                 raise CommandError("A process of the service did not start; see above.")
             with contextlib.suppress(OSError):
                 answer = _ask(f"{_address()}/ready")
