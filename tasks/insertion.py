@@ -29,16 +29,13 @@ class Insert(NamedTuple):
 
 def insert_of(row: models.Model) -> Insert:
     """Return the row of `row`, with all fields except generated ones."""
+    table = type(row)
+    values = [getattr(row, name) for name in _names(table)]
     # The proxy `connection` would cost a lookup for each value.
     connection = connections[DEFAULT_DB_ALIAS]
-    table = type(row)
-    return Insert(
-        _into(table),
-        [
-            field.get_db_prep_save(getattr(row, field.attname), connection)
-            for field in _given_fields(table)
-        ],
-    )
+    for place, field in _converted(table):
+        values[place] = field.get_db_prep_save(values[place], connection)
+    return Insert(_into(table), values)
 
 
 def insert_together(*rows: Insert) -> None:
@@ -124,6 +121,19 @@ def _with(inserts: list[str]) -> str:
 def _given_fields(table: type[models.Model]) -> list[models.Field]:
     """Return all fields except generated ones."""
     return [field for field in table._meta.local_concrete_fields if not field.generated]
+
+
+@functools.cache
+def _names(table: type[models.Model]) -> tuple[str, ...]:
+    return tuple(field.attname for field in _given_fields(table))
+
+
+@functools.cache
+def _converted(table: type[models.Model]) -> list[tuple[int, models.Field]]:
+    """Return the fields whose values psycopg would not take as they are, with their places."""
+    kinds = (models.JSONField, models.DecimalField)
+    fields = enumerate(_given_fields(table))
+    return [(place, field) for place, field in fields if isinstance(field, kinds)]
 
 
 @functools.cache

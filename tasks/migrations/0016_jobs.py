@@ -18,6 +18,38 @@ ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_status_even
 ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_status_events_update_v1;
 """
 HISTORY = NO_HISTORY.replace("DISABLE", "ENABLE")
+# A transaction with a NOTIFY holds a lock of the whole server until its commit is on disk, so commits
+# would wait for one another. While other jobs wait, workers are fetching anyway and need no
+# notification.
+NOTIFY_FIRST = """
+ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1;
+CREATE FUNCTION notify_of_first_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM procrastinate_jobs
+        WHERE status = 'todo' AND queue_name = NEW.queue_name AND id <> NEW.id
+    ) THEN
+        PERFORM pg_notify(
+            'procrastinate_queue_v1#' || NEW.queue_name,
+            json_build_object('type', 'job_inserted', 'job_id', NEW.id)::text
+        );
+    END IF;
+    RETURN NULL;
+END
+$$;
+DO $$ BEGIN
+    EXECUTE format(
+        'ALTER FUNCTION notify_of_first_job() SET search_path = %I, pg_temp', current_schema()
+    );
+END $$;
+CREATE TRIGGER jobs_notify_of_first AFTER INSERT ON procrastinate_jobs
+    FOR EACH ROW WHEN (NEW.status = 'todo') EXECUTE FUNCTION notify_of_first_job();
+"""
+NOTIFY_ALWAYS = """
+DROP TRIGGER jobs_notify_of_first ON procrastinate_jobs;
+DROP FUNCTION notify_of_first_job();
+ALTER TABLE procrastinate_jobs ENABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1;
+"""
 # pg_dump loads rows with an empty search path, and fires these triggers.
 SEARCH_PATHS = """
 DO $$
@@ -90,6 +122,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(JOBS_ARE_SHORT_LIVED, migrations.RunSQL.noop),
         migrations.RunSQL(NO_HISTORY, HISTORY),
+        migrations.RunSQL(NOTIFY_FIRST, NOTIFY_ALWAYS),
         migrations.RunSQL(SEARCH_PATHS, migrations.RunSQL.noop),
         migrations.RunSQL(PARK, migrations.RunSQL.noop),
         migrations.RunPython(give_to_roles, migrations.RunPython.noop),

@@ -35,7 +35,9 @@ from tasks.models import Worker
 # For actions of staff and checks of arms.
 STAFF_THREADS: Final = 2
 STAFF_POLL_SECONDS: Final = 1.0
-TASK_POLL_SECONDS: Final = 5.0
+# A job is announced only if no other one waits. One that came in while the last one was fetched
+# waits for the next look.
+TASK_POLL_SECONDS: Final = 1.0
 # make and a terminal send a signal to the whole group, and pass it on.
 SAME_SIGNAL_SECONDS: Final = 2.0
 RESTART_SECONDS: Final = 1.0
