@@ -135,7 +135,7 @@ def test_a_full_dump_is_restored_with_its_rules(dumped: Database, restored: Data
 
 
 def test_data_alone_are_restored_beside_the_rules(dumped: Database, restored: Database) -> None:
-    # Each job would write its events again. Workers make the jobs of what waits by themselves.
+    # Workers make the jobs of what waits by themselves.
     restore(dump("--schema-only"), dump("--data-only", "--exclude-table-data=procrastinate_*"))
     assert content(restored) == content(dumped) | {"procrastinate_jobs": []}
     assert_rules_hold(restored)
@@ -163,6 +163,7 @@ def test_each_trigger_function_has_a_search_path_of_its_own(dumped: Database) ->
             ("mark_tasks_with_result", "public"),
             # It needs no table.
             ("name_subject_of_receipt", "pg_catalog"),
+            ("notify_of_first_job", "public"),
             ("refuse_to_change_client_events", "pg_catalog"),
             ("refuse_to_change_task_events", "public"),
             ("refuse_to_delete_clients", "pg_catalog"),
