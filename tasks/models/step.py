@@ -100,6 +100,7 @@ class Step(models.Model):
                 condition=Q(state="ready", wake_at__isnull=True, waits_for__isnull=True),
                 name="idx_steps_ready",
             ),
+            # It looks for steps that are running and have no attempt, too.
             models.Index(fields=["id"], condition=Q(state="running"), name="idx_steps_running"),
         )
         constraints = (

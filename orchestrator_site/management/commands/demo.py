@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 from django.db import connection
 from django.utils import timezone
 
+from orchestrator_site.development import interrupts
 from orchestrator_site.development.database_choice import DevelopmentCommand
 from orchestrator_site.development.demo.runs import make_surroundings
 from orchestrator_site.development.demo.storing import holds_other_tasks, is_in_use, store, tidy_up
@@ -57,6 +58,8 @@ class Command(DevelopmentCommand):
             with tqdm(total=tasks, unit=" tasks", disable=None) as bar:
                 for count in store(submissions(tasks, timezone.now(), random)):
                     bar.update(count)
+                    # Python may have dropped the exception of a signal.
+                    interrupts.check()
             tidy_up()
         except KeyboardInterrupt:
             # Asked for, since the last transaction may have been committed unseen; on another
