@@ -4,7 +4,6 @@
 web server's `/metrics` adds it up.
 """
 
-import logging
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +15,6 @@ RECEIVE_SECONDS: Final = 5
 _OPEN_CALLS: Final = Gauge(
     "octollm_orchestrator_worker_open_calls", "Calls to arms that this worker waits for"
 )
-
-logger = logging.getLogger(__name__)
 
 
 class Watched(Protocol):

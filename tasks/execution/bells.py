@@ -89,3 +89,23 @@ def ring_steps(chosen: str) -> str:
         FROM ({chosen}) AS chosen
         {ONCE}
     """
+
+
+def ring_actions(chosen: str) -> str:
+    """Return the statement that rings the actions that `chosen`, a SELECT of `id`, has."""
+    return f"""
+        INSERT INTO {COLUMNS}
+        SELECT '{STAFF_QUEUE}', '{ACT}', 0, id::text, jsonb_build_object('action', id)
+        FROM ({chosen}) AS chosen
+        {ONCE}
+    """
+
+
+def ring_checks(chosen: str) -> str:
+    """Return the statement that has the arms checked that `chosen`, a SELECT of `name`, has."""
+    return f"""
+        INSERT INTO {COLUMNS}
+        SELECT '{STAFF_QUEUE}', '{CHECK_ARM}', 0, 'arm:' || name, jsonb_build_object('arm', name)
+        FROM ({chosen}) AS chosen
+        {ONCE}
+    """

@@ -8,19 +8,8 @@ from django.db import connection
 
 from tasks.execution import bells
 
-_ACTION: Final = f"""
-    INSERT INTO {bells.COLUMNS}
-    SELECT '{bells.STAFF_QUEUE}', '{bells.ACT}', 0, id::text, jsonb_build_object('action', id)
-    FROM task_actions WHERE id = %(id)s
-    {bells.ONCE}
-"""
-_CHECK: Final = f"""
-    INSERT INTO {bells.COLUMNS} VALUES (
-        '{bells.STAFF_QUEUE}', '{bells.CHECK_ARM}', 0, 'arm:' || %(arm)s,
-        jsonb_build_object('arm', %(arm)s::text)
-    )
-    {bells.ONCE}
-"""
+_ACTION: Final = bells.ring_actions("SELECT id FROM task_actions WHERE id = %(id)s")
+_CHECK: Final = bells.ring_checks("SELECT %(arm)s::text AS name")
 
 
 def ring_tasks(task_ids: Collection[UUID]) -> None:

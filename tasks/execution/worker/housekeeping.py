@@ -39,11 +39,7 @@ _CHECK_ARMS: Final = f"""
         )
         RETURNING name
     )
-    INSERT INTO {bells.COLUMNS}
-    SELECT '{bells.STAFF_QUEUE}', '{bells.CHECK_ARM}', 0, 'arm:' || name,
-        jsonb_build_object('arm', name)
-    FROM due
-    {bells.ONCE}
+    {bells.ring_checks("SELECT name FROM due")}
 """
 
 logger = logging.getLogger(__name__)

@@ -101,15 +101,12 @@ _DEAD_BELLS: Final = f"""
     )
     INSERT INTO {bells.COLUMNS} SELECT * FROM dead {bells.ONCE}
 """
-_ACTIONS: Final = f"""
-    INSERT INTO {bells.COLUMNS}
-    SELECT '{bells.STAFF_QUEUE}', '{bells.ACT}', 0, id::text, jsonb_build_object('action', id)
-    FROM task_actions
+_ACTIONS: Final = bells.ring_actions(f"""
+    SELECT id FROM task_actions
     WHERE confirmed_at IS NOT NULL AND ended_at IS NULL
         AND coalesce(worked_at, confirmed_at) < clock_timestamp() - {_SETTLED_FOR}
     LIMIT %(batch)s
-    {bells.ONCE}
-"""
+""")
 _COUNT: Final = f"""
     INSERT INTO {counting.COLUMNS} VALUES ('{counting.RECONCILED}', ARRAY[%s], %s, %s)
     {counting.ADD}
