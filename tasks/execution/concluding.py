@@ -81,6 +81,20 @@ class Conclusion:
     events: Sequence[Event] = ()
 
 
+def events_of(part: str) -> str:
+    """Return the part of a statement that stores events for each row of `part`.
+
+    The statement has `task_id`, and the events as `kinds` and `data`.
+    """
+    return f"""
+        INSERT INTO task_events (task_id, kind, actor, actor_kind, reason, data, created_at)
+        SELECT %(task_id)s, kind, '', 'service', '', data::jsonb, clock_timestamp()
+        FROM {part}, unnest(%(kinds)s::text[], %(data)s::text[]) WITH ORDINALITY
+            AS event (kind, data, number)
+        ORDER BY number
+    """
+
+
 _LIVE: Final = """
     SELECT tasks.id AS task_id, tasks.created_at, tasks.status, steps.run_id, steps.id AS step_id
     FROM tasks JOIN steps ON steps.task_id = tasks.id {attempt}
@@ -137,11 +151,7 @@ _CONCLUDE: Final = f"""
         SELECT %(result_id)s, task_id, %(result)s::jsonb, %(confidence)s, clock_timestamp()
         FROM live WHERE %(result)s::jsonb IS NOT NULL
     ), {{receipt}} events AS (
-        INSERT INTO task_events (task_id, kind, actor, actor_kind, reason, data, created_at)
-        SELECT task_id, kind, '', 'service', '', data::jsonb, clock_timestamp()
-        FROM live, unnest(%(kinds)s::text[], %(data)s::text[]) WITH ORDINALITY
-            AS event (kind, data, number)
-        ORDER BY number
+        {events_of("live")}
     ), counters AS (
         {{counters}}
     )

@@ -14,7 +14,7 @@ from tasks.arms.description import Arm
 from tasks.arms.work import Request
 from tasks.changes import EventKind
 from tasks.execution import counting
-from tasks.execution.concluding import Conclusion, Event, conclude
+from tasks.execution.concluding import Conclusion, Event, conclude, events_of
 from tasks.execution.failures import FailureCode
 from tasks.execution.opening import FIRST_STEP, Opened
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
@@ -106,11 +106,7 @@ _TAKE: Final = f"""
         WHERE tasks.id = %(task_id)s
             AND (status = 'pending' OR assigned_arm IS DISTINCT FROM %(arm)s)
     ), events AS (
-        INSERT INTO task_events (task_id, kind, actor, actor_kind, reason, data, created_at)
-        SELECT %(task_id)s, kind, '', 'service', '', data::jsonb, clock_timestamp()
-        FROM call, unnest(%(kinds)s::text[], %(data)s::text[]) WITH ORDINALITY
-            AS event (kind, data, number)
-        ORDER BY number
+        {events_of("call")}
     ), counted AS (
         INSERT INTO {counting.COLUMNS}
         SELECT '{counting.TASKS}', ARRAY['processing'], %(part)s, 1 FROM call WHERE %(is_first)s
