@@ -137,7 +137,6 @@ class Process:
         )
         self.leases.start()
         self._housekeeping.start()
-        logger.info("Worker started", extra={"concurrency": self._options.concurrency})
         status = asyncio.run(self._work())
         self._housekeeping.stop()
         self.leases.stop()
@@ -152,6 +151,8 @@ class Process:
         loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal)
+        # Said only now: before, a signal would interrupt the start instead.
+        logger.info("Worker started", extra={"concurrency": self._options.concurrency})
         with app.replace_connector(self._connector):
             async with app.open_async():
                 self._inner = [
