@@ -14,7 +14,7 @@ from django.db import connection
 
 from tasks.execution.failures import SENTENCES, FailureCode
 from tasks.models import Task
-from tasks.models.worker import LIVES_FOR
+from tasks.models.execution.worker import LIVES_FOR
 from tasks.states import Status, WaitsFor
 
 

@@ -18,12 +18,12 @@ from tasks.arms.exceptions import (
     ParameterRefused,
 )
 from tasks.changes import EventKind
-from tasks.execution.claims import Claimed
+from tasks.execution.claiming.claims import Claimed
+from tasks.execution.claiming.opening import FIRST_STEP
+from tasks.execution.claiming.taking import MAX_TRIES, status_events
 from tasks.execution.concluding import Conclusion, EndedCall, Event
 from tasks.execution.failures import FailureCode
-from tasks.execution.opening import FIRST_STEP
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
-from tasks.execution.taking import MAX_TRIES, status_events
 from tasks.states import Status, StepState, WaitsFor
 
 # Before the second, third and fourth call of a step.

@@ -43,9 +43,9 @@ from tasks.clients.exceptions import (
 )
 from tasks.clients.scopes import Scope
 from tasks.exceptions import ClaimLost, InvalidTransition, PriorityNotChanged, SubmissionBlocked
-from tasks.execution.claims import PlaceLost
+from tasks.execution.claiming.claims import PlaceLost
 from tasks.models import Task
-from tasks.models.arm import TooManyArms
+from tasks.models.execution.arm import TooManyArms
 from tasks.states import Priority, Status
 
 TASK_ID = uuid.uuid4()
@@ -59,9 +59,9 @@ CAUGHT = {
     TooManyArms: "the form of the console and the command `work` say so",
     # Only workers call arms.
     ArmError: "tasks.execution.following makes it a conclusion",
-    TooLittleBudget: "tasks.execution.claims lets the task fail",
+    TooLittleBudget: "tasks.execution.claiming.claims lets the task fail",
     Unreadable: "tasks.arms makes it an ArmError",
-    PlaceLost: "tasks.execution.claims begins again",
+    PlaceLost: "tasks.execution.claiming.claims begins again",
     Interrupted: "safety.outbound makes it a CallFailed",
 }
 ANSWERS = {

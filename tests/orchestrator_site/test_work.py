@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tasks.models.arm import MAX_ARMS
+from tasks.models.execution.arm import MAX_ARMS
 from tests.conftest import StartService
 from tests.ports import free_port
 from tests.waiting import wait_until

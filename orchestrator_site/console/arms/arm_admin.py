@@ -21,7 +21,7 @@ from tasks.arms.description import Health
 from tasks.execution.parked import ring_parked
 from tasks.execution.ringing import ring_check
 from tasks.models import Arm
-from tasks.models.arm import MAX_ARMS, TooManyArms
+from tasks.models.execution.arm import MAX_ARMS, TooManyArms
 
 # The registry has as many at most.
 PER_PAGE: Final = MAX_ARMS

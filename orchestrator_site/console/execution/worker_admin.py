@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from orchestrator_site.console.formats import age, labelled
 from orchestrator_site.console.lists.read_only import BoundedChangeList, ReadOnlyModelAdmin
 from tasks.models import Attempt, Worker
-from tasks.models.worker import LIVES_FOR, WorkerQuerySet
+from tasks.models.execution.worker import LIVES_FOR, WorkerQuerySet
 
 # Of each worker.
 MAX_ATTEMPTS: Final = 10

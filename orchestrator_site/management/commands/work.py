@@ -19,7 +19,7 @@ from tasks.arms.connections import Connections
 from tasks.execution.ringing import ring_check
 from tasks.execution.worker.process import Options, Process
 from tasks.models import Arm
-from tasks.models.arm import TooManyArms
+from tasks.models.execution.arm import TooManyArms
 
 
 class Command(BaseCommand):

@@ -29,14 +29,14 @@ from tasks.arms.exceptions import (
     ParameterRefused,
 )
 from tasks.arms.work import Answer
-from tasks.execution.claims import Claimed, Claims
+from tasks.execution.claiming.claims import Claimed, Claims
+from tasks.execution.claiming.taking import LEASE_SECONDS
 from tasks.execution.concluding import Conclusion, EndedCall, conclude, end_call, has_outcome
 from tasks.execution.failures import FailureCode
 from tasks.execution.following import conclusion_after, done, failed, outcome_of
 from tasks.execution.outcomes import CallOutcome
 from tasks.execution.parked import ring_parked
 from tasks.execution.ringing import ring_check
-from tasks.execution.taking import LEASE_SECONDS
 from tasks.execution.worker.leases import Holding, Leases
 from tasks.models import Arm as ArmRow
 from tasks.states import StepState

@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from safety.outbound.transport import Deadline
-from tasks.execution.taking import LEASE_SECONDS
+from tasks.execution.claiming.taking import LEASE_SECONDS
 
 CHECK_SECONDS: Final = 1.0
 # In checks.

@@ -23,7 +23,7 @@ from safety.gate import Gate
 from tasks.arms.adapter import Adapter
 from tasks.arms.description import Arm
 from tasks.execution import bells
-from tasks.execution.claims import Claims
+from tasks.execution.claiming.claims import Claims
 from tasks.execution.worker.carrying_out import Carrier
 from tasks.execution.worker.checks import Checks
 from tasks.execution.worker.connector import PatientConnector

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-from tasks.execution import bells, counting, taking
+from tasks.execution import bells, counting
+from tasks.execution.claiming import taking
+from tasks.execution.claiming.opening import open_step
 from tasks.execution.failures import FailureCode
-from tasks.execution.opening import open_step
 
 EVERY_SECONDS: Final = 5
 BATCH: Final = 1_000

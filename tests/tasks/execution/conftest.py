@@ -15,7 +15,7 @@ from tasks.arms.description import Protocol
 from tasks.arms.octollm import OctollmAdapter
 from tasks.arms.openai import OpenaiAdapter
 from tasks.execution.bells import BEGIN
-from tasks.execution.claims import Claims
+from tasks.execution.claiming.claims import Claims
 from tasks.execution.worker import recovery
 from tasks.execution.worker.carrying_out import Carrier
 from tasks.execution.worker.housekeeping import Housekeeping

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.execution.claims import Claimed
+from tasks.execution.claiming.claims import Claimed
 from tasks.execution.worker import carrying_out
 from tasks.models import Arm, Attempt, Call, Event, Run, Step, Task
 from tests.arms import ScriptedArm, says_status

@@ -10,7 +10,7 @@ from django.forms.models import model_to_dict
 
 from tasks.arms.exceptions import OutcomeUnknown, Refused
 from tasks.changes import ActorKind
-from tasks.execution.claims import Claimed
+from tasks.execution.claiming.claims import Claimed
 from tasks.execution.concluding import Conclusion, EndedCall, conclude, end_call
 from tasks.execution.failures import FailureCode
 from tasks.execution.following import conclusion_after, done, failed

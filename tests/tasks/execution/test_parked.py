@@ -9,7 +9,7 @@ from django.utils import timezone
 from tasks.execution.parked import ring_parked
 from tasks.execution.releasing import release, retry_now
 from tasks.models import Arm, Budget, Call, Event, Run, Step, Task
-from tasks.models.arm import Pause
+from tasks.models.execution.arm import Pause
 from tasks.states import Priority
 from tests.arms import ScriptedArm, says_status
 from tests.factories import ClientFactory, TaskFactory

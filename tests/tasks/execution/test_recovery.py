@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tasks.execution import bells
-from tasks.execution.claims import Claimed
+from tasks.execution.claiming.claims import Claimed
 from tasks.execution.worker import recovery
 from tasks.execution.worker.recovery import Reconciler
 from tasks.models import Attempt, Run, Step, Task

@@ -35,14 +35,14 @@ from tasks.arms.exceptions import (
 )
 from tasks.arms.work import Usage
 from tasks.execution.bells import BEGIN
-from tasks.execution.claims import Claimed
+from tasks.execution.claiming.claims import Claimed
 from tasks.execution.concluding import Conclusion, EndedCall, conclude, end_call
 from tasks.execution.failures import FailureCode
 from tasks.execution.following import conclusion_after, done, failed
 from tasks.execution.outcomes import CallOutcome
 from tasks.execution.worker.leases import Holding
 from tasks.models import Arm, Budget, Call, Client, Task
-from tasks.models.arm import Pause
+from tasks.models.execution.arm import Pause
 from tasks.states import Priority, StepState
 from tests.factories import ClientFactory, TaskFactory
 from tests.tasks.execution import rules_that_hold

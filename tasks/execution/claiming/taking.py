@@ -14,9 +14,9 @@ from tasks.arms.description import Arm
 from tasks.arms.work import Request
 from tasks.changes import EventKind
 from tasks.execution import counting
+from tasks.execution.claiming.opening import FIRST_STEP, Opened
 from tasks.execution.concluding import Conclusion, Event, conclude, events_of
 from tasks.execution.failures import FailureCode
-from tasks.execution.opening import FIRST_STEP, Opened
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
 from tasks.execution.settlement import SETTLED, attempts_counted, counted
 from tasks.states import Status, StepState, WaitsFor

@@ -20,12 +20,12 @@ from tasks.arms.adapter import Adapter
 from tasks.arms.description import MAX_TIMEOUT_SECONDS, Arm, Capability, Protocol
 from tasks.arms.exceptions import TooLittleBudget
 from tasks.arms.work import Request, Work
-from tasks.execution import taking
+from tasks.execution.claiming import taking
+from tasks.execution.claiming.opening import Opened, open_step, open_task
+from tasks.execution.claiming.routing import choose_arm
 from tasks.execution.endings import end_if_over
 from tasks.execution.failures import FailureCode
-from tasks.execution.opening import Opened, open_step, open_task
 from tasks.execution.parked import ring_others
-from tasks.execution.routing import choose_arm
 from tasks.states import WaitsFor
 
 # Less than a lease.

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
-from tasks.models.run import USD_DECIMALS, USD_DIGITS
+from tasks.models.execution.run import USD_DECIMALS, USD_DIGITS
 
 
 class Attempt(models.Model):

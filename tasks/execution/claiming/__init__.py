@@ -1,0 +1,1 @@
+"""Claiming a step: what is looked at, the choice of an arm, and what is written."""

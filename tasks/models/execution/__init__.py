@@ -1,0 +1,1 @@
+"""The tables of execution: arms, runs and all that belongs to them."""
