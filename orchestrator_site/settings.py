@@ -31,6 +31,12 @@ from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
 from tasks.arms.declared import InvalidArms, parse_arms
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
+from tasks.execution.runs.options import (
+    DEFAULT_DECISION_SECONDS,
+    Planning,
+    RunOptions,
+    Undecided,
+)
 
 BASE_DIR = Path(__file__).absolute().parent.parent
 DATA_DIR = BASE_DIR / ".data"
@@ -205,6 +211,11 @@ rate_limit = env.str("RATE_LIMIT", "", validate=is_rate_limit)
 arms = env.str("ARMS", "", validate=are_arms)
 max_cost_usd_per_task = env.str("MAX_COST_USD_PER_TASK", "", validate=is_amount)
 max_cost_usd_per_day = env.str("MAX_COST_USD_PER_DAY", "", validate=is_amount)
+planning = env.str("PLANNING", "auto", validate=validate.OneOf([*Planning]))
+undecided = env.str("UNDECIDED", "complete", validate=validate.OneOf([*Undecided]))
+decision_seconds = env.int(
+    "DECISION_SECONDS", DEFAULT_DECISION_SECONDS, validate=validate.Range(60, 31_536_000)
+)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 8, validate=validate.Range(1, 256))
 WORKER_DRAIN_SECONDS = env.float("WORKER_DRAIN_SECONDS", 25, validate=validate.Range(0, 3600))
 # Without it, workers use DATABASE_URL.
@@ -233,6 +244,7 @@ RATE_LIMIT = int(rate_limit) if rate_limit else None
 MAX_COST_USD_PER_TASK = Decimal(max_cost_usd_per_task) if max_cost_usd_per_task else None
 MAX_COST_USD_PER_DAY = Decimal(max_cost_usd_per_day) if max_cost_usd_per_day else None
 ARMS = parse_arms(arms)
+RUN_OPTIONS = RunOptions(Planning(planning), Undecided(undecided), decision_seconds)
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
 OUTPUT_INJECTION_BLOCKS_FROM = Severity[output_injection_blocks_from.upper()]
 INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]

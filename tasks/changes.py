@@ -29,6 +29,10 @@ class EventKind(models.TextChoices):
     RESULT = "result", "a result came"
     # Staff let a parked task begin.
     RELEASE = "release", "it was released"
+    PLAN = "plan", "a plan was made"
+    CHECK = "check", "the criteria were checked"
+    # Staff accepted or rejected the result, or nobody did so in time.
+    DECISION = "decision", "it was decided about"
 
 
 class ActorKind(models.TextChoices):

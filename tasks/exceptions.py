@@ -44,6 +44,14 @@ class InvalidTransition(Exception):
         self.current = current
 
 
+class DecisionTaken(Exception):
+    """Somebody else has decided about the result, or its task has ended."""
+
+    def __init__(self, task_id: UUID) -> None:
+        super().__init__(f"task {task_id} waits for no decision")
+        self.task_id = task_id
+
+
 class PriorityNotChanged(Exception):
     """The task is no longer pending, or already has the wanted priority."""
 

@@ -25,12 +25,28 @@ class Priority(models.TextChoices):
 class StepState(models.TextChoices):
     """The states of a step; the last three are final."""
 
+    # Steps that it depends on are not done, or enough of its task are being carried out.
+    WAITING = "waiting"
     # It may be claimed, unless it waits until a time or for something.
     READY = "ready"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class StepRole(models.TextChoices):
+    """What a step is for."""
+
+    EXECUTE = "execute", "step"
+    # An arm makes the plan of the steps that follow.
+    PLAN = "plan", "plan"
+    # An arm says whether a result meets the criteria.
+    JUDGE = "judge", "check"
+    # An arm does again what did not meet the criteria.
+    REPAIR = "repair", "repair"
+    # Staff accept a result or reject it.
+    DECIDE = "decide", "decision"
 
 
 class WaitsFor(models.TextChoices):
@@ -43,6 +59,8 @@ class WaitsFor(models.TextChoices):
     RELEASE = "release", "its release"
     # Staff end the pause of all calls.
     RESUME = "resume", "the end of the pause"
+    # Staff accept or reject the result.
+    DECISION = "decision", "a decision"
 
 
 class TaskVerdict(models.TextChoices):

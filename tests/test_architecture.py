@@ -104,7 +104,8 @@ RULES = (
         "tasks.arms.bundled",
         ("django", *PRODUCT),
         "the bundled arm is a separate service",
-        allowed=("tasks.arms.bundled",),
+        # The forms of criteria depend on nothing.
+        allowed=("tasks.arms.bundled", "tasks.arms.forms"),
     ),
     Rule(
         "tasks",

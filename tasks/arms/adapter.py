@@ -4,7 +4,7 @@ from typing import Protocol
 from uuid import UUID
 
 from safety.outbound.transport import Deadline
-from tasks.arms.description import Health
+from tasks.arms.description import Capability, Health
 from tasks.arms.work import Answer, Request, Work
 
 
@@ -20,11 +20,19 @@ class Adapter(Protocol):
         ...
 
     def call(
-        self, body: bytes, *, key: UUID, subject_id: UUID, request_id: str = "", deadline: Deadline
+        self,
+        body: bytes,
+        *,
+        capability: Capability,
+        key: UUID,
+        subject_id: UUID,
+        request_id: str = "",
+        deadline: Deadline,
     ) -> Answer:
         """Send the body of a request once, and return the answer.
 
         Args:
+            capability: that of the work; it decides where the body goes and what an answer is.
             key: the key of the work, which the arm gets as `Idempotency-Key`.
             subject_id: the subject of the work, which the answer has to be about.
             request_id: for the logs of both sides.

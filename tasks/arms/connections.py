@@ -10,7 +10,7 @@ from safety.outbound.circuit import OPEN, Change, Circuit, Verdict
 from safety.outbound.exceptions import Cancelled, CircuitOpen
 from safety.outbound.transport import Deadline
 from tasks.arms.adapter import Adapter
-from tasks.arms.description import Arm, Health, Protocol
+from tasks.arms.description import Arm, Capability, Health, Protocol
 from tasks.arms.exceptions import NotSent, OutcomeUnknown
 from tasks.arms.octollm import OctollmAdapter
 from tasks.arms.openai import OpenaiAdapter
@@ -115,12 +115,20 @@ class GuardedAdapter:
         return self._adapter.request(work)
 
     def call(
-        self, body: bytes, *, key: UUID, subject_id: UUID, request_id: str = "", deadline: Deadline
+        self,
+        body: bytes,
+        *,
+        capability: Capability,
+        key: UUID,
+        subject_id: UUID,
+        request_id: str = "",
+        deadline: Deadline,
     ) -> Answer:
         try:
             return self._circuit.call(
                 self._adapter.call,
                 body,
+                capability=capability,
                 key=key,
                 subject_id=subject_id,
                 request_id=request_id,

@@ -9,9 +9,17 @@ from uuid import UUID
 from safety.outbound.service import Reply
 from safety.outbound.transport import Deadline
 from tasks.arms import reading
-from tasks.arms.description import MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, Arm, Health
+from tasks.arms.description import (
+    MAX_TIMEOUT_SECONDS,
+    MIN_TIMEOUT_SECONDS,
+    Arm,
+    Capability,
+    Health,
+)
 from tasks.arms.exceptions import ArmError, Failed, OutcomeUnknown, Refused, TooLittleBudget
 from tasks.arms.peer import LATER, Peer, error_of
+from tasks.arms.plans import plan_in
+from tasks.arms.verdicts import verdicts_by_text
 from tasks.arms.work import Answer, Request, Usage, Work
 
 CATEGORIES: Final = frozenset(
@@ -31,14 +39,59 @@ class OctollmAdapter:
     def __init__(self, arm: Arm, secret: str = "") -> None:
         self._arm = arm
         self._peer = Peer(arm, secret)
-        self._execute = self._peer.endpoint("POST", "/execute")
+        self._endpoints = {one: self._peer.endpoint("POST", f"/{one}") for one in Capability}
         self._health = self._peer.endpoint("GET", "/health")
 
     def request(self, work: Work) -> Request:
         if work.max_tokens < 1:
             raise TooLittleBudget
+        match Capability(work.capability):
+            case Capability.EXECUTE:
+                fields = self._to_execute(work)
+            case Capability.PLAN:
+                fields = _to_plan(work)
+            case Capability.VALIDATE:
+                fields = _to_validate(work)
+        body = json.dumps(fields, allow_nan=False, separators=(",", ":")).encode()
+        return Request(body, work.max_tokens, work.max_cost_usd)
+
+    def call(
+        self,
+        body: bytes,
+        *,
+        capability: Capability,
+        key: UUID,
+        subject_id: UUID,
+        request_id: str = "",
+        deadline: Deadline,
+    ) -> Answer:
+        reply = self._peer.send(
+            self._endpoints[capability], body, key=key, request_id=request_id, deadline=deadline
+        )
+        if reply.status != HTTPStatus.OK or reply.body is None:
+            raise _refusal(reply)
+        match capability:
+            case Capability.EXECUTE:
+                return _executed(reply.body, _task_id(subject_id))
+            case Capability.PLAN:
+                return _planned(reply.body)
+            case Capability.VALIDATE:
+                return _validated(reply.body, json.loads(body)["acceptance_criteria"])
+
+    def check(self, *, deadline: Deadline) -> Health:
+        found = self._peer.check(self._health, deadline=deadline)
+        if isinstance(found, Health):
+            return found
+        try:
+            fields = reading.parsed(found)
+        except reading.Unreadable:
+            return Health.DOWN
+        status = fields.get("status") if isinstance(fields, dict) else None
+        return _HEALTHS.get(status, Health.DOWN) if isinstance(status, str) else Health.DOWN
+
+    def _to_execute(self, work: Work) -> dict[str, Any]:
         timeout = max(MIN_TIMEOUT_SECONDS, min(round(work.timeout_seconds), MAX_TIMEOUT_SECONDS))
-        fields = {
+        return {
             "task_contract": {
                 "task_id": _task_id(work.subject_id),
                 "goal": work.goal,
@@ -62,29 +115,28 @@ class OctollmAdapter:
             "request_id": str(work.key),
             "timeout_seconds": timeout,
         }
-        body = json.dumps(fields, allow_nan=False, separators=(",", ":")).encode()
-        return Request(body, work.max_tokens, work.max_cost_usd)
 
-    def call(
-        self, body: bytes, *, key: UUID, subject_id: UUID, request_id: str = "", deadline: Deadline
-    ) -> Answer:
-        reply = self._peer.send(
-            self._execute, body, key=key, request_id=request_id, deadline=deadline
-        )
-        if reply.status != HTTPStatus.OK or reply.body is None:
-            raise _refusal(reply)
-        return _answer(reply.body, _task_id(subject_id))
 
-    def check(self, *, deadline: Deadline) -> Health:
-        found = self._peer.check(self._health, deadline=deadline)
-        if isinstance(found, Health):
-            return found
-        try:
-            fields = reading.parsed(found)
-        except reading.Unreadable:
-            return Health.DOWN
-        status = fields.get("status") if isinstance(fields, dict) else None
-        return _HEALTHS.get(status, Health.DOWN) if isinstance(status, str) else Health.DOWN
+# Requests
+
+
+def _to_plan(work: Work) -> dict[str, Any]:
+    return {
+        "goal": work.goal,
+        "constraints": work.constraints,
+        "context": work.context,
+        "request_id": str(work.key),
+    }
+
+
+def _to_validate(work: Work) -> dict[str, Any]:
+    return {
+        "output": work.output,
+        "validation_types": ["criteria"],
+        "acceptance_criteria": work.acceptance_criteria,
+        "context": work.context,
+        "request_id": str(work.key),
+    }
 
 
 def _task_id(subject_id: UUID) -> str:
@@ -93,6 +145,9 @@ def _task_id(subject_id: UUID) -> str:
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# Answers
 
 
 def _refusal(reply: Reply) -> ArmError:
@@ -122,20 +177,12 @@ def _error_in(reply: Reply) -> dict[str, Any] | None:
     return fields if _is_error(fields) else None
 
 
-def _answer(body: bytes, task_id: str) -> Answer:
-    try:
-        fields = reading.parsed(body)
-    except reading.Unreadable as error:
-        raise OutcomeUnknown("answer is not JSON") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("success"), bool):
+def _executed(body: bytes, task_id: str) -> Answer:
+    fields = _fields(body)
+    if not isinstance(fields.get("success"), bool):
         raise OutcomeUnknown("answer does not follow the protocol")
-    provenance = fields.get("provenance")
-    if not isinstance(provenance, dict):
-        provenance = {}
-    usage = Usage(
-        tokens=reading.tokens(provenance.get("tokens_consumed")),
-        cost_usd=reading.cost_usd(provenance.get("estimated_cost_usd")),
-    )
+    provenance = _provenance(fields)
+    usage = _usage(provenance)
     if fields.get("task_id") != task_id:
         raise Failed("answer is about another task", usage=usage)
     if not fields["success"]:
@@ -146,6 +193,56 @@ def _answer(body: bytes, task_id: str) -> Answer:
     if not reading.is_storable(result):
         raise Failed("result cannot be stored", usage=usage)
     return Answer(result, reading.confidence(provenance.get("confidence")), usage)
+
+
+def _planned(body: bytes) -> Answer:
+    fields = _fields(body)
+    usage = _usage_of_success(fields)
+    plan = plan_in(fields)
+    if not reading.is_storable(plan):
+        raise Failed("result cannot be stored", usage=usage)
+    return Answer(plan, reading.confidence(fields.get("confidence")), usage)
+
+
+def _validated(body: bytes, criteria: list[str]) -> Answer:
+    fields = _fields(body)
+    usage = _usage_of_success(fields)
+    verdicts = verdicts_by_text(fields, criteria)
+    return Answer(verdicts, reading.confidence(fields.get("confidence")), usage)
+
+
+def _usage_of_success(fields: dict[str, Any]) -> Usage:
+    """Return the usage of a plan or of verdicts.
+
+    Raises:
+        Failed: the answer says that there are none.
+    """
+    usage = _usage(_provenance(fields))
+    if fields.get("success") is False:
+        raise _failure(fields.get("error"), usage)
+    return usage
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        fields = reading.parsed(body)
+    except reading.Unreadable as error:
+        raise OutcomeUnknown("answer is not JSON") from error
+    if not isinstance(fields, dict):
+        raise OutcomeUnknown("answer does not follow the protocol")
+    return fields
+
+
+def _provenance(fields: dict[str, Any]) -> dict[str, Any]:
+    provenance = fields.get("provenance")
+    return provenance if isinstance(provenance, dict) else {}
+
+
+def _usage(provenance: dict[str, Any]) -> Usage:
+    return Usage(
+        tokens=reading.tokens(provenance.get("tokens_consumed")),
+        cost_usd=reading.cost_usd(provenance.get("estimated_cost_usd")),
+    )
 
 
 def _failure(error: object, usage: Usage) -> Failed:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from safety.outbound.service import Reply
 from safety.outbound.transport import Deadline
-from tasks.arms import reading
+from tasks.arms import plans, reading, verdicts
 from tasks.arms.description import Arm, Capability, Health
 from tasks.arms.exceptions import (
     ArmError,
@@ -27,13 +27,14 @@ BYTES_PER_TOKEN: Final = 3
 OPTIONAL_PARAMETERS: Final = ("temperature", "max_tokens", "response_format")
 _MILLION: Final = Decimal(1_000_000)
 _PROMPTS: Final = Path(__file__).parent / "prompts"
-_SYSTEM: Final = {
-    Capability.EXECUTE: (_PROMPTS / "execute.txt").read_text(),
-}
+_SYSTEM: Final = {one: (_PROMPTS / f"{one}.txt").read_text() for one in Capability}
+# The result of `execute` has any form.
+_SCHEMAS: Final = {Capability.PLAN: plans.SCHEMA, Capability.VALIDATE: verdicts.SCHEMA}
 _UNSUPPORTED_CODES: Final = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
 # Otherwise a parameter may be named for its value: "max_tokens is too large".
 _UNSUPPORTED: Final = re.compile(
-    r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed",
+    r"unsupported|not support|unavailable|unknown|unrecogni[sz]ed|unexpected|not permitted"
+    r"|not allowed",
     re.IGNORECASE,
 )
 _FENCED: Final = re.compile(r"^```[\w-]*[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -50,9 +51,15 @@ class OpenaiAdapter:
 
     def request(self, work: Work) -> Request:
         messages = _messages(work)
-        prompt_tokens = sum(_size(message["content"]) for message in messages) // BYTES_PER_TOKEN
-        max_tokens = self._max_tokens(work, prompt_tokens)
         fields: dict[str, Any] = {"model": self._arm.model, "messages": messages}
+        prompt_bytes = sum(_size(message["content"]) for message in messages)
+        response_format = self._response_format(Capability(work.capability))
+        if response_format is not None:
+            fields["response_format"] = response_format
+            # Some servers put the schema into the prompt.
+            prompt_bytes += _size(json.dumps(response_format))
+        prompt_tokens = prompt_bytes // BYTES_PER_TOKEN
+        max_tokens = self._max_tokens(work, prompt_tokens)
         if "max_tokens" in self._arm.refused_parameters:
             fields["max_completion_tokens"] = max_tokens
         else:
@@ -63,14 +70,35 @@ class OpenaiAdapter:
         return Request(body, prompt_tokens + max_tokens, self._price(prompt_tokens, max_tokens))
 
     def call(
-        self, body: bytes, *, key: UUID, subject_id: UUID, request_id: str = "", deadline: Deadline
+        self,
+        body: bytes,
+        *,
+        capability: Capability,
+        key: UUID,
+        subject_id: UUID,
+        request_id: str = "",
+        deadline: Deadline,
     ) -> Answer:
         reply = self._peer.send(
             self._completions, body, key=key, request_id=request_id, deadline=deadline
         )
         if reply.status != HTTPStatus.OK or reply.body is None:
             raise _refusal(reply, body)
-        return self._answer(reply.body)
+        content, usage = self._completion(reply.body)
+        document = _document_or_text(content)
+        confidence = reading.UNKNOWN_CONFIDENCE
+        match capability:
+            case Capability.EXECUTE:
+                result = document
+            case Capability.PLAN:
+                result = plans.plan_in(document)
+                if isinstance(document, dict):
+                    confidence = reading.confidence(document.get("confidence"))
+            case Capability.VALIDATE:
+                result = verdicts.verdicts_by_number(document, _criteria_count(body))
+        if not reading.is_storable(result):
+            raise Failed("result cannot be stored", usage=usage)
+        return Answer(result, confidence, usage)
 
     def check(self, *, deadline: Deadline) -> Health:
         found = self._peer.check(self._models, deadline=deadline)
@@ -81,6 +109,13 @@ class OpenaiAdapter:
         except reading.Unreadable:
             return Health.DOWN
         return Health.HEALTHY
+
+    def _response_format(self, capability: Capability) -> dict[str, Any] | None:
+        schema = _SCHEMAS.get(capability)
+        if schema is None or "response_format" in self._arm.refused_parameters:
+            return None
+        named = {"name": capability.value, "strict": True, "schema": schema}
+        return {"type": "json_schema", "json_schema": named}
 
     def _max_tokens(self, work: Work, prompt_tokens: int) -> int:
         """Return the most tokens that the budget leaves for the answer."""
@@ -100,7 +135,8 @@ class OpenaiAdapter:
         )
         return reading.rounded_up(cost / _MILLION)
 
-    def _answer(self, body: bytes) -> Answer:
+    def _completion(self, body: bytes) -> tuple[str, Usage]:
+        """Return what the model wrote, and the usage."""
         try:
             fields = reading.parsed(body)
         except reading.Unreadable as error:
@@ -119,10 +155,7 @@ class OpenaiAdapter:
         content = message.get("content")
         if not isinstance(content, str) or not content.strip():
             raise Failed("no result", usage=usage)
-        result = _document_or_text(content)
-        if not reading.is_storable(result):
-            raise Failed("result cannot be stored", usage=usage)
-        return Answer(result, reading.UNKNOWN_CONFIDENCE, usage)
+        return content, usage
 
     def _usage(self, usage: object) -> Usage:
         if not isinstance(usage, dict):
@@ -136,17 +169,41 @@ class OpenaiAdapter:
 
 def _messages(work: Work) -> list[dict[str, str]]:
     """Return the messages; all that clients and arms wrote is data in the user message."""
-    data = {
+    capability = Capability(work.capability)
+    data = _to_judge(work) if capability is Capability.VALIDATE else _to_do(work)
+    user = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return [
+        {"role": "system", "content": _SYSTEM[capability]},
+        {"role": "user", "content": user},
+    ]
+
+
+def _to_do(work: Work) -> dict[str, Any]:
+    return {
         "goal": work.goal,
         "constraints": work.constraints,
         "acceptance_criteria": work.acceptance_criteria,
         "context": work.context,
     }
-    user = json.dumps(data, ensure_ascii=False, allow_nan=False)
-    return [
-        {"role": "system", "content": _SYSTEM[Capability(work.capability)]},
-        {"role": "user", "content": user},
-    ]
+
+
+def _to_judge(work: Work) -> dict[str, Any]:
+    return {
+        "goal": work.goal,
+        "constraints": work.constraints,
+        "context": work.context,
+        "output": work.output,
+        "criteria": [
+            {"number": number, "text": text}
+            for number, text in enumerate(work.acceptance_criteria, start=1)
+        ],
+    }
+
+
+def _criteria_count(request: bytes) -> int:
+    """Return how many criteria a request to judge asks for."""
+    user = json.loads(request)["messages"][-1]["content"]
+    return len(json.loads(user)["criteria"])
 
 
 def _size(text: str) -> int:

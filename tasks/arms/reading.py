@@ -3,7 +3,7 @@
 import json
 import math
 from decimal import ROUND_UP, Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeGuard
 
 MAX_DEPTH: Final = 100
 # No call uses as many tokens or costs as much; these numbers still fit into any column.
@@ -89,9 +89,11 @@ def rounded_up(cost: Decimal) -> Decimal:
 
 def confidence(value: object) -> float:
     """Return a confidence from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        return UNKNOWN_CONFIDENCE
-    return float(value)
+    return float(value) if is_confidence(value) else UNKNOWN_CONFIDENCE
+
+
+def is_confidence(value: object) -> TypeGuard[int | float]:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= 1
 
 
 def seconds(value: object, most: int = 3_600) -> float:

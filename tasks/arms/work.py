@@ -20,6 +20,7 @@ class Work:
         max_cost_usd: what the work may cost.
         deadline_at: when the work is over, whatever has been done.
         timeout_seconds: how long the call may take.
+        output: what has to be judged; only for the capability `validate`.
     """
 
     subject_id: UUID
@@ -36,6 +37,7 @@ class Work:
     created_at: datetime
     deadline_at: datetime
     timeout_seconds: int
+    output: Any = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Answer:
     """The answer of an arm that carried out the work.
 
     Attributes:
-        result: any JSON value but null.
+        result: any JSON value but null. That of `plan` is described in `tasks.arms.plans`, and that
+            of `validate` in `tasks.arms.verdicts`.
         confidence: 0 to 1.
     """
 

@@ -72,7 +72,7 @@ RANK_AGAIN: Final = f"""
         SELECT tasks.id, {RANK} AS rank FROM tasks {_HEAD_START} WHERE tasks.id = ANY(%(ids)s)
     ), steps_ranked AS (
         UPDATE steps SET rank = ranked.rank FROM ranked
-        WHERE steps.task_id = ranked.id AND state IN ('ready', 'running')
+        WHERE steps.task_id = ranked.id AND state IN ('waiting', 'ready', 'running')
         RETURNING steps.id, ranked.rank
     )
     UPDATE procrastinate_jobs SET priority = wanted.rank

@@ -1,4 +1,4 @@
-"""Writing what became of a step, with everything that follows from it, in one statement.
+"""Writing what became of a step, and how its run ends if it does, in one statement.
 
 A worker's write carries its attempt. It changes nothing if another worker has taken over, or if the
 task was cancelled or requeued: then the attempt has ended.
@@ -21,7 +21,7 @@ from tasks.execution.failures import SENTENCES, FailureCode
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
 from tasks.execution.settlement import SETTLED, attempts_counted, counted
 from tasks.insertion import insert_of
-from tasks.states import Status, StepState, WaitsFor
+from tasks.states import Status, StepState, TaskVerdict, WaitsFor
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,14 @@ class Conclusion:
         wake_in_seconds: how long the step waits; None if it does not wait for a time.
         waits_for, waits_at: what the step is parked for, and at which arm.
         forgets_request: whether the next call may go to another arm, since nothing was sent.
+        failure: why the step failed.
+        answer, verdict: what came back and the verdict on it, if the run goes on with it.
+        confidence: of the answer.
+        ends_run: whether the run ends with the step.
+        run_failure: why the run failed.
+        result, result_confidence: what came out; the task then has a result.
+        verdicts: the verdict on each criterion, if they were checked.
         statuses: the statuses that the task enters one after the other.
-        failure: why the run failed.
-        result, confidence: what came out; the task then has a result.
     """
 
     task_id: UUID
@@ -73,12 +78,29 @@ class Conclusion:
     waits_for: WaitsFor | None = None
     waits_at: str = ""
     forgets_request: bool = False
-    statuses: Sequence[Status] = ()
     failure: FailureCode | None = None
+    answer: Any = None
+    verdict: TaskVerdict | None = None
+    confidence: float | None = None
+    ends_run: bool = False
+    run_failure: FailureCode | None = None
     result: Any = None
-    confidence: float = 0
+    result_confidence: float = 0
+    verdicts: list[dict[str, Any]] | None = None
+    statuses: Sequence[Status] = ()
     receipt: Receipt | None = None
     events: Sequence[Event] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the step has ended."""
+        return self.state in (StepState.DONE, StepState.FAILED, StepState.CANCELLED)
+
+
+def status_events(before: Status, entered: Sequence[Status]) -> list[Event]:
+    """Return the events of statuses that follow one another."""
+    pairs = zip([before, *entered], entered, strict=False)
+    return [Event(EventKind.STATUS, {"from": old.value, "to": new.value}) for old, new in pairs]
 
 
 def events_of(part: str) -> str:
@@ -136,19 +158,19 @@ _CONCLUDE: Final = f"""
             END,
             ended_at = CASE WHEN %(is_over)s THEN clock_timestamp() END,
             request = CASE WHEN NOT (%(is_over)s OR %(forgets_request)s) THEN request END,
-            arm = CASE WHEN NOT %(forgets_request)s THEN arm END
+            arm = CASE WHEN NOT %(forgets_request)s THEN arm END,
+            answer = %(answer)s::jsonb, verdict = %(verdict)s, confidence = %(confidence)s,
+            failure_code = %(failure)s
         FROM live WHERE steps.id = live.step_id
-    ), ended_run AS (
-        UPDATE runs SET ended_at = clock_timestamp(), failure_code = %(failure)s,
-            failure_detail = %(failure_detail)s
-        FROM live WHERE runs.id = live.run_id AND %(ends_run)s
+    ), changed_run AS (
+        UPDATE runs SET {{run}} FROM live WHERE runs.id = live.run_id AND {{changes_run}}
     ), changed_task AS (
         UPDATE tasks SET status = %(status)s, updated_at = clock_timestamp(),
             has_result = has_result OR %(result)s::jsonb IS NOT NULL
         FROM live WHERE tasks.id = live.task_id AND %(status)s::text IS NOT NULL
     ), stored_result AS (
         INSERT INTO task_results (id, task_id, result_data, confidence, created_at)
-        SELECT %(result_id)s, task_id, %(result)s::jsonb, %(confidence)s, clock_timestamp()
+        SELECT %(result_id)s, task_id, %(result)s::jsonb, %(result_confidence)s, clock_timestamp()
         FROM live WHERE %(result)s::jsonb IS NOT NULL
     ), {{receipt}} events AS (
         {events_of("live")}
@@ -156,6 +178,19 @@ _CONCLUDE: Final = f"""
         {{counters}}
     )
     SELECT EXISTS (SELECT 1 FROM steps WHERE waits_for IN ('arm', 'room')) FROM live
+"""
+_END_RUN: Final = """
+    ended_at = CASE WHEN %(ends_run)s THEN clock_timestamp() END, failure_code = %(run_failure)s,
+    failure_detail = %(failure_detail)s, verdicts = coalesce(%(verdicts)s::jsonb, verdicts)
+"""
+_PARK_RUN: Final = "parked_at = clock_timestamp()"
+# Its time goes on as long as one of its steps can go on.
+_IS_PARKED: Final = """
+    runs.parked_at IS NULL AND runs.started_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM steps AS others
+        WHERE others.run_id = live.run_id AND others.id <> live.step_id
+            AND state IN ('ready', 'running') AND waits_for IS NULL
+    )
 """
 _TASKS_COUNTED: Final = f"""
     SELECT '{counting.TASKS}', ARRAY[entered], 1
@@ -185,6 +220,7 @@ def conclude(conclusion: Conclusion) -> bool | None:
         parameters |= {f"receipt_{n}": value for n, value in enumerate(receipt.values)}
     statement = _statement(
         conclusion.attempt_id is not None,
+        conclusion.waits_for is not None,
         receipt and receipt.into,
         len(receipt.values) if receipt else 0,
     )
@@ -195,14 +231,31 @@ def conclude(conclusion: Conclusion) -> bool | None:
 
 
 @functools.cache
-def _statement(has_attempt: bool, receipt_into: str | None, receipt_values: int) -> str:
+def _statement(
+    has_attempt: bool, parks: bool, receipt_into: str | None, receipt_values: int
+) -> str:
     marks = ", ".join(f"%(receipt_{number})s" for number in range(receipt_values))
     receipt = f"stored_receipt AS (INSERT INTO {receipt_into} SELECT {marks} FROM live),"
     return _CONCLUDE.format(
         live=_LIVE_ATTEMPT if has_attempt else _LIVE_STEP,
+        run=_PARK_RUN if parks else _END_RUN,
+        changes_run=_IS_PARKED if parks else "%(changes_run)s",
         receipt=receipt if receipt_into else "",
         counters=_COUNTERS,
     )
+
+
+def lock(conclusion: Conclusion) -> int | None:
+    """Lock the task, the step and the attempt of a conclusion; return the id of the run.
+
+    Return None if the attempt has ended, or if the step has.
+    """
+    live = _LIVE_STEP if conclusion.attempt_id is None else _LIVE_ATTEMPT
+    with connection.cursor() as cursor:
+        cursor.execute(live, _parameters(conclusion))
+        row = cursor.fetchone()
+        names = [column.name for column in cursor.description]
+    return None if row is None else int(row[names.index("run_id")])
 
 
 _END_CALL: Final = f"""
@@ -231,8 +284,7 @@ def has_outcome(attempt_id: int | None, outcome: AttemptOutcome | None) -> bool:
 
 
 def _parameters(conclusion: Conclusion) -> dict[str, Any]:
-    call, failure = conclusion.call, conclusion.failure
-    is_over = conclusion.state in (StepState.DONE, StepState.FAILED, StepState.CANCELLED)
+    call, run_failure = conclusion.call, conclusion.run_failure
     statuses = [status.value for status in conclusion.statuses]
     return {
         "task_id": conclusion.task_id,
@@ -248,21 +300,30 @@ def _parameters(conclusion: Conclusion) -> dict[str, Any]:
         "wake_in_seconds": conclusion.wake_in_seconds,
         "waits_for": _value(conclusion.waits_for),
         "waits_at": conclusion.waits_at,
-        "is_over": is_over,
+        "is_over": conclusion.is_over,
         "forgets_request": conclusion.forgets_request,
-        # So far, a run has one step.
-        "ends_run": is_over,
-        "failure": _value(failure),
-        "failure_detail": SENTENCES[failure] if failure else "",
+        "failure": _value(conclusion.failure),
+        "answer": _json(conclusion.answer),
+        "verdict": _value(conclusion.verdict),
+        "confidence": conclusion.confidence,
+        "ends_run": conclusion.ends_run,
+        "changes_run": conclusion.ends_run or conclusion.verdicts is not None,
+        "run_failure": _value(run_failure),
+        "failure_detail": SENTENCES[run_failure] if run_failure else "",
+        "verdicts": _json(conclusion.verdicts),
         "status": statuses[-1] if statuses else None,
         "statuses": statuses,
         "result_id": uuid4(),
-        "result": None if conclusion.result is None else json.dumps(conclusion.result),
-        "confidence": conclusion.confidence,
+        "result": _json(conclusion.result),
+        "result_confidence": conclusion.result_confidence,
         "kinds": [event.kind.value for event in conclusion.events],
         "data": [json.dumps(event.data) for event in conclusion.events],
         "part": counting.part(),
     }
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def _value(choice: Any) -> str | None:

@@ -19,7 +19,7 @@ _END: Final = f"""
     WITH ended_steps AS (
         UPDATE steps SET state = 'cancelled', ended_at = clock_timestamp(), request = NULL,
             wake_at = NULL, waits_for = NULL, parked_at = NULL
-        WHERE task_id = ANY(%(ids)s) AND state IN ('ready', 'running')
+        WHERE task_id = ANY(%(ids)s) AND state IN ('waiting', 'ready', 'running')
         RETURNING id, run_id
     ), ended_attempts AS (
         UPDATE attempts SET ended_at = clock_timestamp(), outcome = '{AttemptOutcome.CANCELLED}'

@@ -13,6 +13,9 @@ class FailureCode(models.TextChoices):
     TIMED_OUT = "timed_out"
     BUDGET_EXHAUSTED = "budget_exhausted"
     TOO_MANY_ATTEMPTS = "too_many_attempts"
+    PLAN_INVALID = "plan_invalid"
+    CRITERIA_NOT_MET = "criteria_not_met"
+    DECISION_EXPIRED = "decision_expired"
 
 
 SENTENCES: Final = {
@@ -25,4 +28,7 @@ SENTENCES: Final = {
     FailureCode.TIMED_OUT: "The time of the task is over.",
     FailureCode.BUDGET_EXHAUSTED: "What is left of the budget is too little.",
     FailureCode.TOO_MANY_ATTEMPTS: "Too many workers stopped while they worked on the task.",
+    FailureCode.PLAN_INVALID: "No arm made a plan for the task that can be carried out.",
+    FailureCode.CRITERIA_NOT_MET: "The result does not meet the acceptance criteria.",
+    FailureCode.DECISION_EXPIRED: "Nobody decided about the result in time.",
 }

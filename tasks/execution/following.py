@@ -1,10 +1,13 @@
 """What follows from a call: the step is done, waits for another call, is parked, or has failed.
 
+What the run does after a step has ended is in `tasks.execution.runs`.
+
 Repeated is only what may be repeated: what was never sent, what the arm refused as retryable, and
 an unknown outcome of an arm that is idempotent.
 """
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,12 +22,11 @@ from tasks.arms.exceptions import (
 )
 from tasks.changes import EventKind
 from tasks.execution.claiming.claims import Claimed
-from tasks.execution.claiming.opening import FIRST_STEP
-from tasks.execution.claiming.taking import MAX_TRIES, status_events
-from tasks.execution.concluding import Conclusion, EndedCall, Event
+from tasks.execution.claiming.taking import MAX_TRIES
+from tasks.execution.concluding import Conclusion, EndedCall, Event, status_events
 from tasks.execution.failures import FailureCode
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
-from tasks.states import Status, StepState, WaitsFor
+from tasks.states import Status, StepState, TaskVerdict, WaitsFor
 
 # Before the second, third and fourth call of a step.
 BACKOFF_SECONDS: Final = (1.0, 4.0, 16.0)
@@ -43,20 +45,31 @@ def outcome_of(error: ArmError) -> CallOutcome:
     return _OUTCOMES.get(type(error), CallOutcome.REFUSED)
 
 
-def done(claimed: Claimed, call: EndedCall, result: Any, confidence: float) -> Conclusion:
+def done(
+    claimed: Claimed, call: EndedCall, answer: Any, confidence: float, verdict: TaskVerdict
+) -> Conclusion:
     """Return the conclusion of a step whose answer may be stored."""
-    return Conclusion(
+    conclusion = Conclusion(
         task_id=claimed.task_id,
         step_id=claimed.step_id,
         state=StepState.DONE,
         attempt_id=claimed.attempt_id,
         attempt_outcome=AttemptOutcome.DONE,
         call=call,
-        statuses=[Status.COMPLETED],
-        result=result,
         confidence=confidence,
+        verdict=verdict,
+        events=[Event(EventKind.RESULT, _place(claimed))],
+    )
+    if not claimed.is_all:
+        return replace(conclusion, answer=answer)
+    return replace(
+        conclusion,
+        ends_run=True,
+        statuses=[Status.COMPLETED],
+        result=answer,
+        result_confidence=confidence,
         events=[
-            Event(EventKind.RESULT, _place(claimed)),
+            *conclusion.events,
             *status_events(Status.PROCESSING, [Status.COMPLETED]),
         ],
     )
@@ -64,15 +77,22 @@ def done(claimed: Claimed, call: EndedCall, result: Any, confidence: float) -> C
 
 def failed(claimed: Claimed, call: EndedCall, code: FailureCode) -> Conclusion:
     """Return the conclusion of a step that failed for good."""
-    return Conclusion(
+    conclusion = Conclusion(
         task_id=claimed.task_id,
         step_id=claimed.step_id,
         state=StepState.FAILED,
         attempt_id=claimed.attempt_id,
         attempt_outcome=AttemptOutcome.FAILED,
         call=call,
-        statuses=[Status.FAILED],
         failure=code,
+    )
+    if not claimed.is_all:
+        return conclusion
+    return replace(
+        conclusion,
+        ends_run=True,
+        run_failure=code,
+        statuses=[Status.FAILED],
         events=status_events(Status.PROCESSING, [Status.FAILED]),
     )
 
@@ -163,4 +183,4 @@ def _parked(claimed: Claimed, call: EndedCall) -> Conclusion:
 
 
 def _place(claimed: Claimed) -> dict[str, Any]:
-    return {"run": claimed.run, "step": FIRST_STEP}
+    return {"run": claimed.run, "step": claimed.step}

@@ -244,6 +244,7 @@ class Task(models.Model):
         permissions = (
             ("view_task_content", "Can view goal, context and results"),
             ("operate_task", "Can cancel, requeue and change the priority"),
+            ("decide_task", "Can accept and reject results that wait for a decision"),
         )
         indexes = (
             # Workers look for pending tasks, the console filters, /metrics counts.

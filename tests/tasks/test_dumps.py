@@ -164,6 +164,7 @@ def test_each_trigger_function_has_a_search_path_of_its_own(dumped: Database) ->
             # It needs no table.
             ("name_subject_of_receipt", "pg_catalog"),
             ("notify_of_first_job", "public"),
+            ("refuse_another_definition", "pg_catalog"),
             ("refuse_to_change_client_events", "pg_catalog"),
             ("refuse_to_change_task_events", "public"),
             ("refuse_to_delete_clients", "pg_catalog"),

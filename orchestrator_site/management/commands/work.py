@@ -46,6 +46,7 @@ class Command(BaseCommand):
                 drain_seconds=settings.WORKER_DRAIN_SECONDS,
                 max_cost_usd_per_day=settings.MAX_COST_USD_PER_DAY,
                 version=VERSION,
+                runs=settings.RUN_OPTIONS,
             ),
             adapter_of=connections.of,
             gate=answer_gate(),

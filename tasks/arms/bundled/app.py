@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.arms.bundled import __version__
-from tasks.arms.bundled.request import Invalid, Refused, Unable, parse, read_body
-from tasks.arms.bundled.sentiment import find_sentiment
+from tasks.arms.bundled.executing import carry_out
+from tasks.arms.bundled.planning import make_plan
+from tasks.arms.bundled.request import (
+    Invalid,
+    Refused,
+    Unable,
+    parse_plan_request,
+    parse_task,
+    parse_validation_request,
+    read_body,
+)
+from tasks.arms.bundled.validating import validate
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -19,13 +29,8 @@ ARM_ID: Final = "bundled"
 # It knows words, not meanings.
 CONFIDENCE: Final = 0.6
 OK: Final = "200 OK"
-PROVENANCE: Final = {
-    "arm_id": ARM_ID,
-    "tokens_consumed": 0,
-    "estimated_cost_usd": 0,
-    "confidence": CONFIDENCE,
-    "model_used": "vader",
-}
+LEXICON: Final = "vader"
+RULES: Final = "rules"
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +38,13 @@ View = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Application:
-    """Answers `/execute`, `/health` and `/capabilities`."""
+    """Answers `/execute`, `/plan`, `/validate`, `/health` and `/capabilities`."""
 
     def __init__(self) -> None:
         self._routes: dict[str, tuple[tuple[str, ...], View]] = {
             "/execute": (("POST",), execute),
+            "/plan": (("POST",), plan),
+            "/validate": (("POST",), judge_output),
             "/health": (("GET", "HEAD"), health),
             "/capabilities": (("GET", "HEAD"), capabilities),
         }
@@ -83,13 +90,23 @@ class Application:
 
 
 def execute(environ: Mapping[str, Any]) -> dict[str, Any]:
-    task = parse(read_body(environ))
-    answer = {"task_id": task.task_id, "provenance": PROVENANCE}
+    task = parse_task(read_body(environ))
+    answer = {"task_id": task.task_id, "provenance": provenance(CONFIDENCE, LEXICON)}
     try:
-        result = find_sentiment(task)
+        result = carry_out(task)
     except Unable as unable:
         return answer | {"success": False, "result": None, "error": unable.error}
     return answer | {"success": True, "result": result, "error": None}
+
+
+def plan(environ: Mapping[str, Any]) -> dict[str, Any]:
+    made = make_plan(parse_plan_request(read_body(environ)))
+    return made | {"provenance": provenance(made["confidence"], RULES)}
+
+
+def judge_output(environ: Mapping[str, Any]) -> dict[str, Any]:
+    verdict = validate(parse_validation_request(read_body(environ)))
+    return verdict | {"provenance": provenance(verdict["confidence"], RULES)}
 
 
 def health(_environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,4 +114,14 @@ def health(_environ: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def capabilities(_environ: Mapping[str, Any]) -> dict[str, Any]:
-    return {"capabilities": ["execute"], "version": __version__}
+    return {"capabilities": ["execute", "plan", "validate"], "version": __version__}
+
+
+def provenance(confidence: float, model: str) -> dict[str, Any]:
+    return {
+        "arm_id": ARM_ID,
+        "tokens_consumed": 0,
+        "estimated_cost_usd": 0,
+        "confidence": confidence,
+        "model_used": model,
+    }

@@ -17,16 +17,20 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from tasks.arms.adapter import Adapter
-from tasks.arms.description import MAX_TIMEOUT_SECONDS, Arm, Capability, Protocol
+from tasks.arms.description import Arm, Capability, Protocol
 from tasks.arms.exceptions import TooLittleBudget
-from tasks.arms.work import Request, Work
+from tasks.arms.work import Request
 from tasks.execution.claiming import taking
+from tasks.execution.claiming.materials import work_of
 from tasks.execution.claiming.opening import Opened, open_step, open_task
 from tasks.execution.claiming.routing import choose_arm
+from tasks.execution.claiming.shares import share_of
 from tasks.execution.endings import end_if_over
 from tasks.execution.failures import FailureCode
 from tasks.execution.parked import ring_others
-from tasks.states import WaitsFor
+from tasks.execution.runs.needs import is_there_an_arm
+from tasks.execution.runs.options import DEFAULT, RunOptions
+from tasks.states import StepRole, WaitsFor
 
 # Less than a lease.
 LOOK_UP_SECONDS: Final = 10.0
@@ -48,6 +52,8 @@ class Claimed:
     Attributes:
         number: of the call; 1 for the first.
         tries: the same, without the calls whose worker was lost.
+        step: the number of the step.
+        is_all: whether the task is done with this step.
         has_unknown: whether the outcome of an earlier call is unknown.
         timeout_seconds: for the call, to the last byte.
         run_ends_at: when the time of the run is over, by the clock of the database.
@@ -59,6 +65,9 @@ class Claimed:
     priority: str
     step_id: UUID
     run: int
+    step: int
+    capability: Capability
+    is_all: bool
     pinned_arm: str | None
     attempt_id: int
     call_id: int
@@ -82,6 +91,7 @@ class Claims:
     Args:
         adapter_of: returns the adapter that makes the requests for an arm.
         max_cost_usd_per_day: what all calls of a UTC day may cost; None for no limit.
+        options: what operators choose about plans and checks.
     """
 
     def __init__(
@@ -90,17 +100,19 @@ class Claims:
         worker_id: UUID,
         adapter_of: Callable[[Arm], Adapter],
         max_cost_usd_per_day: Decimal | None,
+        options: RunOptions = DEFAULT,
     ) -> None:
         self._worker_id = worker_id
         self._adapter_of = adapter_of
         self._max_cost_usd_per_day = max_cost_usd_per_day
+        self._options = options
 
     def claim_task(self, task_id: UUID) -> Claimed | None:
         """Begin the next run of a pending task.
 
         Return None if there is nothing to do, if the step was parked, or if it has failed.
         """
-        return self._claim(lambda: open_task(task_id))
+        return self._claim(lambda: open_task(task_id, self._options.planning))
 
     def claim_step(self, step_id: UUID) -> Claimed | None:
         """Claim a step that is ready, or whose attempt lost its lease."""
@@ -137,7 +149,7 @@ class Claims:
         if opened.attempt_id is not None:
             opened = taking.end_lost_attempt(opened)
         if code := _failure(opened):
-            taking.fail(opened, code)
+            taking.fail(opened, code, self._options)
             return None
         if opened.is_paused:
             taking.park(opened, WaitsFor.RESUME)
@@ -146,7 +158,11 @@ class Claims:
             capability=opened.capability,
             pinned_arm=opened.arm or opened.pinned_arm,
             client_id=opened.client_id,
+            not_by=opened.authors,
         )
+        if choice is None and opened.role == StepRole.JUDGE and not _has_judge(opened):
+            taking.fail(opened, FailureCode.ARM_FAILED, self._options)
+            return None
         if choice is None:
             taking.park(opened, WaitsFor.ARM)
             return None
@@ -162,7 +178,7 @@ class Claims:
         try:
             request = self._request(opened, arm, timeout_seconds)
         except TooLittleBudget:
-            taking.fail(opened, FailureCode.BUDGET_EXHAUSTED)
+            taking.fail(opened, FailureCode.BUDGET_EXHAUSTED, self._options)
             return None
         day = None
         if self._max_cost_usd_per_day is not None:
@@ -186,6 +202,9 @@ class Claims:
             priority=opened.priority,
             step_id=opened.step_id,
             run=opened.run,
+            step=opened.step,
+            capability=Capability(opened.capability),
+            is_all=opened.is_all,
             pinned_arm=opened.pinned_arm,
             attempt_id=written.attempt_id,
             call_id=written.call_id,
@@ -205,10 +224,11 @@ class Claims:
         Raises:
             TooLittleBudget: what is left does not allow it.
         """
-        if opened.left_tokens <= 0 or opened.left_usd < 0:
+        share = share_of(opened)
+        if share.tokens <= 0 or share.usd < 0:
             raise TooLittleBudget
         if opened.request is None:
-            request = self._adapter_of(arm).request(_work(opened, timeout_seconds))
+            request = self._adapter_of(arm).request(work_of(opened, share, timeout_seconds))
         else:
             last = opened.last_call
             request = Request(opened.request, last.reserved_tokens, last.reserved_usd)
@@ -216,10 +236,10 @@ class Claims:
             # Such an arm gets all that is left, whatever that is by now.
             return replace(
                 request,
-                tokens=min(request.tokens, opened.left_tokens),
-                cost_usd=min(request.cost_usd, opened.left_usd),
+                tokens=min(request.tokens, share.tokens),
+                cost_usd=min(request.cost_usd, share.usd),
             )
-        if request.tokens > opened.left_tokens or request.cost_usd > opened.left_usd:
+        if request.tokens > share.tokens or request.cost_usd > share.usd:
             raise TooLittleBudget
         return request
 
@@ -245,7 +265,7 @@ def _is_committed(claimed: Claimed) -> bool:
 
 def _is_due(opened: Opened) -> bool:
     """Return whether somebody may claim the step now."""
-    if opened.has_lease or opened.waits_for == WaitsFor.RELEASE:
+    if opened.has_lease or opened.waits_for in (WaitsFor.RELEASE, WaitsFor.DECISION):
         return False
     return opened.wake_at is None or opened.wake_at <= opened.now
 
@@ -263,20 +283,6 @@ def _failure(opened: Opened) -> FailureCode | None:
     return None if has_tries else FailureCode.ARM_FAILED
 
 
-def _work(opened: Opened, timeout_seconds: float) -> Work:
-    return Work(
-        subject_id=opened.task_id,
-        key=opened.step_id,
-        capability=Capability(opened.capability),
-        goal=opened.goal,
-        constraints=opened.constraints,
-        context=opened.context,
-        acceptance_criteria=opened.acceptance_criteria,
-        priority=opened.priority,
-        max_tokens=opened.left_tokens,
-        max_time_seconds=max(1, int(opened.seconds_left)),
-        max_cost_usd=opened.left_usd,
-        created_at=opened.created_at,
-        deadline_at=opened.run_ends_at,
-        timeout_seconds=max(1, min(int(timeout_seconds), MAX_TIMEOUT_SECONDS)),
-    )
+def _has_judge(opened: Opened) -> bool:
+    """Return whether an arm may judge the result, be it down or busy."""
+    return is_there_an_arm(Capability(opened.capability), not_by=opened.authors or [])

@@ -5,22 +5,21 @@ same that a cancel takes.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from django.db import connection
 
 from tasks.arms.description import Capability, Protocol
 from tasks.execution import bells
 from tasks.execution.outcomes import CallOutcome
-from tasks.states import StepState
-
-# The task as a whole is the work of its only step.
-FIRST_REVISION: Final = 1
-FIRST_STEP: Final = 1
+from tasks.execution.runs.keys import FIRST_REVISION, FIRST_STEP, PLANNING, step_id
+from tasks.execution.runs.needs import is_planned
+from tasks.execution.runs.options import Planning
+from tasks.states import StepRole, StepState
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,15 @@ class Opened:
         now: the time of the database.
         is_paused: whether no new call may begin.
         run_id: None if the run is still to be made; then there is no row of the step either.
-        pinned_arm: the only arm that may carry it out; None for any.
+        run_pin: the only arm that may carry out the task; None for any.
+        step: the number of the step, and `role` to `faults` what it is; see `tasks.models.Step`.
+        pinned_arm: the only arm that may get the step; None for any.
+        authors: the arms that had a part in the result which the step judges.
+        sharers: how many steps of the plan, with this one, share what is left of the budget.
         arm: the arm that `request` was made for.
         request: the bytes that were sent first; None if nothing was sent.
         ends_at: when the time of the run is over; None before the first claim.
+        run_parked_at: since when all open steps of the run are parked; None if one is not.
         attempt_id: the attempt that goes on; None if there is none.
         has_lease: whether nobody may take that attempt over.
         has_unknown: whether the outcome of one of its calls is unknown. Its arm may have carried it
@@ -87,10 +91,20 @@ class Opened:
     run: int
     step_id: UUID
     capability: str
+    run_pin: str | None
     pinned_arm: str | None
     left_tokens: int
     left_usd: Decimal
     run_id: int | None = None
+    step: int = FIRST_STEP
+    revision: int = FIRST_REVISION
+    role: str = StepRole.EXECUTE.value
+    action: str = ""
+    step_criteria: list[str] = field(default_factory=list)
+    depends_on: list[int] = field(default_factory=list)
+    faults: list[Any] = field(default_factory=list)
+    authors: list[str] | None = None
+    sharers: int = 1
     arm: str | None = None
     is_arm_idempotent: bool | None = None
     arm_protocol: str | None = None
@@ -101,12 +115,18 @@ class Opened:
     attempts: int = 0
     wake_at: datetime | None = None
     waits_for: str | None = None
-    parked_at: datetime | None = None
+    run_parked_at: datetime | None = None
     ends_at: datetime | None = None
     attempt_id: int | None = None
     has_lease: bool = False
     has_unknown: bool = False
     last_call: LastCall = NO_CALL
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the task is done with this step: it is no plan, and no result is checked."""
+        is_whole = self.role == StepRole.EXECUTE and not self.action
+        return is_whole and not self.acceptance_criteria
 
     @property
     def charges_repeats(self) -> bool:
@@ -121,16 +141,12 @@ class Opened:
         """When the time of the run is over if it goes on now; parked time does not count."""
         if self.ends_at is None:
             return self.now + timedelta(seconds=self.max_time_seconds)
-        return self.ends_at + (self.now - self.parked_at if self.parked_at else timedelta())
+        since = self.run_parked_at
+        return self.ends_at + (self.now - since if since else timedelta())
 
     @property
     def seconds_left(self) -> float:
         return (self.run_ends_at - self.now).total_seconds()
-
-
-def step_id(task_id: UUID, *, run: int, revision: int, step: int) -> UUID:
-    """Return the id of a step: the key that arms get with each of its calls."""
-    return uuid5(NAMESPACE_URL, f"octollm:{task_id}/{run}/{revision}/{step}")
 
 
 # A statement that had to wait for a lock sees the locked rows as they are, and all others as they
@@ -144,7 +160,7 @@ _LOCK_STEP: Final = """
 _TASK: Final = """
     clock_timestamp() AS now,
     EXISTS (SELECT 1 FROM pauses WHERE ended_at IS NULL) AS is_paused,
-    tasks.id AS task_id, tasks.client_id, status, goal, constraints, context, acceptance_criteria,
+    tasks.id AS task_id, tasks.client_id, status, goal, constraints, context, tasks.acceptance_criteria,
     tasks.priority, tasks.created_at, tasks.max_time_seconds, tasks.max_tokens, tasks.max_cost_usd
 """
 _PENDING_TASK: Final = f"""
@@ -152,10 +168,11 @@ _PENDING_TASK: Final = f"""
         last_run.pinned_arm AS last_pin, last_run.arm AS last_arm
     FROM tasks LEFT JOIN LATERAL (
         SELECT runs.number, runs.pinned_arm, (
-            SELECT arm FROM calls WHERE step_id = steps.id ORDER BY number DESC LIMIT 1
+            SELECT calls.arm FROM steps JOIN calls ON calls.step_id = steps.id
+            WHERE steps.run_id = runs.id AND role IN ('execute', 'repair')
+            ORDER BY calls.id DESC LIMIT 1
         ) AS arm
-        FROM runs JOIN steps ON steps.run_id = runs.id
-        WHERE runs.task_id = tasks.id ORDER BY runs.number DESC, steps.number DESC LIMIT 1
+        FROM runs WHERE runs.task_id = tasks.id ORDER BY runs.number DESC LIMIT 1
     ) AS last_run ON true
     WHERE tasks.id = %s AND status = 'pending'
         AND NOT EXISTS (
@@ -164,9 +181,24 @@ _PENDING_TASK: Final = f"""
 """
 _STEP: Final = f"""
     SELECT {_TASK}, steps.rank, runs.id AS run_id, runs.number AS run, steps.id AS step_id,
-        capability, runs.pinned_arm, steps.arm, made_for.is_idempotent AS is_arm_idempotent,
+        capability, steps.number AS step, revision, role, action, depends_on, faults,
+        steps.acceptance_criteria AS step_criteria, runs.pinned_arm AS run_pin,
+        CASE WHEN role IN ('execute', 'repair') THEN coalesce(runs.pinned_arm, steps.pinned_arm) END
+            AS pinned_arm,
+        CASE WHEN role = 'judge' THEN ARRAY(
+            SELECT others.arm FROM steps AS others
+            WHERE others.run_id = runs.id AND others.role IN ('execute', 'repair')
+                AND others.arm IS NOT NULL
+        ) END AS authors,
+        CASE WHEN action = '' OR role <> 'execute' THEN 1 ELSE (
+            SELECT count(*) FROM steps AS others
+            WHERE others.run_id = runs.id AND others.role = 'execute'
+                AND (others.state IN ('waiting', 'ready') OR others.id = steps.id)
+        ) END AS sharers,
+        steps.arm, made_for.is_idempotent AS is_arm_idempotent,
         made_for.protocol AS arm_protocol, request, steps.state, tries, leases_lost,
-        coalesce(last_attempt.number, 0) AS attempts, wake_at, waits_for, parked_at, ends_at,
+        coalesce(last_attempt.number, 0) AS attempts, wake_at, waits_for,
+        runs.parked_at AS run_parked_at, ends_at,
         CASE WHEN last_attempt.ended_at IS NULL THEN last_attempt.id END AS attempt_id,
         coalesce(
             last_attempt.ended_at IS NULL AND lease_until > clock_timestamp(), false
@@ -195,11 +227,13 @@ _STEP: Final = f"""
     WHERE steps.id = %s AND steps.state IN ('ready', 'running')
         AND tasks.status IN ('pending', 'processing') AND runs.ended_at IS NULL
 """
-_JSON_COLUMNS: Final = ("constraints", "context", "acceptance_criteria")
+_JSON_COLUMNS: Final = {"constraints", "context", "acceptance_criteria", "step_criteria", "faults"}
 
 
-def open_task(task_id: UUID) -> Opened | None:
+def open_task(task_id: UUID, planning: Planning) -> Opened | None:
     """Lock a pending task that has no open run; return the step that its next run begins with.
+
+    That is the making of a plan, or the task as a whole.
 
     Return None if there is no such task, so that there is nothing to do.
     """
@@ -210,16 +244,28 @@ def open_task(task_id: UUID) -> Opened | None:
         task.pop(name) for name in ("assigned_arm", "last_arm", "last_pin")
     )
     run = (task.pop("last_number") or 0) + 1
+    # An arm that an earlier run chose by itself does not bind this one.
+    pin = last_pin if assigned_arm == last_arm else assigned_arm
+    makes_plan = is_planned(
+        planning,
+        goal=task["goal"],
+        constraints=task["constraints"],
+        acceptance_criteria=task["acceptance_criteria"],
+        priority=task["priority"],
+    )
+    step = PLANNING if makes_plan else FIRST_STEP
     return Opened(
         **task,
         rank=bells.rank(
             task["priority"], task["created_at"], is_anonymous=task["client_id"] is None
         ),
         run=run,
-        step_id=step_id(task_id, run=run, revision=FIRST_REVISION, step=FIRST_STEP),
-        capability=Capability.EXECUTE.value,
-        # An arm that an earlier run chose by itself does not bind this one.
-        pinned_arm=last_pin if assigned_arm == last_arm else assigned_arm,
+        step_id=step_id(task_id, run=run, revision=FIRST_REVISION, step=step),
+        step=step,
+        role=(StepRole.PLAN if makes_plan else StepRole.EXECUTE).value,
+        capability=(Capability.PLAN if makes_plan else Capability.EXECUTE).value,
+        run_pin=pin,
+        pinned_arm=None if makes_plan else pin,
         left_tokens=task["max_tokens"],
         left_usd=task["max_cost_usd"],
     )
@@ -244,4 +290,4 @@ def _read(lock: str, statement: str, row_id: UUID) -> dict[str, Any] | None:
             return None
         values = dict(zip((column.name for column in cursor.description), row, strict=True))
     # Django returns jsonb as text.
-    return values | {name: json.loads(values[name]) for name in _JSON_COLUMNS}
+    return values | {name: json.loads(values[name]) for name in _JSON_COLUMNS & values.keys()}

@@ -1,5 +1,6 @@
 """Choosing an arm for a step: the cheapest tier first, then the least busy arm."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +22,7 @@ _CHOOSE: Final = """
     WHERE is_enabled AND %(capability)s = ANY(capabilities)
         AND health NOT IN ('down', 'misconfigured')
         AND (%(pinned_arm)s::text IS NULL OR name = %(pinned_arm)s)
+        AND (%(not_by)s::text[] IS NULL OR name <> ALL(%(not_by)s))
     ORDER BY busy >= room, tier, busy, name
     LIMIT 1
     FOR NO KEY UPDATE OF arms
@@ -57,12 +59,26 @@ class Choice:
     is_share_taken: bool
 
 
-def choose_arm(*, capability: str, pinned_arm: str | None, client_id: UUID | None) -> Choice | None:
+def choose_arm(
+    *,
+    capability: str,
+    pinned_arm: str | None,
+    client_id: UUID | None,
+    not_by: Sequence[str] | None = None,
+) -> Choice | None:
     """Return the arm for a step, with its row locked; None if no arm could carry it out now.
 
     While others wait, no client gets more than half of the places of an arm.
+
+    Args:
+        not_by: arms that may not get it; None for none.
     """
-    parameters = {"capability": capability, "pinned_arm": pinned_arm, "client_id": client_id}
+    parameters = {
+        "capability": capability,
+        "pinned_arm": pinned_arm,
+        "client_id": client_id,
+        "not_by": None if not_by is None else [*not_by],
+    }
     with connection.cursor() as cursor:
         cursor.execute(_CHOOSE, parameters)
         row = cursor.fetchone()

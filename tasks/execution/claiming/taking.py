@@ -1,7 +1,6 @@
 """The writes of a claim; each is part of its transaction, which has locked task and step."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -14,10 +13,13 @@ from tasks.arms.description import Arm
 from tasks.arms.work import Request
 from tasks.changes import EventKind
 from tasks.execution import counting
-from tasks.execution.claiming.opening import FIRST_STEP, Opened
-from tasks.execution.concluding import Conclusion, Event, conclude, events_of
+from tasks.execution.claiming.opening import Opened
+from tasks.execution.concluding import Conclusion, Event, conclude, events_of, status_events
 from tasks.execution.failures import FailureCode
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
+from tasks.execution.runs.finishing import finish
+from tasks.execution.runs.options import RunOptions
+from tasks.execution.runs.state import AUTHORS
 from tasks.execution.settlement import SETTLED, attempts_counted, counted
 from tasks.states import Status, StepState, WaitsFor
 
@@ -40,8 +42,9 @@ _MAKE_RUN: Final = """
         INSERT INTO budgets (run_id, max_tokens, max_cost_usd)
         SELECT id, %(max_tokens)s, %(max_cost_usd)s FROM run
     )
-    INSERT INTO steps (id, run_id, task_id, client_id, number, capability, rank)
-    SELECT %(step_id)s, id, %(task_id)s, %(client_id)s, %(number)s, %(capability)s, %(rank)s
+    INSERT INTO steps (id, run_id, task_id, client_id, number, role, capability, rank)
+    SELECT %(step_id)s, id, %(task_id)s, %(client_id)s, %(number)s, %(role)s, %(capability)s,
+        %(rank)s
     FROM run
     RETURNING run_id
 """
@@ -97,14 +100,17 @@ _TAKE: Final = f"""
             wake_at = NULL, waits_for = NULL, waits_at = '', parked_at = NULL
         FROM call WHERE steps.id = %(step_id)s
     ), started_run AS (
-        UPDATE runs SET started_at = coalesce(started_at, clock_timestamp()), ends_at = %(ends_at)s
+        UPDATE runs SET started_at = coalesce(started_at, clock_timestamp()), ends_at = %(ends_at)s,
+            parked_at = NULL
         FROM call WHERE runs.id = %(run_id)s AND ends_at IS DISTINCT FROM %(ends_at)s
     ), started_task AS (
-        UPDATE tasks SET status = 'processing', assigned_arm = %(arm)s,
+        UPDATE tasks SET status = 'processing',
+            assigned_arm = CASE WHEN %(is_author)s THEN %(arm)s ELSE assigned_arm END,
             updated_at = clock_timestamp()
         FROM call
-        WHERE tasks.id = %(task_id)s
-            AND (status = 'pending' OR assigned_arm IS DISTINCT FROM %(arm)s)
+        WHERE tasks.id = %(task_id)s AND (
+            status = 'pending' OR %(is_author)s AND assigned_arm IS DISTINCT FROM %(arm)s
+        )
     ), events AS (
         {events_of("call")}
     ), counted AS (
@@ -134,11 +140,12 @@ def make_run(opened: Opened) -> Opened:
         "task_id": opened.task_id,
         "client_id": opened.client_id,
         "run": opened.run,
-        "pinned_arm": opened.pinned_arm,
+        "pinned_arm": opened.run_pin,
         "max_tokens": opened.max_tokens,
         "max_cost_usd": opened.max_cost_usd,
         "step_id": opened.step_id,
-        "number": FIRST_STEP,
+        "number": opened.step,
+        "role": opened.role,
         "capability": opened.capability,
         "rank": opened.rank,
     }
@@ -184,7 +191,7 @@ def park(opened: Opened, waits_for: WaitsFor) -> None:
     """Let the step wait for something, without a job."""
     is_new = opened.waits_for != waits_for
     opened = make_run(opened)
-    data = {"run": opened.run, "step": FIRST_STEP, "waits_for": waits_for.value}
+    data = {"run": opened.run, "step": opened.step, "waits_for": waits_for.value}
     conclude(
         Conclusion(
             task_id=opened.task_id,
@@ -197,21 +204,20 @@ def park(opened: Opened, waits_for: WaitsFor) -> None:
     )
 
 
-def fail(opened: Opened, code: FailureCode) -> None:
-    """End the step, its run and its task."""
+def fail(opened: Opened, code: FailureCode, options: RunOptions) -> None:
+    """End the step, and do what its run does next: mostly, it ends with its task."""
     opened = make_run(opened)
     # A task that nobody has begun goes through the same statuses as others.
     statuses = [Status.PROCESSING] if opened.status == Status.PENDING else []
-    conclude(
-        Conclusion(
-            task_id=opened.task_id,
-            step_id=opened.step_id,
-            state=StepState.FAILED,
-            statuses=[*statuses, Status.FAILED],
-            failure=code,
-            events=status_events(Status(opened.status), [*statuses, Status.FAILED]),
-        )
+    conclusion = Conclusion(
+        task_id=opened.task_id,
+        step_id=opened.step_id,
+        state=StepState.FAILED,
+        failure=code,
+        statuses=statuses,
+        events=status_events(Status(opened.status), statuses),
     )
+    finish(conclusion, options)
 
 
 def reserve_day(request: Request, limit: Decimal) -> date | None:
@@ -256,6 +262,7 @@ def take(
         "day": day,
         "ends_at": opened.run_ends_at,
         "is_first": is_first,
+        "is_author": opened.role in AUTHORS,
         "kinds": [event.kind.value for event in events],
         "data": [json.dumps(event.data) for event in events],
         "part": counting.part(),
@@ -267,7 +274,7 @@ def take(
 
 
 def _events_of_claim(opened: Opened, arm: Arm) -> list[Event]:
-    place = {"run": opened.run, "step": FIRST_STEP}
+    place = {"run": opened.run, "step": opened.step}
     events = [
         Event(EventKind.CLAIM, {**place, "attempt": opened.attempts + 1}),
         Event(EventKind.CALL, {**place, "call": opened.tries + 1, "arm": arm.name}),
@@ -277,9 +284,3 @@ def _events_of_claim(opened: Opened, arm: Arm) -> list[Event]:
     if opened.status == Status.PENDING:
         events[:0] = status_events(Status.PENDING, [Status.PROCESSING])
     return events
-
-
-def status_events(before: Status, entered: Sequence[Status]) -> list[Event]:
-    """Return the events of statuses that follow one another."""
-    pairs = zip([before, *entered], entered, strict=False)
-    return [Event(EventKind.STATUS, {"from": old.value, "to": new.value}) for old, new in pairs]

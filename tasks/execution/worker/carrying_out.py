@@ -31,15 +31,17 @@ from tasks.arms.exceptions import (
 from tasks.arms.work import Answer
 from tasks.execution.claiming.claims import Claimed, Claims
 from tasks.execution.claiming.taking import LEASE_SECONDS
-from tasks.execution.concluding import Conclusion, EndedCall, conclude, end_call, has_outcome
+from tasks.execution.concluding import Conclusion, EndedCall, end_call, has_outcome
 from tasks.execution.failures import FailureCode
 from tasks.execution.following import conclusion_after, done, failed, outcome_of
 from tasks.execution.outcomes import CallOutcome
 from tasks.execution.parked import ring_parked
 from tasks.execution.ringing import ring_check
+from tasks.execution.runs.finishing import finish
+from tasks.execution.runs.options import DEFAULT, RunOptions
 from tasks.execution.worker.leases import Holding, Leases
 from tasks.models import Arm as ArmRow
-from tasks.states import StepState
+from tasks.states import StepState, TaskVerdict
 
 # How long a worker tries to store what it has brought while the database is away.
 STORE_SECONDS: Final = 60
@@ -56,6 +58,7 @@ class Carrier:
         adapter_of: returns the adapter for an arm.
         gate: screens what arms answer.
         allowance: bounds how long a thread waits for the database at a time.
+        options: what operators choose about plans and checks.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Carrier:
         adapter_of: Callable[[Arm], Adapter],
         gate: Gate,
         allowance: Callable[[], AbstractContextManager[None]],
+        options: RunOptions = DEFAULT,
     ) -> None:
+        self._options = options
         self._claims = claims
         self._leases = leases
         self._adapter_of = adapter_of
@@ -97,6 +102,7 @@ class Carrier:
                 _check_lease(began_at)
                 answer = self._adapter_of(claimed.arm).call(
                     claimed.body,
+                    capability=claimed.capability,
                     key=claimed.step_id,
                     subject_id=claimed.task_id,
                     request_id=str(claimed.step_id),
@@ -139,7 +145,8 @@ class Carrier:
         else:
             redaction = screening.redaction
             fields = screening.document.fields if redaction is None else redaction.document.fields
-            conclusion = done(claimed, call, fields["result"], answer.confidence)
+            verdict = TaskVerdict(screening.verdict.value)
+            conclusion = done(claimed, call, fields["result"], answer.confidence, verdict)
         self._store(replace(conclusion, receipt=receipt), claimed)
 
     def _screened(
@@ -174,7 +181,7 @@ class Carrier:
 
     def _store(self, conclusion: Conclusion, claimed: Claimed) -> None:
         """Store a conclusion, and log it; log that, too, if the attempt has ended meanwhile."""
-        written = self._persist(lambda: conclude(conclusion))
+        written = self._persist(lambda: finish(conclusion, self._options))
         if written is None and not self._is_written(conclusion):
             logger.warning("Late write refused", extra=_fields(claimed))
             return
@@ -230,6 +237,7 @@ def _fields(claimed: Claimed) -> dict[str, Any]:
         "priority": claimed.priority,
         "arm": claimed.arm.name,
         "run": claimed.run,
+        "step": claimed.step,
         "call": claimed.number,
     }
 
@@ -243,9 +251,10 @@ def _log_end(conclusion: Conclusion, claimed: Claimed) -> None:
     extra = _fields(claimed)
     match conclusion.state:
         case StepState.DONE:
-            logger.info("Task completed", extra=extra)
+            logger.info("Task completed" if conclusion.ends_run else "Step done", extra=extra)
         case StepState.FAILED:
-            logger.info("Task failed", extra={**extra, "failure": conclusion.failure})
+            message = "Task failed" if conclusion.ends_run else "Step failed"
+            logger.info(message, extra={**extra, "failure": conclusion.failure})
         case _ if conclusion.waits_for:
             logger.info("Step parked", extra={**extra, "waits_for": conclusion.waits_for})
         case _:

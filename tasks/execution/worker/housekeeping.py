@@ -13,6 +13,7 @@ from django.db import connection
 
 from tasks.execution import bells
 from tasks.execution.parked import UsedToday, ring_parked, used_today
+from tasks.execution.runs.options import DEFAULT, RunOptions
 from tasks.execution.worker.recovery import EVERY_SECONDS, Reconciler
 
 TICK_SECONDS: Final = 1.0
@@ -51,6 +52,7 @@ class Housekeeping:
     Args:
         allowance: bounds how long the thread waits for the database at each tick.
         max_cost_usd_per_day: what all calls of a UTC day may cost; None for no limit.
+        options: what operators choose about plans and checks.
     """
 
     def __init__(
@@ -58,10 +60,11 @@ class Housekeeping:
         *,
         allowance: Callable[[], AbstractContextManager[None]],
         max_cost_usd_per_day: Decimal | None,
+        options: RunOptions = DEFAULT,
     ) -> None:
         self._allowance = allowance
         self._max_cost_usd_per_day = max_cost_usd_per_day
-        self._reconciler = Reconciler()
+        self._reconciler = Reconciler(options)
         self._reconciled_at = 0.0
         self._used_today: UsedToday | None = None
         self._is_stopping = threading.Event()

@@ -24,6 +24,7 @@ from tasks.arms.adapter import Adapter
 from tasks.arms.description import Arm
 from tasks.execution import bells
 from tasks.execution.claiming.claims import Claims
+from tasks.execution.runs.options import DEFAULT, RunOptions
 from tasks.execution.worker.carrying_out import Carrier
 from tasks.execution.worker.checks import Checks
 from tasks.execution.worker.connector import PatientConnector
@@ -58,12 +59,14 @@ class Options:
         concurrency: how many steps it works on at once.
         drain_seconds: how long it lets calls end when it is stopped.
         max_cost_usd_per_day: what all calls of a UTC day may cost; None for no limit.
+        runs: what operators choose about plans and checks.
     """
 
     concurrency: int
     drain_seconds: float
     max_cost_usd_per_day: Decimal | None
     version: str
+    runs: RunOptions = DEFAULT
 
 
 class Process:
@@ -87,14 +90,22 @@ class Process:
         self._options = options
         limit = options.max_cost_usd_per_day
         self.leases = Leases(worker_id=self.id, allowance=allowance)
-        self._housekeeping = Housekeeping(allowance=allowance, max_cost_usd_per_day=limit)
+        self._housekeeping = Housekeeping(
+            allowance=allowance, max_cost_usd_per_day=limit, options=options.runs
+        )
         self._runtime = Runtime(
             Carrier(
-                claims=Claims(worker_id=self.id, adapter_of=adapter_of, max_cost_usd_per_day=limit),
+                claims=Claims(
+                    worker_id=self.id,
+                    adapter_of=adapter_of,
+                    max_cost_usd_per_day=limit,
+                    options=options.runs,
+                ),
                 leases=self.leases,
                 adapter_of=adapter_of,
                 gate=gate,
                 allowance=allowance,
+                options=options.runs,
             ),
             Checks(adapter_of=adapter_of),
         )

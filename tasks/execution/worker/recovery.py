@@ -15,6 +15,8 @@ from tasks.execution import bells, counting
 from tasks.execution.claiming import taking
 from tasks.execution.claiming.opening import open_step
 from tasks.execution.failures import FailureCode
+from tasks.execution.runs.decisions import expire
+from tasks.execution.runs.options import DEFAULT, RunOptions
 
 EVERY_SECONDS: Final = 5
 BATCH: Final = 1_000
@@ -120,8 +122,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Reconciler:
-    """Looks for lost work; it remembers how far it has looked through long lists."""
+    """Looks for lost work; it remembers how far it has looked through long lists.
 
+    It also ends decisions that nobody has made in time.
+    """
+
+    options: RunOptions = DEFAULT
     _after_step: str = _FIRST_ID
     _after_task: tuple[Any, Any] = _FIRST_TASK
     _reached_at: float = -math.inf
@@ -151,6 +157,7 @@ class Reconciler:
             found["ready_step"] = self._ready_steps(cursor)
             found["pending_task"] = self._pending_tasks(cursor)
         found["time_over"] = self._over()
+        expire(self.options)
         self._count(found)
         return found
 
@@ -182,7 +189,7 @@ class Reconciler:
             with transaction.atomic():
                 opened = open_step(step_id)
                 if opened is not None and opened.attempt_id is None and opened.seconds_left <= 0:
-                    taking.fail(opened, FailureCode.TIMED_OUT)
+                    taking.fail(opened, FailureCode.TIMED_OUT, self.options)
         return len(ids)
 
     def _count(self, found: dict[str, int]) -> None:

@@ -17,7 +17,10 @@ class Run(models.Model):
         number: 1 for the first run of a task.
         pinned_arm: the only arm that may carry it out; None for any.
         started_at: when its first step was claimed.
-        ends_at: when its time is over. It moves while the run is parked, since that does not count.
+        ends_at: when its time is over. Parked time does not count, so it moves when that ends.
+        parked_at: since when all its open steps are parked; None if one is not.
+        verdicts: the newest verdict on each criterion of the task, in their order, as
+            `tasks.execution.runs.criteria` writes them; None before the first check.
         failure_code: why it failed; None if it did not.
         failure_detail: a sentence without anybody's text.
     """
@@ -31,6 +34,8 @@ class Run(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
+    parked_at = models.DateTimeField(null=True)
+    verdicts = models.JSONField(null=True)
     ended_at = models.DateTimeField(null=True)
     failure_code = models.TextField(  # noqa: DJ001 - null where nothing failed
         choices=FailureCode, null=True

@@ -57,9 +57,11 @@ def call(
     seconds: float = DEADLINE_SECONDS,
     deadline: Deadline | None = None,
     request_id: str = "",
+    capability: Capability = Capability.EXECUTE,
 ) -> Answer:
     return adapter.call(
-        body or adapter.request(work()).body,
+        body or adapter.request(work(capability=capability)).body,
+        capability=capability,
         key=KEY,
         subject_id=SUBJECT,
         request_id=request_id,
@@ -75,3 +77,15 @@ def failure(adapter: Adapter, **options: Any) -> ArmError:
 
 def sent(body: bytes) -> Any:
     return json.loads(body)
+
+
+def verdicts_of(answer: Answer) -> str:
+    """Return the verdicts of a judge as letters: Met, Not met, Undecided."""
+    letters = {"met": "M", "not_met": "N", "undecided": "U"}
+    verdicts = answer.result["verdicts"]
+    assert [one["criterion"] for one in verdicts] == [*range(1, len(verdicts) + 1)]
+    return "".join(letters[one["verdict"]] for one in verdicts)
+
+
+def evidence_of(answer: Answer) -> list[str]:
+    return [one["evidence"] for one in answer.result["verdicts"]]

@@ -16,7 +16,8 @@ import requests
 from vader import polarity_scores
 
 from safety.outbound.transport import Deadline
-from tasks.arms.bundled.sentiment import MAX_TEXTS, sentiment_of
+from tasks.arms.bundled.sentiment import sentiment_of
+from tasks.arms.bundled.texts import MAX_TEXTS
 from tasks.arms.description import Arm, Health, Protocol
 from tasks.arms.exceptions import Failed
 from tasks.arms.octollm import OctollmAdapter
@@ -104,6 +105,7 @@ def test_the_same_request_has_the_same_answer(url: str) -> None:
         "What is the overall sentiment?",
         "Please find out which sentiments the reviews have",
         "Sentiment analysis of tweets",
+        "Be quick. Please find\tthe sentiment",
         "sentiment score",
     ],
 )
@@ -117,7 +119,7 @@ def test_a_goal_asks_for_sentiment_in_many_ways(adapter: OctollmAdapter, goal: s
         ({"reviews": ["Good.", "Bad."], "user_id": "user 1 2 3"}, ["reviews[0]", "reviews[1]"]),
         ({"reviews": [{"id": "r-1", "text": "Good."}]}, ["reviews[0].text"]),
         ({"text": "Good.", "source": "web_app"}, ["text"]),
-        ({"results": {"1": ["Good."]}}, ["results.1[0]"]),
+        ({"shops": {"1": ["Good."]}}, ["shops.1[0]"]),
         ({"shop": {"Review": "Good.", "name": "The very best shop"}}, ["shop.Review"]),
         # Without a list or a field of texts, several words are a text.
         ({"first": "I like this a lot", "user": "user123"}, ["first"]),
@@ -235,7 +237,14 @@ def test_a_body_that_is_too_long_is_refused_unread(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/execute", 405), ("POST", "/health", 405), ("GET", "/", 404), ("POST", "/plan", 404)],
+    [
+        ("GET", "/execute", 405),
+        ("GET", "/plan", 405),
+        ("GET", "/validate", 405),
+        ("POST", "/health", 405),
+        ("GET", "/", 404),
+        ("POST", "/plans", 404),
+    ],
 )
 def test_other_paths_and_methods_get_an_error_of_the_protocol(
     url: str, method: str, path: str, status: int
@@ -255,7 +264,11 @@ def test_it_is_healthy_and_says_what_it_can_do(url: str, adapter: OctollmAdapter
         "status": "healthy",
         "version": "1.0.0",
     }
-    assert requests.get(f"{url}/capabilities", timeout=10).json()["capabilities"] == ["execute"]
+    assert requests.get(f"{url}/capabilities", timeout=10).json()["capabilities"] == [
+        "execute",
+        "plan",
+        "validate",
+    ]
 
 
 def test_it_serves_calls_at_the_same_time(adapter: OctollmAdapter) -> None:

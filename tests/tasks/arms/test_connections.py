@@ -9,7 +9,7 @@ import pytest
 from safety.outbound.transport import Deadline
 from tasks.arms.adapter import Adapter
 from tasks.arms.connections import Connections
-from tasks.arms.description import Arm, Health
+from tasks.arms.description import Arm, Capability, Health
 from tasks.arms.exceptions import ArmError, NotSent, OutcomeUnknown
 from tests.arms import (
     Behaviour,
@@ -81,6 +81,19 @@ def test_each_protocol_has_its_adapter(watched: Watched, scripted: ScriptedArm) 
         call(watched.of(arm))
 
     assert [request.path for request in scripted.work] == ["/execute", "/v1/chat/completions"]
+
+
+def test_a_capability_passes_through_the_circuit(watched: Watched, scripted: ScriptedArm) -> None:
+    scripted.behaviour = says({})
+    adapter = watched.of(octollm(scripted))
+
+    results = [
+        call(adapter, capability=capability).result
+        for capability in (Capability.PLAN, Capability.VALIDATE)
+    ]
+
+    assert [request.path for request in scripted.work] == ["/plan", "/validate"]
+    assert [[*result] for result in results] == [["steps"], ["verdicts"]]
 
 
 def test_an_arm_gets_its_own_secret_and_no_other(scripted: ScriptedArm) -> None:

@@ -5,7 +5,7 @@ from django.db import connection
 _MOMENTS = {
     "attempts": ["started_at", "lease_until", "ended_at"],
     "calls": ["started_at", "ended_at"],
-    "runs": ["started_at", "ends_at"],
+    "runs": ["started_at", "ends_at", "parked_at"],
     "steps": ["created_at", "wake_at", "parked_at"],
     "tasks": ["created_at"],
 }

@@ -16,6 +16,7 @@ from tasks.arms.octollm import OctollmAdapter
 from tasks.arms.openai import OpenaiAdapter
 from tasks.execution.bells import BEGIN
 from tasks.execution.claiming.claims import Claims
+from tasks.execution.runs.options import DEFAULT, RunOptions
 from tasks.execution.worker import recovery
 from tasks.execution.worker.carrying_out import Carrier
 from tasks.execution.worker.housekeeping import Housekeeping
@@ -34,13 +35,16 @@ def adapter_of(arm: Description) -> Adapter:
 class Hand:
     """One worker, which does what a test tells it."""
 
-    def __init__(self, *, max_cost_usd_per_day: Decimal | None = None) -> None:
+    def __init__(
+        self, *, max_cost_usd_per_day: Decimal | None = None, options: RunOptions = DEFAULT
+    ) -> None:
         self.id = uuid.uuid4()
         self.leases = Leases(worker_id=self.id, allowance=contextlib.nullcontext)
         self.claims = Claims(
             worker_id=self.id,
             adapter_of=adapter_of,
             max_cost_usd_per_day=max_cost_usd_per_day,
+            options=options,
         )
         self.carrier = Carrier(
             claims=self.claims,
@@ -48,11 +52,14 @@ class Hand:
             adapter_of=adapter_of,
             gate=answer_gate(),
             allowance=contextlib.nullcontext,
+            options=options,
         )
         self.housekeeping = Housekeeping(
-            allowance=contextlib.nullcontext, max_cost_usd_per_day=max_cost_usd_per_day
+            allowance=contextlib.nullcontext,
+            max_cost_usd_per_day=max_cost_usd_per_day,
+            options=options,
         )
-        self.reconciler = Reconciler()
+        self.reconciler = Reconciler(options)
         # At its first look, a reconciler cannot know whether the database was away.
         self.reconciler.reconcile(now=0)
         self._reconciled_at = 5.0
@@ -63,6 +70,11 @@ class Hand:
         self._reconciled_at += 5
         found = self.reconciler.reconcile(now=self._reconciled_at)
         return {name: number for name, number in found.items() if number}
+
+    def work_until_idle(self) -> None:
+        """Carry out every task and step whose bell rings, and what follows from each."""
+        while ringing():
+            self.work()
 
     def work(self) -> None:
         """Carry out every task and step whose bell rings, one after the other, as they are now."""

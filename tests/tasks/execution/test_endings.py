@@ -17,7 +17,7 @@ from tasks.execution.following import conclusion_after, done, failed
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
 from tasks.models import Arm, Attempt, Budget, Call, Count, Event, Run, Step, Task, TaskResult
 from tasks.services import cancel_task
-from tasks.states import StepState
+from tasks.states import StepState, TaskVerdict
 from tests.arms import Held, ScriptedArm, hangs, succeeds
 from tests.factories import TaskFactory
 from tests.tasks.execution.clock import let_leases_run_out
@@ -47,7 +47,7 @@ def claimed(worker: Hand, arm: ScriptedArm) -> Claimed:
 def late_writes(claimed: Claimed) -> dict[str, Conclusion]:
     succeeded = EndedCall(claimed.call_id, CallOutcome.SUCCEEDED, tokens=5, cost_usd=None)
     return {
-        "done": done(claimed, succeeded, {"late": True}, 0.5),
+        "done": done(claimed, succeeded, {"late": True}, 0.5, TaskVerdict.SAFE),
         "failed": failed(claimed, succeeded, FailureCode.ARM_FAILED),
         "retried": conclusion_after(Refused("later", is_retryable=True), claimed, 100),
         "unknown": conclusion_after(OutcomeUnknown("closed"), claimed, 100),

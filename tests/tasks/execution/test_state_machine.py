@@ -43,7 +43,7 @@ from tasks.execution.outcomes import CallOutcome
 from tasks.execution.worker.leases import Holding
 from tasks.models import Arm, Budget, Call, Client, Task
 from tasks.models.execution.arm import Pause
-from tasks.states import Priority, StepState
+from tasks.states import Priority, StepState, TaskVerdict
 from tests.factories import ClientFactory, TaskFactory
 from tests.tasks.execution import rules_that_hold
 from tests.tasks.execution.bells import ringing
@@ -187,7 +187,7 @@ class Execution(RuleBasedStateMachine):
         if answer == "refused output":
             self._write(failed(claimed, call, FailureCode.OUTPUT_REFUSED))
         else:
-            self._write(done(claimed, call, {"answer": 1}, 0.5))
+            self._write(done(claimed, call, {"answer": 1}, 0.5, TaskVerdict.SAFE))
 
     @rule(data=st.data(), name=st.sampled_from([*ERRORS]))
     @precondition(lambda self: self.held)

@@ -1,0 +1,1 @@
+"""What a run does after each of its steps: plans, checks, repairs, decisions, and its end."""
