@@ -25,8 +25,12 @@ from safety.gate import gate
 from tasks.clients.exceptions import ClientDisabled
 from tasks.models import Arm, Worker
 
-# The arm that `make run` starts while no other is configured.
-BUNDLED_ARM = "bundled"
+# What `make run` starts while no arm is configured. It is one process, but two arms: no arm judges
+# its own results.
+BUNDLED_ARMS = {
+    "bundled": "capability=execute&capability=plan&idempotent=true",
+    "bundled-judge": "capability=validate&idempotent=true",
+}
 START_SECONDS = 60
 STOP_SECONDS = 15
 POLL_SECONDS = 0.05
@@ -92,10 +96,12 @@ class Command(DevelopmentCommand):
             reflex_layer, url = _listening(processes, "safety.reflex_layer")
             environment["ORCHESTRATOR_REFLEX_URL"] = url
             started.append(reflex_layer)
-        Arm.objects.filter(pk=BUNDLED_ARM).update(is_enabled=not settings.ARMS)
+        Arm.objects.filter(pk__in=BUNDLED_ARMS).update(is_enabled=not settings.ARMS)
         if not settings.ARMS:
             arm, url = _listening(processes, "tasks.arms.bundled")
-            environment["ORCHESTRATOR_ARMS"] = f"{BUNDLED_ARM}=octollm+{url}?idempotent=true"
+            environment["ORCHESTRATOR_ARMS"] = ",".join(
+                f"{name}=octollm+{url}?{options}" for name, options in BUNDLED_ARMS.items()
+            )
             started.append(arm)
         self.worker_environment = environment
         self.start_worker(processes)
