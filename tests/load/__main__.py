@@ -11,7 +11,17 @@ import sys
 from types import FrameType
 
 from tests.environment import use_defaults
-from tests.load import clients, console, execution, memory, scale, screening, tables, throughput
+from tests.load import (
+    clients,
+    console,
+    execution,
+    memory,
+    plans,
+    scale,
+    screening,
+    tables,
+    throughput,
+)
 from tests.load.options import DRIVEN_BY_WRK, WITH_NGINX, parse
 from tests.load.parts import STOPPING_SIGNALS, running_parts
 
@@ -22,6 +32,7 @@ MEASUREMENTS = {
     "screening": screening.measure,
     "clients": clients.measure,
     "execution": execution.measure,
+    "plans": plans.measure,
     "console": console.measure,
 }
 # Debian installs nginx in a folder that is only in the PATH of root.

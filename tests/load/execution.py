@@ -40,6 +40,8 @@ IDLE_SECONDS = 20
 DEPTH_SHARE = 10
 # More than the worker has threads.
 ROOM = 64
+# A rule checks it.
+CRITERIA = '["At most 200 words"]'
 STOP_SECONDS = 40
 # As submissions store them, with their bells.
 FILL = """
@@ -47,7 +49,7 @@ WITH made AS (
     INSERT INTO tasks (goal, priority, constraints, context, acceptance_criteria)
     SELECT 'Analyze sentiment of user reviews, batch ' || number, %(priority)s,
         '["No PII in output"]', '{"reviews": ["Great value", "Arrived late"]}',
-        '["Sentiment score between -1 and 1"]'
+        %(criteria)s
     FROM generate_series(1, %(count)s) AS number
     RETURNING id
 )
@@ -86,26 +88,51 @@ class Speed:
 
 
 class Bench:
-    """A database, and the addresses of an arm and a Reflex Layer."""
+    """A database, and the addresses of an arm and a Reflex Layer.
 
-    def __init__(self, parts: Parts, database: Database, options: Options) -> None:
+    Attributes:
+        done: the statement that counts what is done of `count`.
+    """
+
+    done = "SELECT count(*) FROM tasks WHERE status = 'completed' AND priority = 'critical'"
+
+    def __init__(
+        self, parts: Parts, database: Database, options: Options, *, count: int | None = None
+    ) -> None:
         self._parts = parts
         self.database = database
-        self._count = TASKS_A_SECOND * options.seconds
+        self._count = count or TASKS_A_SECOND * options.seconds
         self._url = parts.stand_in_url
         self._connection = psycopg.connect(database.url, autocommit=True)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are carried out in one measurement."""
+        return self._count
+
+    @property
+    def arms(self) -> str:
+        return f"assistant=openai+{self._url}/v1?model=m&room={ROOM}&capability=execute"
+
+    @property
+    def variables(self) -> dict[str, object]:
+        """The settings of the worker."""
+        return {"DATABASE_URL": self.database.url, "REFLEX_URL": self._url, "ARMS": self.arms}
 
     def value(self, statement: str) -> Any:
         row = self._connection.execute(statement).fetchone()
         return row and row[0]
 
-    def fill(self, count: int, priority: str, *, is_yardstick: bool = False) -> None:
+    def fill(
+        self, count: int, priority: str, *, is_yardstick: bool = False, criteria: str = "[]"
+    ) -> None:
         queue, job = ("yardstick", "yardstick") if is_yardstick else ("tasks", "begin")
         self._connection.execute(
             FILL,
             {
                 "count": count,
                 "priority": priority,
+                "criteria": criteria,
                 "rank": HEAD_STARTS[priority] - int(time.time() - ORIGIN),
                 "queue": queue,
                 "job": job,
@@ -122,12 +149,7 @@ class Bench:
     @contextlib.contextmanager
     def worker(self) -> Iterator[psutil.Process]:
         """Run our worker."""
-        variables = {
-            "DATABASE_URL": self.database.url,
-            "REFLEX_URL": self._url,
-            "ARMS": f"assistant=openai+{self._url}/v1?model=m&room={ROOM}",
-        }
-        environment = {f"ORCHESTRATOR_{name}": value for name, value in variables.items()}
+        environment = {f"ORCHESTRATOR_{name}": str(one) for name, one in self.variables.items()}
         with self._process([sys.executable, "manage.py", "work"], environment) as process:
             yield process
 
@@ -152,20 +174,15 @@ class Bench:
             process.terminate()
             process.wait(STOP_SECONDS)
 
-    def measure(self, worker: psutil.Process, *, done: str) -> Speed:
-        """Measure a worker while it carries out what waits.
-
-        Args:
-            done: the condition for the tasks that are meant, and done.
-        """
-        statement = f"SELECT count(*) FROM tasks WHERE status = 'completed' AND {done}"
+    def measure(self, worker: psutil.Process) -> Speed:
+        """Measure a worker while it carries out what waits."""
         mains = (worker, self._parts.postgresql)
 
         def wait_for(share: float) -> tuple[float, int, list[float]]:
             give_up_at = time.monotonic() + GIVE_UP_SECONDS
-            while (count := self.value(statement)) < share * self._count:
+            while (count := self.value(self.done)) < share * self._count:
                 if time.monotonic() > give_up_at:
-                    raise TimeoutError(f"{count} of {self._count} tasks were carried out")
+                    raise TimeoutError(f"{count} of {self._count} were carried out")
                 time.sleep(PAUSE_SECONDS)
             return time.monotonic(), count, [processor_seconds(main) for main in mains]
 
@@ -178,15 +195,19 @@ class Bench:
         return Speed(count / (ended_at - began_at), worker_ms, postgresql_ms)
 
     def speed(
-        self, *, is_yardstick: bool = False, beside: Callable[[], None] = lambda: None
+        self,
+        *,
+        is_yardstick: bool = False,
+        criteria: str = "[]",
+        beside: Callable[[], None] = lambda: None,
     ) -> Speed:
         """Return the speed of one worker on critical tasks, with others beside them."""
         self.empty()
         beside()
-        self.fill(self._count, "critical", is_yardstick=is_yardstick)
+        self.fill(self.tasks, "critical", is_yardstick=is_yardstick, criteria=criteria)
         self.tidy_up()
         with self.yardstick() if is_yardstick else self.worker() as worker:
-            return self.measure(worker, done="priority = 'critical'")
+            return self.measure(worker)
 
     def latencies(self, *, beside: Callable[[], None] = lambda: None) -> list[float]:
         """Return the milliseconds from a submission to its completion, one task at a time."""
@@ -254,12 +275,13 @@ def measure(parts: Parts, options: Options) -> str:
             f"{depth:,} low ones behind": low,
             f"{depth:,} parked ones beside": parked,
         }
-        yardsticks, speeds = [], {name: [] for name in situations}
+        yardsticks, checked, speeds = [], [], {name: [] for name in situations}
         for turn in range(options.rounds):
             tell(f"Worker and yardstick, round {turn + 1} of {options.rounds}")
             yardsticks.append(bench.speed(is_yardstick=True))
             for name, beside in situations.items():
                 speeds[name].append(bench.speed(beside=beside))
+            checked.append(bench.speed(criteria=CRITERIA))
         tell("Single tasks")
         latencies = {name: bench.latencies(beside=beside) for name, beside in situations.items()}
         tell("An idle worker")
@@ -267,6 +289,7 @@ def measure(parts: Parts, options: Options) -> str:
         version = database.server_version
     rows = [_row("yardstick", yardsticks, yardsticks)]
     rows += [_row(f"our worker, {name}", taken, yardsticks) for name, taken in speeds.items()]
+    rows.append(_row("our worker, a criterion for each task", checked, yardsticks))
     latency_rows = [
         (name, median(times), f"{statistics.quantiles(times, n=20)[-1]:.1f}")
         for name, times in latencies.items()

@@ -5,9 +5,9 @@ import os
 from dataclasses import dataclass
 
 # Measured by default.
-USUAL = ("throughput", "scale", "memory", "screening", "clients", "execution")
+USUAL = ("throughput", "scale", "memory", "screening", "clients", "execution", "plans")
 DRIVEN_BY_WRK = ("throughput", "scale", "memory", "clients")
-WITH_NGINX = (*DRIVEN_BY_WRK, "execution")
+WITH_NGINX = (*DRIVEN_BY_WRK, "execution", "plans")
 PARTS = (*USUAL, "console")
 QUICK = {
     "connections": [1, 8],

@@ -16,6 +16,25 @@ COMPLETION = {
     "usage": {"prompt_tokens": 120, "completion_tokens": 8},
     "data": [],
 }
+PLAN_STEPS = 20
+PLAN_WIDTH = 4
+# Four lines of steps side by side.
+PLAN = {
+    "plan_id": "plan-1",
+    "steps": [
+        {
+            "step_number": number,
+            "action": f"Do part {number}",
+            "arm_id": "execute",
+            "acceptance_criteria": [],
+            "dependencies": [number - PLAN_WIDTH] if number > PLAN_WIDTH else [],
+            "estimated_duration_seconds": 1,
+        }
+        for number in range(1, PLAN_STEPS + 1)
+    ],
+    "confidence": 0.9,
+    "provenance": {"arm_id": "planner", "tokens_consumed": 100, "estimated_cost_usd": 0},
+}
 CONFIGURATION = """
 worker_processes 1;
 daemon off;
@@ -31,6 +50,15 @@ http {{
         location / {{
             default_type application/json;
             return 200 '{answer}';
+        }}
+        # An arm that plans; its plan is always the same.
+        location /plan {{
+            default_type application/json;
+            return 200 '{plan}';
+        }}
+        location /health {{
+            default_type application/json;
+            return 200 '{{"status": "healthy"}}';
         }}
         # A model server, whose answer is always the same.
         location /v1/ {{
@@ -61,6 +89,7 @@ class ReflexStandIn:
                 port=self._port,
                 answer=json.dumps(answer()),
                 completion=json.dumps(COMPLETION),
+                plan=json.dumps(PLAN),
             )
         )
         self._log = folder / "nginx.log"

@@ -1,8 +1,10 @@
 """The bells of tasks: who goes first, and the jobs that follow what clients and staff do."""
 
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 
@@ -310,3 +312,23 @@ def test_a_check_of_an_arm_rings_once() -> None:
             "args": '{"arm": "helper"}',
         }
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_bells_that_ring_together_are_announced_once_unless_others_wait(waiting: int) -> None:
+    run = run_of(TaskFactory())
+    steps = [step_of(run, number=number) for number in (1, 2, 3)]
+    for step in steps[:waiting]:
+        ring(step)
+    name = connection.settings_dict["NAME"]
+    url = os.environ["ORCHESTRATOR_DATABASE_URL"].replace("/postgres?", f"/{name}?")
+    with psycopg.connect(url, autocommit=True) as listener:
+        listener.execute('LISTEN "procrastinate_queue_v1#tasks"')
+        with connection.cursor() as cursor:
+            cursor.execute(bells.ring_steps("SELECT id, rank FROM steps"))
+        # PostgreSQL delivers in the order of commits.
+        connection.cursor().execute("""NOTIFY "procrastinate_queue_v1#tasks", 'last'""")
+        announced = [one.payload for one in listener.notifies(timeout=10, stop_after=2 - waiting)]
+    assert len(announced) == 2 - waiting
+    assert announced[-1] == "last"

@@ -59,6 +59,7 @@ class Carrier:
         gate: screens what arms answer.
         allowance: bounds how long a thread waits for the database at a time.
         options: what operators choose about plans and checks.
+        wake: lets this worker look for jobs at once.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Carrier:
         gate: Gate,
         allowance: Callable[[], AbstractContextManager[None]],
         options: RunOptions = DEFAULT,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._options = options
+        self._wake = wake
         self._claims = claims
         self._leases = leases
         self._adapter_of = adapter_of
@@ -189,6 +192,9 @@ class Carrier:
         if written:
             with self._allowance():
                 ring_parked(arm=claimed.arm.name)
+        if conclusion.is_over and not claimed.is_all:
+            # What follows is most likely for this worker.
+            self._wake()
 
     def _persist(self, write: Callable[[], Any]) -> Any:
         """Write, again and again while the database is away."""

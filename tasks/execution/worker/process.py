@@ -93,6 +93,7 @@ class Process:
         self._housekeeping = Housekeeping(
             allowance=allowance, max_cost_usd_per_day=limit, options=options.runs
         )
+        self._connector = PatientConnector()
         self._runtime = Runtime(
             Carrier(
                 claims=Claims(
@@ -106,10 +107,10 @@ class Process:
                 gate=gate,
                 allowance=allowance,
                 options=options.runs,
+                wake=self._connector.wake,
             ),
             Checks(adapter_of=adapter_of),
         )
-        self._connector = PatientConnector()
         self._inner: list[asyncio.Task[None]] = []
         self._stopped_at: float | None = None
         self._looped_at = time.monotonic()
