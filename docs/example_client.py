@@ -107,3 +107,9 @@ for listed in pages("/tasks", status=["pending", "processing"], limit=20):
 if task["status"] not in FINAL:
     task = call("POST", f"/tasks/{task['task_id']}/cancel")
 print(f"The task is {task['status']}. Its result: {task['result']}")
+
+
+# %% What was found about each of its acceptance criteria
+
+for one in task["criteria"]:
+    print(f"  {one['verdict']:9}  {one['criterion']}: {one['evidence']}")

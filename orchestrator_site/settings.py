@@ -211,9 +211,9 @@ rate_limit = env.str("RATE_LIMIT", "", validate=is_rate_limit)
 arms = env.str("ARMS", "", validate=are_arms)
 max_cost_usd_per_task = env.str("MAX_COST_USD_PER_TASK", "", validate=is_amount)
 max_cost_usd_per_day = env.str("MAX_COST_USD_PER_DAY", "", validate=is_amount)
-planning = env.str("PLANNING", "auto", validate=validate.OneOf([*Planning]))
-undecided = env.str("UNDECIDED", "complete", validate=validate.OneOf([*Undecided]))
-decision_seconds = env.int(
+PLANNING = env.str("PLANNING", "auto", validate=validate.OneOf([*Planning]))
+UNDECIDED = env.str("UNDECIDED", "complete", validate=validate.OneOf([*Undecided]))
+DECISION_SECONDS = env.int(
     "DECISION_SECONDS", DEFAULT_DECISION_SECONDS, validate=validate.Range(60, 31_536_000)
 )
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 8, validate=validate.Range(1, 256))
@@ -244,7 +244,7 @@ RATE_LIMIT = int(rate_limit) if rate_limit else None
 MAX_COST_USD_PER_TASK = Decimal(max_cost_usd_per_task) if max_cost_usd_per_task else None
 MAX_COST_USD_PER_DAY = Decimal(max_cost_usd_per_day) if max_cost_usd_per_day else None
 ARMS = parse_arms(arms)
-RUN_OPTIONS = RunOptions(Planning(planning), Undecided(undecided), decision_seconds)
+RUN_OPTIONS = RunOptions(Planning(PLANNING), Undecided(UNDECIDED), DECISION_SECONDS)
 INJECTION_BLOCKS_FROM = Severity[injection_blocks_from.upper()]
 OUTPUT_INJECTION_BLOCKS_FROM = Severity[output_injection_blocks_from.upper()]
 INJECTION_FLAGS_FROM = Severity[injection_flags_from.upper()]
@@ -404,5 +404,9 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tasks.api.schema.add_security_schemes",
     ],
-    "ENUM_NAME_OVERRIDES": {"Status": "tasks.states.Status", "Priority": "tasks.states.Priority"},
+    "ENUM_NAME_OVERRIDES": {
+        "Status": "tasks.states.Status",
+        "Priority": "tasks.states.Priority",
+        "VerdictEnum": "safety.policy.Verdict",
+    },
 }

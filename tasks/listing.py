@@ -80,7 +80,7 @@ def task_page(
     is_backward: bool,
     limit: int,
 ) -> Page[ReadTask]:
-    """Return tasks of a client, the newest first, without their results.
+    """Return tasks of a client, the newest first, without their criteria and results.
 
     Args:
         position: the page begins after this task; None for the first page.

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from django.db import connection
 
+from tasks.arms.forms import CriterionVerdict
 from tasks.execution.failures import SENTENCES, FailureCode
+from tasks.execution.runs.criteria import UNDECIDED_CONFIDENCE
 from tasks.models import Task
 from tasks.models.execution.worker import LIVES_FOR
-from tasks.states import Status, WaitsFor
+from tasks.states import Status, StepRole, StepState, WaitsFor
 
 
 class ReadResult(NamedTuple):
@@ -28,6 +30,23 @@ class ReadResult(NamedTuple):
     result_data: Any
     confidence: Decimal
     created_at: datetime
+
+
+class ReadCriterion(NamedTuple):
+    """An acceptance criterion, and what was found about it.
+
+    Attributes:
+        verdict: met, not_met or undecided.
+        by: rule, arm or person; None as long as nobody has looked.
+        evidence: a sentence; may be empty.
+        confidence: in the verdict, 0 to 1.
+    """
+
+    criterion: str
+    verdict: str
+    by: str | None
+    evidence: str
+    confidence: float
 
 
 class Failure(NamedTuple):
@@ -55,12 +74,18 @@ class Progress(NamedTuple):
 
     Attributes:
         since: since when it is there.
-        step: the number of the step; None before the task has begun.
+        steps: how many steps the newest plan has; None before there is a plan.
+        done: how many of them are done.
+        step: the number of the step; None before the task has begun. Of several open steps it is
+            one that is being carried out, if there is one.
         waits_for: what it is parked for; None if it is not parked.
-        detail: what it waits for in a sentence; empty if it is being carried out.
+        detail: what it waits for, or what is done beside the steps, in a sentence; empty if a step
+            is being carried out.
     """
 
     since: datetime
+    steps: int | None
+    done: int
     step: int | None
     waits_for: WaitsFor | None
     detail: str
@@ -73,6 +98,7 @@ class ReadTask(NamedTuple):
         client_id: None for a task that was submitted without a key.
         failure: None if the task has not failed.
         progress: None if the task has ended.
+        criteria: in their order; empty if it was not asked for them.
         result: the newest one; None if there is none, or it was not asked for.
     """
 
@@ -87,6 +113,7 @@ class ReadTask(NamedTuple):
     failure: Failure | None
     usage: TaskUsage
     progress: Progress | None
+    criteria: list[ReadCriterion]
     result: ReadResult | None
 
 
@@ -96,16 +123,26 @@ WAITING: Final = {
     WaitsFor.BUDGET: "The budget of all tasks for today (UTC) is spent.",
     WaitsFor.RELEASE: "It waits until staff release it.",
     WaitsFor.RESUME: "Staff have paused all calls.",
+    WaitsFor.DECISION: "It waits for a decision of staff.",
+}
+# A decision is never carried out by a worker.
+CARRIED_OUT: Final = {
+    StepRole.EXECUTE: "",
+    StepRole.PLAN: "A plan is being made.",
+    StepRole.JUDGE: "The result is being checked.",
+    StepRole.REPAIR: "The result is being repaired.",
 }
 NO_ARM: Final = "No arm is registered."
 NO_WORKER: Final = "No worker is running."
 IN_LINE: Final = "It waits for a worker."
 ANOTHER_CALL: Final = "It waits for another call."
+NOT_CHECKED: Final = "Not checked yet."
 
 COLUMNS: Final = f"""
     tasks.id, client_id, goal, status, priority, tasks.created_at, updated_at, task_metadata,
     run.failure_code, run.tokens, run.cost_usd, run.seconds, run.is_estimated,
-    step.since, step.number, step.state, step.waits_for,
+    step.since, plan.steps, plan.done, step.number, step.role, step.state, step.tries,
+    step.waits_for,
     CASE
         WHEN step.waits_for = 'arm' THEN NOT EXISTS (SELECT 1 FROM arms)
         WHEN status = 'pending' AND step.waits_for IS NULL THEN NOT EXISTS (
@@ -115,27 +152,37 @@ COLUMNS: Final = f"""
         )
     END
 """
-# Follows `FROM tasks`. A task that was never begun has no run, and one that has ended no step.
+# Follows `FROM tasks`. A task that was never begun has no run, and one that has ended no open step.
 JOINS: Final = """
     LEFT JOIN LATERAL (
         SELECT (array_agg(failure_code ORDER BY number DESC))[1] AS failure_code,
+            (array_agg(verdicts ORDER BY number DESC))[1] AS verdicts,
             sum(spent_tokens) AS tokens, sum(spent_usd) AS cost_usd,
             sum(spent_seconds) AS seconds, bool_or(is_estimated) AS is_estimated
         FROM runs JOIN budgets ON run_id = runs.id
         WHERE task_id = tasks.id
     ) AS run ON true
     LEFT JOIN LATERAL (
-        SELECT number, state, waits_for, coalesce(
+        SELECT run_id, number, role, state, tries, waits_for, coalesce(
             parked_at,
             (SELECT max(coalesce(ended_at, started_at)) FROM attempts WHERE step_id = steps.id),
             created_at
         ) AS since
-        FROM steps WHERE task_id = tasks.id AND state IN ('ready', 'running')
-        ORDER BY state DESC, number LIMIT 1
-    ) AS step ON status IN ('pending', 'processing')
+        FROM steps
+        WHERE tasks.status IN ('pending', 'processing')
+            AND task_id = tasks.id AND state IN ('ready', 'running')
+        ORDER BY state DESC, waits_for IS NOT NULL, number LIMIT 1
+    ) AS step ON true
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS steps, count(*) FILTER (WHERE state = 'done') AS done
+        FROM steps WHERE run_id = step.run_id AND role = 'execute'
+        GROUP BY revision ORDER BY revision DESC LIMIT 1
+    ) AS plan ON true
 """
+# Null for most tasks, which have no criteria.
+_CRITERIA: Final = "nullif(tasks.acceptance_criteria, '[]'), run.verdicts"
 _STATEMENT: Final = f"""
-    SELECT {COLUMNS}, result_data, confidence, newest.created_at
+    SELECT {COLUMNS}, {_CRITERIA}, result_data, confidence, newest.created_at
     FROM tasks {JOINS} LEFT JOIN LATERAL (
         SELECT result_data, confidence, created_at
         FROM task_results
@@ -148,7 +195,7 @@ _STATEMENT: Final = f"""
 
 
 def read_task(task_id: UUID) -> ReadTask:
-    """Return the task with its newest result.
+    """Return the task with its criteria and its newest result.
 
     Raises:
         Task.DoesNotExist
@@ -158,44 +205,69 @@ def read_task(task_id: UUID) -> ReadTask:
         row = cursor.fetchone()
     if row is None:
         raise Task.DoesNotExist
-    *columns, result_data, confidence, result_created_at = row
+    *columns, criteria, verdicts, result_data, confidence, result_created_at = row
     result = None
     if result_data is not None:
         result = ReadResult(json.loads(result_data), confidence, result_created_at)
-    return task_of(columns, result)
+    read = [] if criteria is None else _criteria(criteria, verdicts)
+    return task_of(columns, read, result)
 
 
-def task_of(columns: list[Any], result: ReadResult | None = None) -> ReadTask:
+def _criteria(criteria: str, verdicts: str | None) -> list[ReadCriterion]:
+    """Return the criteria in a JSON text, with their verdicts if there was a check."""
+    texts = json.loads(criteria)
+    if not isinstance(texts, list):
+        # SQL can store other values than the API.
+        return []
+    undecided = CriterionVerdict.UNDECIDED.value
+    not_checked = [
+        ReadCriterion(text, undecided, None, NOT_CHECKED, UNDECIDED_CONFIDENCE) for text in texts
+    ]
+    if verdicts is None:
+        return not_checked
+    return [
+        one._replace(evidence=found["evidence"] or NOT_CHECKED)
+        # Nobody can decide about it, or an arm is being asked.
+        if found["by"] is None
+        else ReadCriterion(one.criterion, **found)
+        for one, found in zip(not_checked, json.loads(verdicts), strict=True)
+    ]
+
+
+def task_of(
+    columns: list[Any],
+    criteria: list[ReadCriterion] | None = None,
+    result: ReadResult | None = None,
+) -> ReadTask:
     """Return the task in a row of `COLUMNS`."""
-    *fields, metadata, code, tokens, cost, seconds, estimated, since, step, state, waits, lacks = (
-        columns
-    )
+    *fields, metadata, code, tokens, cost, seconds, estimated = columns[:13]
     status, created_at, updated_at = fields[3], *fields[5:7]
     failure = None
     if status == Status.FAILED and code is not None:
         failure = Failure(FailureCode(code), SENTENCES[FailureCode(code)])
     progress = None
     if status in (Status.PENDING, Status.PROCESSING):
-        reason = None if waits is None else WaitsFor(waits)
-        detail = _detail(reason, state, is_pending=status == Status.PENDING, lacks=bool(lacks))
         # A task that has had a run, and has no step now, was requeued.
         in_line_since = created_at if tokens is None else updated_at
-        progress = Progress(since or in_line_since, step, reason, detail)
+        progress = _progress(columns[13:], in_line_since, is_pending=status == Status.PENDING)
     usage = TaskUsage(int(tokens or 0), cost or Decimal(0), seconds or 0.0, bool(estimated))
     # Django returns jsonb as text.
-    return ReadTask._make([*fields, json.loads(metadata), failure, usage, progress, result])
+    read = [*fields, json.loads(metadata), failure, usage, progress, criteria or [], result]
+    return ReadTask._make(read)
 
 
-def _detail(reason: WaitsFor | None, state: str | None, *, is_pending: bool, lacks: bool) -> str:
-    """Return what an unfinished task waits for.
-
-    Args:
-        lacks: whether there is no arm at all, or no worker.
-    """
-    if reason is WaitsFor.ARM and lacks:
-        return NO_ARM
-    if reason is not None:
-        return WAITING[reason]
-    if is_pending:
-        return NO_WORKER if lacks else IN_LINE
-    return ANOTHER_CALL if state == "ready" else ""
+def _progress(columns: list[Any], in_line_since: datetime, *, is_pending: bool) -> Progress:
+    """Return where an unfinished task is, of the columns about its step."""
+    since, steps, done, number, role, state, tries, waits, lacks = columns
+    waits_for = None if waits is None else WaitsFor(waits)
+    if waits_for is WaitsFor.ARM and lacks:
+        detail = NO_ARM
+    elif waits_for is not None:
+        detail = WAITING[waits_for]
+    elif is_pending:
+        detail = NO_WORKER if lacks else IN_LINE
+    elif state == StepState.READY:
+        detail = ANOTHER_CALL if tries else IN_LINE
+    else:
+        detail = "" if role is None else CARRIED_OUT[StepRole(role)]
+    return Progress(since or in_line_since, steps, done or 0, number, waits_for, detail)

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from safety.models import Receipt
 from tasks.changes import ActorKind, EventKind
+from tasks.execution.runs.keys import FIRST_STEP
+from tasks.execution.runs.moves import ACCEPTED, EXPIRED, REJECTED
 from tasks.models import Task
-from tasks.states import WaitsFor
+from tasks.states import StepRole, WaitsFor
 
 # A task may be requeued, or get another priority, any number of times.
 MAX_EVENTS: Final = 500
@@ -28,7 +30,8 @@ class Entry:
         data: `request_id` and `verdict` of a submission; `verdict`, `types`, `redacted_types` and
             `policy_version` of a screening; `from` and `to` of a change of status or priority; of
             what a worker did, those of `run`, `step`, `attempt`, `call`, `arm` and `waits_for` that
-            apply.
+            apply; `step` is left out where it is the only one of its run. Of a plan `run`,
+            `revision` and `steps`, of a check `run`, `met` and `criteria`, of a decision `outcome`.
     """
 
     kind: str
@@ -53,11 +56,31 @@ def timeline(task: Task) -> list[Entry]:
         data={"request_id": request_id, "verdict": task.verdict},
     )
     screened = [] if receipt is None else [_screened(receipt)]
-    events = [
-        Entry(event.kind, event.created_at, event.acted, event.actor, event.reason, event.data)
-        for event in reversed(task.events.order_by("-id")[:MAX_EVENTS])
+    events = [*reversed(task.events.order_by("-id")[:MAX_EVENTS])]
+    several = _runs_of_several_steps([event.data for event in events])
+    entries = [
+        Entry(
+            event.kind,
+            event.created_at,
+            event.acted,
+            event.actor,
+            event.reason,
+            _without_only_step(event.data, several),
+        )
+        for event in events
     ]
-    return [submitted, *screened, *events]
+    return [submitted, *screened, *entries]
+
+
+def _runs_of_several_steps(data: list[dict[str, Any]]) -> set[int | None]:
+    """Return the numbers of the runs in which another step than the first one has an event."""
+    return {one.get("run") for one in data if one.get("step", FIRST_STEP) != FIRST_STEP}
+
+
+def _without_only_step(data: dict[str, Any], several: set[int | None]) -> dict[str, Any]:
+    if "step" not in data or data.get("run") in several:
+        return data
+    return {name: value for name, value in data.items() if name != "step"}
 
 
 def _screened(receipt: Receipt) -> Entry:
@@ -73,11 +96,44 @@ def _screened(receipt: Receipt) -> Entry:
     )
 
 
+_DECISIONS: Final = {
+    ACCEPTED: "A person accepted the result",
+    REJECTED: "A person rejected the result",
+    EXPIRED: "Nobody decided in time",
+}
+
+
 def in_words(kind: EventKind, data: dict[str, Any]) -> str:
-    """Return what happened, for an event that is not a change of status or priority."""
+    """Return what happened, for an event that is not a change of status or priority.
+
+    Args:
+        data: of an `Entry`.
+    """
     match kind:
         case EventKind.RUN:
             return f"Run {data['run']} began"
+        case EventKind.RELEASE:
+            return "Released"
+        case EventKind.PLAN:
+            steps = data["steps"]
+            return f"A plan with {steps} {'step' if steps == 1 else 'steps'} was made"
+        case EventKind.CHECK:
+            return f"The criteria were checked: {data['met']} of {data['criteria']} met"
+        case EventKind.DECISION:
+            return _DECISIONS[data["outcome"]]
+        case EventKind.PARK if data["waits_for"] == WaitsFor.DECISION:
+            return "Waits for a decision"
+    said = _of_step(kind, data)
+    if "step" not in data:
+        return said
+    role = StepRole(data.get("role", StepRole.EXECUTE))
+    place = f"Step {data['step']}" if role is StepRole.EXECUTE else role.label.capitalize()
+    return f"{place}: {said[0].lower()}{said[1:]}"
+
+
+def _of_step(kind: EventKind, data: dict[str, Any]) -> str:
+    """Return what happened to a step."""
+    match kind:
         case EventKind.CLAIM:
             return f"A worker claimed it: attempt {data['attempt']}"
         case EventKind.CALL:
@@ -92,6 +148,4 @@ def in_words(kind: EventKind, data: dict[str, Any]) -> str:
             return f"The worker of attempt {data['attempt']} was lost; another one takes over"
         case EventKind.RESULT:
             return "The result came"
-        case EventKind.RELEASE:
-            return "Released"
     return kind.label.capitalize()

@@ -98,6 +98,52 @@ def fails(category: str = "internal", *, status: str = "200 OK", **fields: Any) 
     return behave
 
 
+def by_path(**behaviours: Behaviour) -> Behaviour:
+    """Behave by what is asked for: `by_path(plan=plans(...), execute=works())`."""
+    return lambda request, connection: behaviours[request.path[1:]](request, connection)
+
+
+def step(number: int, *after: int, action: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a step of a plan that depends on the steps `after`; `fields` change it."""
+    return {
+        "step_number": number,
+        "action": f"Do part {number}" if action is None else action,
+        "arm_id": "execute",
+        "acceptance_criteria": [],
+        "dependencies": [*after],
+        "estimated_duration_seconds": 1,
+    } | fields
+
+
+def plans(*steps: Any, provenance: Any = PROVENANCE, **fields: Any) -> Behaviour:
+    """Answer with a plan of these steps; `fields` change the answer."""
+    return says({"steps": steps, "confidence": 0.8, "provenance": provenance} | fields)
+
+
+def judges(*verdicts: bool | None, provenance: Any = PROVENANCE, **fields: Any) -> Behaviour:
+    """Answer with a verdict on each criterion, in their order; `fields` change the answer.
+
+    True is met, False is not met, and None is left out. The last verdict is for all that follow.
+    """
+
+    def behave(request: Received, connection: socket.socket) -> bool:
+        criteria = request.json["acceptance_criteria"]
+        # The last one as often as it is needed.
+        enough = [*verdicts, *verdicts[-1:] * len(criteria)]
+        said = [*zip(criteria, enough, strict=False)]
+        answer = {
+            "valid": not any(is_met is False for _, is_met in said),
+            "confidence": 0.8,
+            "passed_criteria": [criterion for criterion, is_met in said if is_met],
+            "failed_criteria": [criterion for criterion, is_met in said if is_met is False],
+            "issues": [],
+            "provenance": provenance,
+        }
+        return reflex_layer.says(answer | fields)(connection)
+
+    return behave
+
+
 # Behaviours of an `openai` arm
 
 

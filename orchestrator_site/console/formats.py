@@ -26,6 +26,7 @@ SIGNS: Final[dict[Shown, str]] = {
     TaskVerdict.SAFE: "✓",
     TaskVerdict.FLAGGED: "⚑",
     TaskVerdict.UNSCREENED: "?",
+    StepState.WAITING: "◌",
     StepState.READY: "○",
     StepState.RUNNING: "◐",
     StepState.DONE: "✓",

@@ -1,6 +1,11 @@
 """The console's permission checks. A migration creates the roles that have these permissions."""
 
+from typing import Final
+
 from django.http import HttpRequest
+
+# Nobody decides about a result without reading it.
+DECIDING: Final = ("tasks.decide_task", "tasks.view_task_content")
 
 
 def may_view_content(request: HttpRequest) -> bool:
@@ -26,3 +31,8 @@ def may_manage_clients(request: HttpRequest) -> bool:
 def may_manage_arms(request: HttpRequest) -> bool:
     """Whether the user may register, change, enable and disable arms."""
     return request.user.has_perm("tasks.manage_arms")
+
+
+def may_decide(request: HttpRequest) -> bool:
+    """Whether the user may accept and reject results that wait for a decision."""
+    return request.user.has_perms(DECIDING)

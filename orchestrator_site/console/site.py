@@ -1,6 +1,7 @@
 """The console: Django's admin under our name."""
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
@@ -10,6 +11,8 @@ from django.utils.functional import SimpleLazyObject
 
 from orchestrator_site.console import signing_in
 from orchestrator_site.console.dashboard.page import dashboard
+from orchestrator_site.console.decisions.page import decision_page
+from orchestrator_site.console.decisions.waiting_list import waiting_list
 from orchestrator_site.console.dry_run import dry_run
 from orchestrator_site.console.execution.pauses import pause_page
 from orchestrator_site.problems import to_response, too_many_requests
@@ -36,6 +39,8 @@ class ConsoleSite(AdminSite):
         return [
             path("dry-run", self.admin_view(self.dry_run), name="dry_run"),
             path("pause", self.admin_view(self.pause), name="pause"),
+            path("decisions", self.admin_view(self.decisions), name="decisions"),
+            path("decisions/<uuid:step_id>", self.admin_view(self.decision), name="decision"),
             *super().get_urls(),
         ]
 
@@ -63,3 +68,9 @@ class ConsoleSite(AdminSite):
 
     def pause(self, request: HttpRequest) -> HttpResponse:
         return pause_page(request, self.each_context(request))
+
+    def decisions(self, request: HttpRequest) -> HttpResponse:
+        return waiting_list(request, self.each_context(request))
+
+    def decision(self, request: HttpRequest, step_id: UUID) -> HttpResponse:
+        return decision_page(request, self.each_context(request), step_id)

@@ -9,8 +9,9 @@ from orchestrator_site.console.lists.read_only import OddRequests
 
 ROLES_IN_WORDS: Final = (
     "Users of this console need the staff status and one of the groups. Viewer: tasks without "
-    "goals, contexts and results. Operator: everything about tasks, and actions on them. "
-    "Safety officer: receipts, refusals and the dry run. Admin: all of that, and user accounts."
+    "goals, contexts and results. Operator: everything about tasks, actions on them, and "
+    "decisions. Safety officer: receipts, refusals and the dry run. Admin: all of that, and user "
+    "accounts."
 )
 
 

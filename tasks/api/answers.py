@@ -52,7 +52,10 @@ def describe_listed_task(task: ReadTask) -> dict[str, Any]:
 
 def describe_read_task(task: ReadTask) -> dict[str, Any]:
     """Return the answer for a task that was read."""
-    return describe_listed_task(task) | {"result": task.result and task.result._asdict()}
+    return describe_listed_task(task) | {
+        "criteria": [criterion._asdict() for criterion in task.criteria],
+        "result": task.result and task.result._asdict(),
+    }
 
 
 def describe_event(event: ListedEvent) -> dict[str, Any]:

@@ -22,9 +22,11 @@ from tasks.api.fields import (
     TextField,
     TextListField,
 )
+from tasks.arms.forms import CriterionVerdict
 from tasks.changes import ActorKind, EventKind
 from tasks.clients.scopes import Scope
 from tasks.execution.failures import FailureCode
+from tasks.execution.runs.criteria import JudgedBy
 from tasks.models import Task
 from tasks.models.task import (
     COST_DECIMALS,
@@ -174,20 +176,29 @@ class ProgressSerializer(serializers.Serializer[Any]):
     """Where an unfinished task is."""
 
     since = serializers.DateTimeField()
+    steps = serializers.IntegerField(
+        allow_null=True, help_text="Of the newest plan; null before there is a plan."
+    )
+    done = serializers.IntegerField(help_text="How many of them are done.")
     step = serializers.IntegerField(
-        allow_null=True, help_text="The step that is carried out; null before the first."
+        allow_null=True,
+        help_text="The step that is carried out, or that waits; null before the first, and 0 while "
+        "a plan is made. Checks and repairs have the numbers after those of the plan.",
     )
     waits_for = serializers.ChoiceField(
         choices=WaitsFor.values, allow_null=True, help_text="Null if it is not parked."
     )
-    detail = serializers.CharField(allow_null=True, help_text="What it waits for in a sentence.")
+    detail = serializers.CharField(
+        allow_null=True,
+        help_text="The same in a sentence; null while a step is carried out.",
+    )
 
 
 STATE_FIELDS: Final = (*TASK_FIELDS[:-1], "updated_at", "metadata", "failure", "usage", "progress")
 
 
 class ListedTaskSerializer(TaskSerializer):
-    """The current state of a task, without its result."""
+    """The current state of a task, without its criteria and its result."""
 
     failure = FailureSerializer(read_only=True, allow_null=True)
     usage = UsageSerializer(read_only=True)
@@ -200,6 +211,20 @@ class ListedTaskSerializer(TaskSerializer):
         read_only_fields = fields
 
 
+class CriterionSerializer(serializers.Serializer[Any]):
+    """An acceptance criterion of a task, and what was found about it in the newest run."""
+
+    criterion = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=[verdict.value for verdict in CriterionVerdict])
+    by = serializers.ChoiceField(
+        choices=[by.value for by in JudgedBy],
+        allow_null=True,
+        help_text="Null as long as nobody has looked.",
+    )
+    evidence = serializers.CharField(help_text="A sentence; may be empty.", allow_blank=True)
+    confidence = serializers.FloatField(min_value=0, max_value=1, help_text="In the verdict.")
+
+
 class ResultSerializer(serializers.Serializer[Any]):
     """A result of a task."""
 
@@ -209,12 +234,13 @@ class ResultSerializer(serializers.Serializer[Any]):
 
 
 class TaskDetailSerializer(ListedTaskSerializer):
-    """The current state of a task, with its newest result."""
+    """The current state of a task, with its criteria and its newest result."""
 
+    criteria = CriterionSerializer(many=True, read_only=True, help_text="In their order.")
     result = ResultSerializer(read_only=True, allow_null=True)
 
     class Meta(TaskSerializer.Meta):
-        fields = (*STATE_FIELDS, "result")
+        fields = (*STATE_FIELDS, "criteria", "result")
         read_only_fields = fields
 
 

@@ -62,7 +62,7 @@ class Conclusion:
         answer, verdict: what came back and the verdict on it, if the run goes on with it.
         confidence: of the answer.
         ends_run: whether the run ends with the step.
-        run_failure: why the run failed.
+        run_failure, failure_detail: why the run failed; the detail follows the code's sentence.
         result, result_confidence: what came out; the task then has a result.
         verdicts: the verdict on each criterion, if they were checked.
         statuses: the statuses that the task enters one after the other.
@@ -84,6 +84,7 @@ class Conclusion:
     confidence: float | None = None
     ends_run: bool = False
     run_failure: FailureCode | None = None
+    failure_detail: str = ""
     result: Any = None
     result_confidence: float = 0
     verdicts: list[dict[str, Any]] | None = None
@@ -309,7 +310,9 @@ def _parameters(conclusion: Conclusion) -> dict[str, Any]:
         "ends_run": conclusion.ends_run,
         "changes_run": conclusion.ends_run or conclusion.verdicts is not None,
         "run_failure": _value(run_failure),
-        "failure_detail": SENTENCES[run_failure] if run_failure else "",
+        "failure_detail": f"{SENTENCES[run_failure]} {conclusion.failure_detail}".strip()
+        if run_failure
+        else "",
         "verdicts": _json(conclusion.verdicts),
         "status": statuses[-1] if statuses else None,
         "statuses": statuses,

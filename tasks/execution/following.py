@@ -22,6 +22,7 @@ from tasks.arms.exceptions import (
 )
 from tasks.changes import EventKind
 from tasks.execution.claiming.claims import Claimed
+from tasks.execution.claiming.opening import place_of
 from tasks.execution.claiming.taking import MAX_TRIES
 from tasks.execution.concluding import Conclusion, EndedCall, Event, status_events
 from tasks.execution.failures import FailureCode
@@ -183,4 +184,4 @@ def _parked(claimed: Claimed, call: EndedCall) -> Conclusion:
 
 
 def _place(claimed: Claimed) -> dict[str, Any]:
-    return {"run": claimed.run, "step": claimed.step}
+    return place_of(claimed.run, claimed.step, claimed.role)

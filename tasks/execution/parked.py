@@ -10,6 +10,8 @@ from django.db import connection
 from tasks.execution import bells
 
 # One range of an index for each reason, capability and arm: 100,000 parked steps are not sorted.
+# An arm that had a part in a result does not judge it: it would be rung again and again, and others
+# behind it never.
 _RING: Final = bells.ring_steps("""
     SELECT next.id, next.rank
     FROM arms, LATERAL (
@@ -21,7 +23,11 @@ _RING: Final = bells.ring_steps("""
             (VALUES (''), (name)) AS places_of (arm), LATERAL (
                 SELECT id, rank FROM steps
                 WHERE waits_for = reason AND capability = capability_of_arm
-                    AND waits_at = places_of.arm
+                    AND waits_at = places_of.arm AND NOT (role = 'judge' AND EXISTS (
+                        SELECT 1 FROM steps AS authors
+                        WHERE authors.run_id = steps.run_id AND authors.arm = name
+                            AND authors.role IN ('execute', 'repair')
+                    ))
                 ORDER BY rank DESC LIMIT free.places
             ) AS parked
         ORDER BY rank DESC LIMIT free.places

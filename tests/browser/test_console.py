@@ -17,11 +17,12 @@ TASKS = "/admin/tasks/task/"
 ATTACK = '<script>window.attacked = 1</script><img src="/x" onerror="window.attacked = 1">'
 SECTIONS = {
     "viewer": ["Dashboard", "Tasks"],
-    "operator": ["Dashboard", "Tasks", "Actions", "Arms", "Workers", "Receipts"],
+    "operator": ["Dashboard", "Tasks", "Decisions", "Actions", "Arms", "Workers", "Receipts"],
     "safety-officer": ["Dashboard", "Tasks", "Receipts", "Dry run"],
     "admin": [
         "Dashboard",
         "Tasks",
+        "Decisions",
         "Actions",
         "Arms",
         "Workers",

@@ -18,6 +18,9 @@ PAGES = {
     "a requeue of unknown outcomes": "/admin/tasks/action/{unknown}/change/",
     "a task that waits": "/admin/tasks/task/{waiting}/change/",
     "a run": "/admin/tasks/task/{run}/change/",
+    "a plan": "/admin/tasks/task/{plan}/change/",
+    "decisions": "/admin/decisions",
+    "a decision": "/admin/decisions/{decision}",
     "tasks that wait": "/admin/tasks/task/?waits_for=release",
     "arms": "/admin/tasks/arm/",
     "a new arm": "/admin/tasks/arm/add/",
@@ -118,6 +121,39 @@ WITH task AS (
 )
 SELECT id FROM task
 """
+# A refused plan, a plan of two steps of which one is flagged, a check, a repair, and a decision.
+PLAN = """
+WITH task AS (
+    INSERT INTO tasks (goal, status, acceptance_criteria)
+    VALUES ('Plan', 'processing', '["is short", "is kind", "is true"]') RETURNING id
+), run AS (
+    INSERT INTO runs (task_id, number, started_at, ends_at, parked_at, verdicts)
+    SELECT id, 1, now(), now(), now(), '[
+        {"verdict": "met", "by": "rule", "evidence": "It has 3 words.", "confidence": 1},
+        {"verdict": "not_met", "by": "arm", "evidence": "It is rude.", "confidence": 0.9},
+        {"verdict": "undecided", "by": null, "evidence": "Nobody knows.", "confidence": 0.5}]'
+    FROM task RETURNING id, task_id
+), step AS (
+    INSERT INTO steps (id, run_id, task_id, capability, rank, role, revision, number, state, action,
+        depends_on, faults, answer, verdict, estimated_seconds, ended_at, waits_for, parked_at)
+    SELECT gen_random_uuid(), id, task_id, 'execute', 0, role, revision, number, state, action,
+        depends_on::integer[], faults::jsonb, answer::jsonb, verdict, 4,
+        CASE WHEN waits_for IS NULL THEN now() END, waits_for,
+        CASE WHEN waits_for IS NOT NULL THEN now() END
+    FROM run, (VALUES
+        ('plan', 1, 0, 'done', '', '{}', '[]', '{"steps": []}', 'safe', NULL),
+        ('plan', 2, 0, 'done', '', '{}', '["It has no steps."]', '{"steps": [1]}', 'safe', NULL),
+        ('execute', 2, 1, 'done', 'Read', '{}', '[]', '{"a": [1]}', 'flagged', NULL),
+        ('execute', 2, 2, 'done', 'Write', '{1}', '[]', '"text"', 'safe', NULL),
+        ('judge', 2, 3, 'failed', '', '{2}', '[]', NULL, NULL, NULL),
+        ('repair', 2, 4, 'done', 'Smile', '{2}', '[{"criterion": "is kind", "why": "no"}]',
+            '"long text"', 'safe', NULL),
+        ('decide', 2, 5, 'ready', '', '{4}', '[]', NULL, NULL, 'decision')
+    ) AS made (role, revision, number, state, action, depends_on, faults, answer, verdict,
+        waits_for)
+)
+SELECT id FROM task
+"""
 
 
 @pytest.fixture
@@ -145,6 +181,8 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
         "arm": ARM,
         "waiting": WAITING,
         "run": RUN,
+        "plan": PLAN,
+        "decision": "SELECT id FROM steps WHERE waits_for = 'decision' LIMIT 1",
         "unknown": "INSERT INTO task_actions"
         " (id, verb, actor, reason, task_ids, position, changed)"
         " SELECT gen_random_uuid(), 'requeue', 'admin', '', array_agg(task_id), 0, 0"
@@ -154,6 +192,12 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
     }.items():
         [(found[name],)] = database.execute(statement).fetchall()
     return found
+
+
+def unfold(console: Console) -> None:
+    console.driver.execute_script(
+        "document.querySelectorAll('details').forEach(e => { e.open = true })"
+    )
 
 
 def violations(console: Console, axe: str) -> list[str]:
@@ -185,6 +229,8 @@ def test_pages_have_no_serious_violation(
         console.open(path.format(**ids))
         if name == "documentation":
             console.wait_for(".swagger-ui .opblock")
+        if name in ("a plan", "a decision"):
+            unfold(console)
         found[name] = [*console.complaints(), *violations(console, axe)]
     console.open(f"/admin/tasks/action/{ids['small']}/change/")
     console.labelled("Reason:").send_keys("as agreed")
@@ -212,6 +258,9 @@ def test_narrow_screen_does_not_scroll_sideways(console: Console, ids: dict[str,
         "an action to confirm",
         "an unfinished action",
         "a run",
+        "a plan",
+        "decisions",
+        "a decision",
         "a task that waits",
         "arms",
         "an arm",
@@ -224,6 +273,8 @@ def test_narrow_screen_does_not_scroll_sideways(console: Console, ids: dict[str,
         "sign-ins",
     ):
         console.open(PAGES[name].format(**ids))
+        if name in ("a plan", "a decision"):
+            unfold(console)
         wide[name] = console.driver.execute_script("return document.documentElement.scrollWidth")
     assert {name: width for name, width in wide.items() if width > 400} == {}
 
@@ -239,11 +290,17 @@ def test_narrow_screen_shows_every_label_and_reason(
         " return r.left < 0 || r.right > innerWidth }).map(e => e.innerText)"
     )
     narrow = "return [...document.querySelectorAll(arguments[0])].map(e => e.offsetWidth)"
-    for name in ("tasks", "receipts", "a task that failed", "dashboard", "an unfinished action"):
+    for name in (
+        "tasks",
+        "receipts",
+        "a task that failed",
+        "dashboard",
+        "an unfinished action",
+        "a plan",
+        "decisions",
+    ):
         console.open(PAGES[name].format(**ids))
-        console.driver.execute_script(
-            "document.querySelectorAll('details').forEach(e => { e.open = true })"
-        )
+        unfold(console)
         assert console.all(".label"), name
         assert console.driver.execute_script(outside, ".label, .whole, .field-short_goal") == []
         widths = console.driver.execute_script(

@@ -1,22 +1,36 @@
 """A worker that is killed, stopped or cut off at every point of its work; another one goes on.
 
-Each case has two tasks, one at an arm that is idempotent and one at an arm that is not.
+Each case has two tasks, one at an arm that is idempotent and one at an arm that is not. Either they
+are one step each, or they are planned, carried out side by side, repaired and judged.
 """
 
+import contextlib
+import json
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.faults.kills import POINTS, STATEMENTS, held, let_leases_run_out, make_holdable
+from tests.faults.kills import (
+    CRITERIA,
+    POINTS,
+    ROLES,
+    STATEMENTS,
+    held,
+    held_in_plan,
+    let_leases_run_out,
+    make_holdable,
+    works_on_plans,
+)
 from tests.faults.trial import SHORT, Form
 from tests.postgresql import Postgresql, as_service
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
+from tests.tasks.execution import rules_that_hold
 from tests.waiting import wait_until
 from tests.witness import WitnessArm
 from tests.workers import Database, WorkerProcess, declared, status_of, submit
@@ -25,6 +39,8 @@ from tests.workers import Database, WorkerProcess, declared, status_of, submit
 GOES_ON_SECONDS = 45
 FAULTS = ("killed", "stopped past its lease", "terminated", "cut off from the database")
 FAULTS_OF_THE_SHORT_FORM = ("killed", "stopped past its lease")
+# Of planned tasks, whose worker is killed at all points.
+STOPPED_IN_THE_SHORT_FORM = ("execute", "during the call", "stopped past its lease")
 NAMES = ("safe", "unsafe")
 # Longer than the reconciler of a new worker leaves all leases alone.
 QUIET_SECONDS = 16
@@ -38,9 +54,13 @@ def reflex_layer() -> Iterator[ScriptedReflexLayer]:
 
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, WitnessArm]]:
+    """The arms by name; the first two carry out tasks and steps, the last two plan and judge."""
     folder = tmp_path_factory.mktemp("witnesses")
-    with WitnessArm(folder / "safe") as safe, WitnessArm(folder / "unsafe") as unsafe:
-        yield {"safe": safe, "unsafe": unsafe}
+    with contextlib.ExitStack() as opened:
+        yield {
+            name: opened.enter_context(WitnessArm(folder / name))
+            for name in (*NAMES, "planner", "judge")
+        }
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +71,14 @@ def variables(
     declarations = [
         declared("safe", arms["safe"].url, idempotent=True),
         declared("unsafe", arms["unsafe"].url, idempotent=False),
+        declared("planner", arms["planner"].url, idempotent=True, capability="plan"),
+        declared("judge", arms["judge"].url, idempotent=True, capability="validate"),
     ]
     return {
         "DATABASE_URL": as_service(server.url),
         "REFLEX_URL": reflex_layer.url,
         "ARMS": ",".join(declarations),
-        "WORKER_CONCURRENCY": 4,
+        "WORKER_CONCURRENCY": 10,
         "WORKER_DRAIN_SECONDS": 1,
     }
 
@@ -100,36 +122,91 @@ def test_a_worker_that_is_lost_at_any_point_loses_nothing(
 ) -> None:
     if form is SHORT and fault not in FAULTS_OF_THE_SHORT_FORM:
         pytest.skip("only in the long form")
+    holds = held(point, server.url, [arms[name] for name in NAMES], reflex_layer)
     with WorkerProcess(tmp_path, **variables) as worker:
-        worker.until_started()
-        other.signal(signal.SIGSTOP)
-        try:
-            with held(point, server.url, [*arms.values()], reflex_layer) as until_held:
-                ids = {name: submit(database, assigned_arm=name) for name in NAMES}
-                until_held()
-                strike(fault, worker, database)
-                # What a stopped worker holds in PostgreSQL, it holds until it goes on.
-                if fault == "stopped past its lease" and point not in STATEMENTS:
-                    let_leases_run_out(database)
-                    other.signal(signal.SIGCONT)
-                    until_ended(database, ids)
-        finally:
-            other.signal(signal.SIGCONT)
+        ids = lose(worker, other, database, fault, point, holds)
         for arm in arms.values():
             arm.then = WitnessArm(arm.file).then
         reflex_layer.behaviour = says(answer())
-        if fault == "stopped past its lease":
-            worker.signal(signal.SIGCONT)
-        elif fault == "killed":
-            let_leases_run_out(database)
-        until_ended(database, ids)
-        before = rows(database, ids)
-        if fault in ("stopped past its lease", "cut off from the database"):
-            # What it still brings changes nothing, and it goes on with other work.
-            until_ended(database, {"safe": submit(database, assigned_arm="safe")})
-            assert worker.process.poll() is None
-        assert rows(database, ids) == before
+        go_on(worker, database, fault, ids)
     check(database, arms, ids)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_worker_that_is_lost_while_a_planned_task_is_carried_out_loses_nothing(
+    role: str,
+    point: str,
+    fault: str,
+    tmp_path: Path,
+    server: Postgresql,
+    database: Database,
+    variables: dict[str, Any],
+    arms: dict[str, WitnessArm],
+    reflex_layer: ScriptedReflexLayer,
+    other: WorkerProcess,
+    form: Form,
+) -> None:
+    is_short = fault == "killed" or (role, point, fault) == STOPPED_IN_THE_SHORT_FORM
+    if form is SHORT and not is_short:
+        pytest.skip("only in the long form")
+    for arm in arms.values():
+        arm.then = works_on_plans
+    fields = {"priority": "high", "acceptance_criteria": json.dumps(CRITERIA)}
+    holds = held_in_plan(point, role, server.url, [*arms.values()], reflex_layer)
+    with WorkerProcess(tmp_path, **variables) as worker:
+        ids = lose(worker, other, database, fault, point, holds, **fields)
+        for arm in arms.values():
+            arm.then = works_on_plans
+        reflex_layer.behaviour = says(answer())
+        go_on(worker, database, fault, ids)
+        for arm in arms.values():
+            arm.then = WitnessArm(arm.file).then
+    check(database, arms, ids)
+    check_plans(database, arms)
+
+
+def lose(
+    worker: WorkerProcess,
+    other: WorkerProcess,
+    database: Database,
+    fault: str,
+    point: str,
+    holds: contextlib.AbstractContextManager[Callable[[], None]],
+    **fields: Any,
+) -> dict[str, uuid.UUID]:
+    """Submit the tasks, and strike the worker when they are held; return their ids."""
+    worker.until_started()
+    other.signal(signal.SIGSTOP)
+    try:
+        with holds as until_held:
+            ids = {name: submit(database, assigned_arm=name, **fields) for name in NAMES}
+            until_held()
+            strike(fault, worker, database)
+            # What a stopped worker holds in PostgreSQL, it holds until it goes on.
+            if fault == "stopped past its lease" and point not in STATEMENTS:
+                let_leases_run_out(database)
+                other.signal(signal.SIGCONT)
+                until_ended(database, ids)
+    finally:
+        other.signal(signal.SIGCONT)
+    return ids
+
+
+def go_on(worker: WorkerProcess, database: Database, fault: str, ids: dict[str, uuid.UUID]) -> None:
+    """Let another worker, or this one, end the tasks; what is late changes nothing."""
+    if fault == "stopped past its lease":
+        worker.signal(signal.SIGCONT)
+    elif fault == "killed":
+        let_leases_run_out(database)
+    until_ended(database, ids)
+    before = rows(database, ids)
+    if fault in ("stopped past its lease", "cut off from the database"):
+        # What it still brings changes nothing, and it goes on with other work.
+        until_ended(database, {"safe": submit(database, assigned_arm="safe")})
+        assert worker.process.poll() is None
+    assert rows(database, ids) == before
 
 
 def strike(fault: str, worker: WorkerProcess, database: Database) -> None:
@@ -198,3 +275,18 @@ def check(database: Database, arms: dict[str, WitnessArm], ids: dict[str, uuid.U
         " (SELECT coalesce(sum(reserved_tokens), 0) FROM budgets)"
     ).fetchone()
     assert left == (0, 0, 0)
+
+
+def check_plans(database: Database, arms: dict[str, WitnessArm]) -> None:
+    """Compare the steps of all tasks with what the arms saw, and look for broken rules."""
+    for name, rule in (rules_that_hold.ALL | rules_that_hold.LOST).items():
+        assert database.execute(rule).fetchall() == [], name
+    done = database.execute(
+        "SELECT id::text, arm FROM steps WHERE state = 'done' AND arm IS NOT NULL"
+    ).fetchall()
+    assert not [key for key, arm in done if arms[arm].carried_out[key] < 1]
+    results = database.execute(
+        "SELECT DISTINCT result_data FROM task_results JOIN tasks ON tasks.id = task_id"
+        " WHERE status = 'completed' AND priority = 'high'"
+    ).fetchall()
+    assert results == [("good",)]

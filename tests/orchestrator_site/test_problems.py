@@ -42,7 +42,13 @@ from tasks.clients.exceptions import (
     TooManyPending,
 )
 from tasks.clients.scopes import Scope
-from tasks.exceptions import ClaimLost, InvalidTransition, PriorityNotChanged, SubmissionBlocked
+from tasks.exceptions import (
+    ClaimLost,
+    DecisionTaken,
+    InvalidTransition,
+    PriorityNotChanged,
+    SubmissionBlocked,
+)
 from tasks.execution.claiming.claims import PlaceLost
 from tasks.models import Task
 from tasks.models.execution.arm import TooManyArms
@@ -53,6 +59,7 @@ TASK_ID = uuid.uuid4()
 CAUGHT = {
     CallFailed: "safety.reflex_client.guarded makes it a NoVerdict",
     TextTooLong: "tasks.api.serializers makes it a fault of the body",
+    DecisionTaken: "the console says who was faster",
     ClaimLost: "tasks.services answers with the first answer",
     Invalid: "tasks.arms.declared and the form of the console make it a fault of a field",
     InvalidArms: "orchestrator_site.settings makes it a fault of a variable",

@@ -96,6 +96,11 @@ class ExecutionSection:
     failures: tuple[Failures, ...]
 
     @property
+    def decisions(self) -> Waiting | None:
+        """The results that wait for a decision; None if there is none."""
+        return next((row for row in self.waiting if row.reason == WaitsFor.DECISION), None)
+
+    @property
     def is_release_awaited(self) -> bool:
         return any(row.reason == WaitsFor.RELEASE for row in self.waiting)
 
@@ -118,8 +123,12 @@ class Crew:
         return f"{self.workers} alive" if self.workers else "none alive"
 
 
-def execution_section(now: datetime) -> ExecutionSection:
-    return ExecutionSection(_waiting(now), _ended(now), _failures(now))
+def execution_section(now: datetime, *, may_decide: bool = False) -> ExecutionSection:
+    """
+    Args:
+        may_decide: whether results that wait for a decision link to the pages for that.
+    """
+    return ExecutionSection(_waiting(now, may_decide), _ended(now), _failures(now))
 
 
 def crew() -> Crew:
@@ -169,7 +178,7 @@ def dollars_today(now: datetime, limit: Decimal | None) -> str:
     return f"{spent} of at most {dollars(limit)}{reserved}"
 
 
-def _waiting(now: datetime) -> tuple[Waiting, ...]:
+def _waiting(now: datetime, may_decide: bool) -> tuple[Waiting, ...]:
     reasons = [reason for reason in REASONS if reason != NEXT_CALL]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -181,7 +190,11 @@ def _waiting(now: datetime) -> tuple[Waiting, ...]:
             reason,
             name.capitalize(),
             _bounded(count),
-            lists.tasks_that_wait_for(reason),
+            (
+                lists.decisions()
+                if may_decide and reason == WaitsFor.DECISION
+                else lists.tasks_that_wait_for(reason)
+            ),
             # Of too many, only some are read.
             age(oldest, now) if oldest and count <= COUNT_LIMIT else "",
         )

@@ -18,6 +18,10 @@ def tasks_that_wait_for(reason: str) -> str:
     return _list("admin:tasks_task_changelist", waits_for=reason)
 
 
+def decisions() -> str:
+    return reverse("admin:decisions")
+
+
 def tasks_that_failed_with(code: str) -> str:
     return _list("admin:tasks_task_changelist", failure=code)
 

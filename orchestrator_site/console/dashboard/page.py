@@ -21,6 +21,7 @@ from orchestrator_site.console.dashboard.state import (
     database_state,
     reflex_layer_in_short,
 )
+from orchestrator_site.console.permissions import may_decide
 from orchestrator_site.console.reflex_state import reflex_state
 from tasks.models import Pause
 
@@ -65,7 +66,11 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
             if may("tasks.view_task")
             else None
         ),
-        "execution": execution_section(now) if may("tasks.view_task") else None,
+        "execution": (
+            execution_section(now, may_decide=may_decide(request))
+            if may("tasks.view_task")
+            else None
+        ),
         "dollars": (
             dollars_today(now, settings.MAX_COST_USD_PER_DAY) if may("tasks.view_arm") else ""
         ),

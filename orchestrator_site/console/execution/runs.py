@@ -1,41 +1,34 @@
 """The runs of a task, with their steps, attempts and calls, as its page shows them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
+from uuid import UUID
 
-from django.db.models import Count, F, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import (
+    BooleanField,
+    Case,
+    ExpressionWrapper,
+    Q,
+    QuerySet,
+    TextField,
+    When,
+)
+from django.db.models.fields.json import KeyTextTransform
 
-from orchestrator_site.console.execution.waiting import in_words
-from orchestrator_site.console.formats import dollars, label
+from orchestrator_site.console.execution.answers import answers_of
+from orchestrator_site.console.execution.calls import attempts_at, calls_of
+from orchestrator_site.console.execution.criteria import in_short
+from orchestrator_site.console.execution.steps import Loaded, ShownStep, shown_steps
+from orchestrator_site.console.execution.usage import UsageOfRole, usage_by_role
+from orchestrator_site.console.formats import dollars
 from tasks.execution.failures import SENTENCES, FailureCode
-from tasks.models import Attempt, Budget, Call, Run, Step, Task
-from tasks.states import StepState
+from tasks.models import Budget, Run, Step, Task
+from tasks.states import StepRole, StepState, WaitsFor
 
 MAX_RUNS: Final = 10
-# Of each step; a step that waits for an arm again and again may have any number.
-MAX_ROWS: Final = 50
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The newest attempts or calls of a step, the oldest of them first."""
-
-    shown: tuple[Any, ...] = ()
-    left_out: int = 0
-
-
-@dataclass(frozen=True)
-class ShownStep:
-    step: Step
-    label: str
-    now: str
-    attempts: Rows
-    calls: Rows
 
 
 @dataclass(frozen=True)
@@ -44,15 +37,42 @@ class ShownRun:
 
     Attributes:
         failure: the sentence of its failure code; empty if it did not fail.
+        criteria: how many are met; empty before the first check.
         budget: None if something else than a worker made the run.
         dollars: what is spent of how much, and what is reserved.
     """
 
     run: Run
     failure: str
+    criteria: str
     budget: Budget | None
     dollars: str
     steps: tuple[ShownStep, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has nothing but the task as one step."""
+        return len(self.steps) <= 1 and all(step.role is StepRole.EXECUTE for step in self.steps)
+
+    @property
+    def revisions(self) -> list[tuple[int, list[ShownStep]]]:
+        """The number of each revision of the plan, with its steps."""
+        groups = groupby(self.steps, key=lambda shown: shown.step.revision)
+        return [(revision, list(steps)) for revision, steps in groups]
+
+    @property
+    def usage(self) -> tuple[UsageOfRole, ...]:
+        return usage_by_role((shown.role, shown.calls.usage) for shown in self.steps)
+
+    @property
+    def now(self) -> str:
+        """What becomes of the unfinished steps; empty if there is none."""
+        unfinished = [step for step in self.steps if step.is_open]
+        if len(unfinished) == 1:
+            [step] = unfinished
+            is_clear = self.is_plain or step.role is StepRole.DECIDE
+            return step.now if is_clear else f"{step.name}: {step.now}"
+        return _progress(self.revisions[-1][1]) if unfinished else ""
 
 
 @dataclass(frozen=True)
@@ -63,48 +83,54 @@ class ShownRuns:
     left_out: int
 
     @property
+    def newest(self) -> ShownRun | None:
+        return self.shown[0] if self.shown else None
+
+    @property
     def last_failure(self) -> ShownRun | None:
         """The newest run, if it failed."""
-        return self.shown[0] if self.shown and self.shown[0].failure else None
+        return self.newest if self.newest and self.newest.failure else None
 
     @property
     def now(self) -> str:
-        """What becomes of the unfinished step of the newest run; empty if there is none."""
-        steps = self.shown[0].steps if self.shown else ()
-        return next((step.now for step in steps if step.step.ended_at is None), "")
+        """What becomes of the unfinished steps of the newest run; empty if there is none."""
+        return self.newest.now if self.newest else ""
+
+    @property
+    def decision_id(self) -> UUID | None:
+        """The step that waits for a decision of staff; None if there is none."""
+        steps = self.newest.steps if self.newest else ()
+        waiting = (one.step for one in steps if one.step.waits_for == WaitsFor.DECISION)
+        return next((step.pk for step in waiting), None)
 
     @property
     def have_calls(self) -> bool:
         return any(step.calls.shown for run in self.shown for step in run.steps)
 
 
-def runs_of(task: Task) -> ShownRuns:
-    """Return the runs of a task with four statements, or with one if there are none."""
+def runs_of(task: Task, *, with_texts: bool) -> ShownRuns:
+    """Return the runs of a task with five statements at most, or with one if there are none.
+
+    Args:
+        with_texts: whether to show what arms wrote.
+    """
     found: QuerySet[Run] = Run.objects.filter(task=task)
     runs = list(found.select_related("budget").order_by("-number")[:MAX_RUNS])
     if not runs:
         return ShownRuns((), 0)
-    steps = list(Step.objects.filter(run__in=runs).order_by("revision", "number"))
-    attempts = _newest(Attempt.objects.filter(step__in=steps).select_related("worker"))
-    calls = _with_dollars(_newest(Call.objects.filter(step__in=steps)))
+    steps = _steps_of(runs)
+    loaded = Loaded(
+        attempts_at(steps), calls_of(steps), answers_of(_brought(steps)) if with_texts else None
+    )
     return ShownRuns(
         tuple(
             ShownRun(
                 run,
                 failure_in_words(run),
+                in_short(run),
                 budget,
                 "" if budget is None else _dollars(budget),
-                tuple(
-                    ShownStep(
-                        step,
-                        label(StepState(step.state)),
-                        in_words(step),
-                        attempts.get(step.pk, Rows()),
-                        calls.get(step.pk, Rows()),
-                    )
-                    for step in steps
-                    if step.run_id == run.pk
-                ),
+                shown_steps(run, [step for step in steps if step.run_id == run.pk], loaded),
             )
             for run in runs
             # Django raises an exception where there is none.
@@ -121,33 +147,39 @@ def failure_in_words(run: Run) -> str:
     return run.failure_detail or SENTENCES[FailureCode(run.failure_code)]
 
 
-def _newest(rows: QuerySet) -> dict[Any, Rows]:
-    """Return the newest rows of each step, by its id."""
-    newest: Iterable[Any] = (
-        rows.annotate(
-            place=Window(RowNumber(), partition_by=F("step"), order_by=F("number").desc()),
-            all_rows=Window(Count("pk"), partition_by=F("step")),
-        )
-        .filter(place__lte=MAX_ROWS)
-        # By `step`, Django would order by the numbers of the steps.
-        .order_by("step_id", "number")
+def _steps_of(runs: Sequence[Run]) -> list[Any]:
+    """Return all steps of these runs, without requests, and of the answers only decisions."""
+
+    def of_decision(key: str) -> Case:
+        is_decision = When(role=StepRole.DECIDE, then=KeyTextTransform(key, "answer"))
+        return Case(is_decision, output_field=TextField())
+
+    steps = Step.objects.filter(run__in=runs).defer("request", "answer")
+    return list(
+        steps.annotate(
+            outcome=of_decision("outcome"),
+            decided_because=of_decision("reason"),
+            has_answer=ExpressionWrapper(Q(answer__isnull=False), BooleanField()),
+        ).order_by("revision", "number")
     )
-    found = {}
-    for step_id, group in groupby(newest, key=lambda row: row.step_id):
-        shown = tuple(group)
-        for row in shown:
-            row.seconds = _seconds(row.started_at, row.ended_at)
-        found[step_id] = Rows(shown, shown[0].all_rows - len(shown))
-    return found
 
 
-def _with_dollars(calls: dict[Any, Rows]) -> dict[Any, Rows]:
-    for rows in calls.values():
-        for call in rows.shown:
-            is_open = call.cost_usd is None
-            usd = call.reserved_usd if is_open else call.cost_usd
-            call.dollars = f"{dollars(usd)} reserved" if is_open else dollars(usd)
-    return calls
+def _brought(steps: Sequence[Any]) -> list[Step]:
+    """Return the steps whose answers are shown; decisions are shown in words."""
+    return [step for step in steps if step.has_answer and step.role != StepRole.DECIDE]
+
+
+def _progress(steps: Sequence[ShownStep]) -> str:
+    """Return how far the steps of the newest plan are."""
+    states = [StepState(step.step.state) for step in steps if step.role is StepRole.EXECUTE]
+    running = states.count(StepState.RUNNING)
+    waiting = states.count(StepState.WAITING) + states.count(StepState.READY)
+    parts = [
+        f"{states.count(StepState.DONE)} of {len(states)} steps are done",
+        f"{running} {'is' if running == 1 else 'are'} being carried out",
+        f"{waiting} {'waits' if waiting == 1 else 'wait'}",
+    ]
+    return ", ".join(parts)
 
 
 def _dollars(budget: Budget) -> str:
@@ -155,7 +187,3 @@ def _dollars(budget: Budget) -> str:
     reserved = f", {dollars(budget.reserved_usd)} reserved" if budget.reserved_usd else ""
     most = dollars(budget.max_cost_usd or Decimal(0))
     return f"{dollars(budget.spent_usd)} of {most} spent{estimated}{reserved}"
-
-
-def _seconds(started_at: datetime, ended_at: datetime | None) -> str:
-    return "" if ended_at is None else f"{(ended_at - started_at).total_seconds():.2f} s"

@@ -40,6 +40,8 @@ def in_words(step: Step) -> str:
         return f"Is tried again at {_moment(step.wake_at)}"
     if state is StepState.RUNNING:
         return "A worker carries it out now"
+    if state is StepState.WAITING:
+        return "Waits for other steps of its plan"
     return "Ready: the next free worker takes it"
 
 

@@ -7,10 +7,15 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from orchestrator_site.console.execution.runs import runs_of
+from orchestrator_site.console.execution.criteria import criteria_of
+from orchestrator_site.console.execution.runs import ShownRuns, runs_of
 from orchestrator_site.console.formats import label
 from orchestrator_site.console.json_html import json_html
-from orchestrator_site.console.permissions import may_view_content, may_view_receipt
+from orchestrator_site.console.permissions import (
+    may_decide,
+    may_view_content,
+    may_view_receipt,
+)
 from tasks.changes import ActorKind, EventKind
 from tasks.models import Task
 from tasks.states import Priority, Status, TaskVerdict
@@ -34,7 +39,7 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
     """Return the template context for `task`, as far as the user of `request` may see it."""
     is_content_shown, is_receipt_shown = may_view_content(request), may_view_receipt(request)
     entries = timeline(task)
-    runs = runs_of(task)
+    runs = runs_of(task, with_texts=is_content_shown)
     failed_run = runs.last_failure if task.status == Status.FAILED else None
     return {
         "task": task,
@@ -44,8 +49,9 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
             label(TaskVerdict(task.verdict)),
         ],
         "is_receipt_shown": is_receipt_shown,
-        "content": _content(task) if is_content_shown else None,
+        "content": _content(task, runs) if is_content_shown else None,
         "runs": runs,
+        "decision": runs.decision_id if may_decide(request) else None,
         # A reason of an old event may quote content of the task.
         "failed_run": failed_run,
         "failure": _reason(task, entries) if is_content_shown else "",
@@ -58,12 +64,15 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _content(task: Task) -> dict[str, Any]:
+def _content(task: Task, runs: ShownRuns) -> dict[str, Any]:
     results = list(task.results.order_by("-created_at", "-id")[: MAX_RESULTS + 1])
+    criteria = criteria_of(task, runs.newest.run if runs.newest else None)
     return {
+        # They stand at the top, with what was found about each.
+        "criteria": criteria,
         "lists": {
             "Constraints": _as_list(task.constraints),
-            "Acceptance criteria": _as_list(task.acceptance_criteria),
+            **({} if criteria else {"Acceptance criteria": []}),
         },
         "context": json_html(task.context),
         # The metadata starts as a copy of the context.

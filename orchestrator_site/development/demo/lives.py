@@ -1,18 +1,19 @@
-"""What happens to a demonstration task, from its submission until now."""
+"""What happens to a demonstration task without a plan, from its submission until now."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import log
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Model
 
 from orchestrator_site.development.demo import receipts, texts
 from orchestrator_site.development.demo.runs import FAILURES, Runs
-from tasks.changes import EventKind, kind_of_actor
+from tasks.changes import ActorKind, EventKind, kind_of_actor
 from tasks.execution.failures import FailureCode
+from tasks.execution.runs.criteria import Judgement, by_rules, confidence, without_judge
 from tasks.models import Event, Task, TaskResult
 from tasks.states import Priority, Status
 
@@ -22,6 +23,7 @@ CHANGES_PRIORITY: Final = 0.12
 IS_CANCELLED: Final = 0.018
 FAILS: Final = 0.12
 IS_GIVEN_UP: Final = 0.25
+HAS_CRITERIA: Final = 0.15
 EARLIER_RESULTS: Final = (0, 0, 0, 0, 0, 1)
 # Medians.
 WAITS_SECONDS: Final = dict(zip(Priority, (7_200, 150, 30, 5), strict=True))
@@ -54,7 +56,7 @@ class Life:
             priority=priority,
             constraints=self._fill(random.sample(texts.CONSTRAINTS, random.randrange(3))),
             context=context,
-            acceptance_criteria=self._fill(random.sample(texts.CRITERIA, random.randrange(3))),
+            acceptance_criteria=self._criteria(),
             task_metadata=context,
             max_cost_usd=random.choice(BUDGETS_USD),
             created_at=at,
@@ -66,10 +68,20 @@ class Life:
         codes = (FailureCode.ARM_FAILED,) if work is texts.STORY else FAILURES
         self._runs = Runs(self._task, random, codes)
         self._rows: list[Model] = [self._task, receipt]
+        self._answer: Any = None
+        self._judgements: list[Judgement] = []
 
     @property
     def rows(self) -> list[Model]:
         return [*self._rows, *self._runs.rows]
+
+    def _criteria(self) -> list[str]:
+        """Return what the result has to meet; most tasks do not say."""
+        if self._random.random() >= HAS_CRITERIA:
+            return []
+        count = self._random.randrange(1, len(texts.CRITERIA))
+        criteria: list[str] = self._fill(self._random.sample(texts.CRITERIA, count))
+        return criteria
 
     def by_chance(self, now: datetime) -> Iterator[Step]:
         """Yield the steps of the task in order; a step may depend on earlier ones."""
@@ -106,6 +118,8 @@ class Life:
 
     def _apply(self, step: Step, before_at: datetime, at: datetime) -> None:
         _, to, actor, reason = step
+        if to is Status.COMPLETED:
+            self._check(at)
         # The value of the kind is the name of the changed column.
         kind = EventKind.STATUS if isinstance(to, Status) else EventKind.PRIORITY
         self._rows.append(
@@ -124,19 +138,38 @@ class Life:
         if to is Status.PROCESSING:
             self._task.assigned_arm = self._work.arm
             self._runs.begin(at, self._work.arm)
+        elif to is Status.COMPLETED:
+            self._add_results(before_at, at)
         elif isinstance(to, Status):
             self._runs.end(at, to)
-        if to is Status.COMPLETED:
-            self._add_results(before_at, at)
+
+    def _check(self, at: datetime) -> None:
+        """Let rules check the result; no arm can judge what they leave open."""
+        self._answer = self._fill(self._work.result)
+        self._judgements = without_judge(by_rules(self._task.acceptance_criteria, self._answer))
+        if self._judgements:
+            met = sum(judgement.is_met for judgement in self._judgements)
+            data = {"run": self._runs.number, "met": met, "criteria": len(self._judgements)}
+            event = Event(
+                task=self._task,
+                kind=EventKind.CHECK,
+                actor_kind=ActorKind.SERVICE,
+                data=data,
+                created_at=at,
+            )
+            self._rows.append(event)
 
     def _add_results(self, started_at: datetime, completed_at: datetime) -> None:
         """Add the result, and sometimes an earlier, partial one."""
+        of_answer = round(self._random.betavariate(14, 2), 4)
+        self._runs.complete(completed_at, self._answer, of_answer, self._judgements)
+        whole = confidence([of_answer], self._judgements)
         earlier = self._random.choice(EARLIER_RESULTS)
         for share in (1.0, *(self._random.uniform(0.3, 0.95) for _ in range(earlier))):
             result = TaskResult(
                 task=self._task,
-                result_data=self._fill(self._work.result),
-                confidence=round(share * self._random.betavariate(14, 2), 4),
+                result_data=self._answer if share == 1.0 else self._fill(self._work.result),
+                confidence=round(share * whole, 4),
                 created_at=started_at + share * (completed_at - started_at),
             )
             self._rows.append(result)

@@ -1,4 +1,4 @@
-"""Receipts of demonstration tasks, and of submissions that the gate refused."""
+"""Receipts of demonstration tasks, of flagged answers, and of submissions that were refused."""
 
 from datetime import datetime
 from math import log
@@ -6,9 +6,9 @@ from random import Random
 from typing import Any, Final
 
 from safety.findings import Finding, Kind, Severity
-from safety.models import Receipt, ReceiptVerdict
+from safety.models import Occasion, Receipt, ReceiptVerdict
 from safety.policy import Policy
-from tasks.models import Task
+from tasks.models import Step, Task
 
 POLICY_VERSION: Final = Policy().version
 # What is found in refused submissions, each as often as it stands here.
@@ -47,6 +47,17 @@ def of_task(task: Task, random: Random) -> Receipt:
     verdict = ReceiptVerdict.FLAGGED if findings else ReceiptVerdict.SAFE
     receipt = _receipt(task.created_at, verdict, findings, random)
     receipt.subject_id = task.pk
+    return receipt
+
+
+def of_answer(step: Step, at: datetime, random: Random) -> Receipt:
+    """Return the receipt of a flagged answer, not stored yet."""
+    findings = [_placed(SUSPICIONS[0], "result.quotes[1]", CHARACTERS, random)]
+    receipt = _receipt(at, ReceiptVerdict.FLAGGED, findings, random)
+    receipt.occasion, receipt.subject_id = Occasion.ANSWER, step.task_id
+    # Workers have no address, and the step is their request.
+    receipt.client_address = ""
+    receipt.request_id = receipt.reflex_request_id = str(step.pk)
     return receipt
 
 

@@ -1,4 +1,4 @@
-"""The runs of a demonstration task: its steps, attempts and calls.
+"""The runs of a demonstration task without a plan: each has one step with one call.
 
 The arms are disabled and have no address that anybody answers, and no worker touches these tasks:
 what is unfinished is parked.
@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Final
-from uuid import UUID, uuid4
+from typing import Any, Final
+from uuid import UUID
 
 from django.db.models import Model
 
 from orchestrator_site import VERSION
 from tasks.execution.failures import SENTENCES, FailureCode
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
+from tasks.execution.runs.criteria import Judgement
+from tasks.execution.runs.keys import FIRST_REVISION, FIRST_STEP, step_id
 from tasks.models import Arm, Attempt, Budget, Call, Run, Step, Task, Worker
-from tasks.states import Status, StepState, WaitsFor
+from tasks.states import Status, StepState, TaskVerdict, WaitsFor
 
 USD_PER_TOKEN: Final = Decimal("0.000004")
 TOKENS: Final = range(300, 9_000)
@@ -27,24 +29,26 @@ FAILURES: Final = (
     FailureCode.OUTCOME_UNKNOWN,
     FailureCode.OUTPUT_REFUSED,
 )
+# All others only execute.
+CAPABILITIES: Final = {"planner": ["execute", "plan"], "judge": ["validate"]}
 MACHINES: Final = ("worker-1", "worker-2")
 # So that `make demo` adds to the same workers when it runs again.
-_WORKER_IDS: Final = [UUID(int=number) for number in range(1, len(MACHINES) + 1)]
+WORKER_IDS: Final = [UUID(int=number) for number in range(1, len(MACHINES) + 1)]
 
 
 def make_surroundings(names: set[str], now: datetime) -> None:
     """Store the arms and workers that demonstration tasks name, unless they are there."""
-    for name in sorted(names):
+    for name in sorted(names | CAPABILITIES.keys()):
         Arm.objects.get_or_create(
             name=name,
             defaults={
                 "protocol": "octollm",
                 "url": f"http://{name}.example:8000",
-                "capabilities": ["execute"],
+                "capabilities": CAPABILITIES.get(name, ["execute"]),
                 "is_enabled": False,
             },
         )
-    for machine, worker_id in zip(MACHINES, _WORKER_IDS, strict=True):
+    for machine, worker_id in zip(MACHINES, WORKER_IDS, strict=True):
         values = {"machine": machine, "process": 1, "version": VERSION, "concurrency": 8}
         Worker.objects.get_or_create(
             pk=worker_id,
@@ -53,7 +57,11 @@ def make_surroundings(names: set[str], now: datetime) -> None:
 
 
 class Runs:
-    """The runs of one task, as `rows` for the database."""
+    """The runs of one task, as `rows` for the database.
+
+    Attributes:
+        number: of the newest one.
+    """
 
     def __init__(
         self, task: Task, random: Random, failures: Sequence[FailureCode] = FAILURES
@@ -61,7 +69,7 @@ class Runs:
         self._task = task
         self._random = random
         self._failures = failures
-        self._number = 0
+        self.number = 0
         self.rows: list[Model] = []
 
     def begin(self, at: datetime, arm: str) -> None:
@@ -73,7 +81,7 @@ class Runs:
         self._attempt = Attempt(
             step=self._step,
             number=1,
-            worker_id=self._random.choice(_WORKER_IDS),
+            worker_id=self._random.choice(WORKER_IDS),
             started_at=at,
             lease_until=at,
         )
@@ -89,13 +97,24 @@ class Runs:
         )
         self.rows += [self._attempt, self._call]
 
+    def complete(
+        self, at: datetime, answer: Any, confidence: float, judgements: Sequence[Judgement]
+    ) -> None:
+        """End the run that goes on; an answer whose criteria were checked is kept with them."""
+        self._step.verdict, self._step.confidence = TaskVerdict.SAFE, confidence
+        if judgements:
+            self._step.answer = answer
+            self._run.verdicts = [judgement.stored for judgement in judgements]
+        self.end(at, Status.COMPLETED)
+
     def end(self, at: datetime, status: Status) -> None:
         """End the run that goes on, with the status that the task enters."""
-        if not self._number or self._run.ended_at is not None:
+        if not self.number or self._run.ended_at is not None:
             return
         code = self._random.choice(self._failures) if status is Status.FAILED else None
         self._end_call(at, _call_outcome(status, code), _attempt_outcome(status))
         self._step.state, self._step.ended_at = _step_state(status), at
+        self._step.failure_code = code
         self._run.ended_at, self._run.failure_code = at, code
         self._run.failure_detail = SENTENCES[code] if code else ""
 
@@ -109,15 +128,20 @@ class Runs:
             self._park(WaitsFor.ARM, self._call.arm_id, now)
 
     def _make_run(self, at: datetime, arm: str) -> None:
-        self._number += 1
-        self._run = Run(task=self._task, number=self._number, created_at=at)
+        self.number += 1
+        self._run = Run(task=self._task, number=self.number, created_at=at)
         self._budget = Budget(
             run=self._run,
             max_tokens=self._task.max_tokens,
             max_cost_usd=self._task.max_cost_usd,
         )
         self._step = Step(
-            pk=uuid4(), run=self._run, task=self._task, capability="execute", rank=0, created_at=at
+            pk=step_id(self._task.pk, run=self.number, revision=FIRST_REVISION, step=FIRST_STEP),
+            run=self._run,
+            task=self._task,
+            capability="execute",
+            rank=0,
+            created_at=at,
         )
         self.rows += [self._run, self._budget, self._step]
 
@@ -134,6 +158,8 @@ class Runs:
     def _park(self, waits_for: WaitsFor, arm: str, now: datetime) -> None:
         self._step.state, self._step.waits_for = StepState.READY, waits_for
         self._step.waits_at, self._step.parked_at = arm, now
+        # Before the first claim, there is no time that could stand still.
+        self._run.parked_at = now if self._run.started_at else None
 
 
 def _call_outcome(status: Status, code: FailureCode | None) -> CallOutcome:

@@ -9,6 +9,7 @@ from django.db.models import Model
 
 from orchestrator_site.development.demo import receipts
 from orchestrator_site.development.demo.lives import RUSH, Life, Step
+from orchestrator_site.development.demo.planned import PlannedLives, comparison, letter
 from orchestrator_site.development.demo.texts import STORY, WORKS
 from tasks.states import Priority, Status
 
@@ -19,6 +20,8 @@ BY_HOUR: Final = [*map(int, "1 1 1 1 2 3 6 10 15 18 18 16 13 16 18 17 14 10 7 5 
 BY_WEEKDAY: Final = (1, 1, 1, 1, 1, 0.3, 0.3)
 # Additional tasks in each hour of the rush.
 IN_RUSH: Final = 10
+# Of all tasks: those with plans, checks by an arm, or decisions.
+PLANNED: Final = 0.012
 # Refused submissions for each accepted task.
 REFUSED: Final = 0.07
 # Of `Priority`, in its order.
@@ -28,21 +31,33 @@ PRIORITY_SHARES: Final = (20, 52, 22, 6)
 def submissions(tasks: int, now: datetime, random: Random) -> Iterator[list[Model]]:
     """Yield so many tasks, each with all the rows that belong to it, and receipts of refusals.
 
-    The task of the story comes first, then the others in the order of their submission.
+    The tasks that documents and pictures show come first, then the others in the order of their
+    submission.
     """
+    shown = _shown(now, random)[:tasks]
+    yield from shown
+    planned_lives = PlannedLives(random)
+    for at in arrivals(tasks - len(shown), now, random):
+        planned = planned_lives.life(at, now) if random.random() < PLANNED else None
+        yield planned or _everyday(at, now, random)
+        if random.random() < REFUSED:
+            yield [receipts.of_refusal(at, random)]
+
+
+def _shown(now: datetime, random: Random) -> list[list[Model]]:
     yesterday = datetime.combine(now.date() - timedelta(days=1), time(9, 12), now.tzinfo)
     story = Life(STORY, Priority.CRITICAL, yesterday, random)
     failure = Step(97.5, Status.FAILED, reason=STORY.failures[0])
     story.pass_through((Step(4.2, Status.PROCESSING), failure), now)
-    yield story.rows
-    for at in arrivals(tasks - 1, now, random):
-        [work] = random.choices(WORKS, [work.share for work in WORKS])
-        [priority] = random.choices([*Priority], PRIORITY_SHARES)
-        life = Life(work, priority, at, random)
-        life.pass_through(life.by_chance(now), now)
-        yield life.rows
-        if random.random() < REFUSED:
-            yield [receipts.of_refusal(at, random)]
+    return [story.rows, comparison(yesterday, random), letter(now, random)]
+
+
+def _everyday(at: datetime, now: datetime, random: Random) -> list[Model]:
+    [work] = random.choices(WORKS, [work.share for work in WORKS])
+    [priority] = random.choices([*Priority], PRIORITY_SHARES)
+    life = Life(work, priority, at, random)
+    life.pass_through(life.by_chance(now), now)
+    return life.rows
 
 
 def arrivals(count: int, now: datetime, random: Random) -> list[datetime]:

@@ -28,7 +28,13 @@ CONSTRAINTS: Final = (
     "Use the figures of {month} only",
     "Do not change anything, only report",
 )
-CRITERIA: Final = ("Every figure has its source", "All {count} records are accounted for")
+# A rule decides about the first two; no arm that could judge the others was there.
+CRITERIA: Final = (
+    "Valid JSON object",
+    "At most 200 words",
+    "Every figure has its source",
+    "All {count} records are accounted for",
+)
 
 
 @dataclass(frozen=True)

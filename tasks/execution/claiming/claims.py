@@ -52,7 +52,7 @@ class Claimed:
     Attributes:
         number: of the call; 1 for the first.
         tries: the same, without the calls whose worker was lost.
-        step: the number of the step.
+        step, role: the number of the step, and what it is for.
         is_all: whether the task is done with this step.
         has_unknown: whether the outcome of an earlier call is unknown.
         timeout_seconds: for the call, to the last byte.
@@ -66,6 +66,7 @@ class Claimed:
     step_id: UUID
     run: int
     step: int
+    role: str
     capability: Capability
     is_all: bool
     pinned_arm: str | None
@@ -203,6 +204,7 @@ class Claims:
             step_id=opened.step_id,
             run=opened.run,
             step=opened.step,
+            role=opened.role,
             capability=Capability(opened.capability),
             is_all=opened.is_all,
             pinned_arm=opened.pinned_arm,

@@ -123,6 +123,11 @@ class Opened:
     last_call: LastCall = NO_CALL
 
     @property
+    def place(self) -> dict[str, Any]:
+        """Where it is, for events of the task."""
+        return place_of(self.run, self.step, self.role)
+
+    @property
     def is_all(self) -> bool:
         """Whether the task is done with this step: it is no plan, and no result is checked."""
         is_whole = self.role == StepRole.EXECUTE and not self.action
@@ -160,8 +165,9 @@ _LOCK_STEP: Final = """
 _TASK: Final = """
     clock_timestamp() AS now,
     EXISTS (SELECT 1 FROM pauses WHERE ended_at IS NULL) AS is_paused,
-    tasks.id AS task_id, tasks.client_id, status, goal, constraints, context, tasks.acceptance_criteria,
-    tasks.priority, tasks.created_at, tasks.max_time_seconds, tasks.max_tokens, tasks.max_cost_usd
+    tasks.id AS task_id, tasks.client_id, status, goal, constraints, context,
+    tasks.acceptance_criteria, tasks.priority, tasks.created_at, tasks.max_time_seconds,
+    tasks.max_tokens, tasks.max_cost_usd
 """
 _PENDING_TASK: Final = f"""
     SELECT {_TASK}, assigned_arm, last_run.number AS last_number,
@@ -228,6 +234,12 @@ _STEP: Final = f"""
         AND tasks.status IN ('pending', 'processing') AND runs.ended_at IS NULL
 """
 _JSON_COLUMNS: Final = {"constraints", "context", "acceptance_criteria", "step_criteria", "faults"}
+
+
+def place_of(run: int, step: int, role: str) -> dict[str, Any]:
+    """Return where a step is, for events; those of a plan are known by their numbers."""
+    place = {"run": run, "step": step}
+    return place if role == StepRole.EXECUTE else place | {"role": role}
 
 
 def open_task(task_id: UUID, planning: Planning) -> Opened | None:

@@ -28,7 +28,8 @@ _CHOOSE: Final = """
     FOR NO KEY UPDATE OF arms
 """
 # The clients are few, and an index finds the first pending tasks of each. Those that wait for
-# something else than room do not count. Anonymous tasks count as soon as one is parked for room.
+# something else than room do not count. Anonymous tasks and later steps of a plan count as soon as
+# one is parked for room.
 _OTHERS_WAIT: Final = """
     SELECT EXISTS (
         SELECT 1 FROM clients, LATERAL (
@@ -39,6 +40,11 @@ _OTHERS_WAIT: Final = """
         WHERE clients.id IS DISTINCT FROM %(client_id)s AND NOT EXISTS (
             SELECT 1 FROM steps WHERE task_id = pending.id AND waits_for <> 'room'
         )
+    ) OR EXISTS (
+        SELECT 1 FROM clients, LATERAL (
+            SELECT id FROM steps WHERE waits_for = 'room' AND client_id = clients.id LIMIT 1
+        ) AS parked
+        WHERE clients.id IS DISTINCT FROM %(client_id)s
     ) OR (%(client_id)s::uuid IS NOT NULL AND EXISTS (
         SELECT 1 FROM steps WHERE waits_for = 'room' AND client_id IS NULL
     ))

@@ -169,7 +169,7 @@ def end_lost_attempt(opened: Opened) -> Opened:
         "run_id": opened.run_id,
         "step_id": opened.step_id,
         "task_id": opened.task_id,
-        "data": json.dumps({"run": opened.run, "attempt": opened.attempts}),
+        "data": json.dumps(opened.place | {"attempt": opened.attempts}),
         "part": counting.part(),
     }
     with connection.cursor() as cursor:
@@ -191,7 +191,7 @@ def park(opened: Opened, waits_for: WaitsFor) -> None:
     """Let the step wait for something, without a job."""
     is_new = opened.waits_for != waits_for
     opened = make_run(opened)
-    data = {"run": opened.run, "step": opened.step, "waits_for": waits_for.value}
+    data = opened.place | {"waits_for": waits_for.value}
     conclude(
         Conclusion(
             task_id=opened.task_id,
@@ -274,7 +274,7 @@ def take(
 
 
 def _events_of_claim(opened: Opened, arm: Arm) -> list[Event]:
-    place = {"run": opened.run, "step": opened.step}
+    place = opened.place
     events = [
         Event(EventKind.CLAIM, {**place, "attempt": opened.attempts + 1}),
         Event(EventKind.CALL, {**place, "call": opened.tries + 1, "arm": arm.name}),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from statistics import fmean
 from typing import Any, Final
 
-from tasks.arms import forms
+from tasks.arms import forms, reading
 from tasks.arms.forms import CriterionVerdict
 
 UNDECIDED_CONFIDENCE: Final = 0.5
@@ -87,7 +87,12 @@ def with_verdicts_of_arm(judgements: Sequence[Judgement], answer: Any) -> list[J
             screened, which may have changed any of its texts.
     """
     verdicts = answer.get("verdicts") if isinstance(answer, dict) else None
-    said = {one.get("criterion"): one for one in verdicts or () if isinstance(one, dict)}
+    said = {
+        one["criterion"]: one
+        for one in (verdicts if isinstance(verdicts, list) else ())
+        # A label may stand where a number was. True is an int, too.
+        if isinstance(one, dict) and type(one.get("criterion")) is int
+    }
     judged = []
     number = 0
     for judgement in judgements:
@@ -99,12 +104,13 @@ def with_verdicts_of_arm(judgements: Sequence[Judgement], answer: Any) -> list[J
 
 
 def _by_arm(said: dict[str, Any] | None) -> Judgement:
-    if said is None or said.get("verdict") not in {*CriterionVerdict}:
+    # A list, as the value may be unhashable.
+    if said is None or said.get("verdict") not in [*CriterionVerdict]:
         return Judgement(evidence=NO_VERDICT)
-    verdict, evidence = CriterionVerdict(said["verdict"]), said.get("evidence", "")
+    verdict, evidence = CriterionVerdict(said["verdict"]), str(said.get("evidence", ""))
     if verdict is CriterionVerdict.UNDECIDED:
         return Judgement(by=JudgedBy.ARM, evidence=evidence or NO_VERDICT)
-    return Judgement(verdict, JudgedBy.ARM, evidence, said.get("confidence", UNDECIDED_CONFIDENCE))
+    return Judgement(verdict, JudgedBy.ARM, evidence, reading.confidence(said.get("confidence")))
 
 
 def without_judge(judgements: Sequence[Judgement]) -> list[Judgement]:

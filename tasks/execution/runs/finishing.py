@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
@@ -44,10 +44,12 @@ _START: Final = f"""
     )
     {bells.ring_steps("SELECT id, rank FROM started")}
 """
+# What an arm may have carried out goes on, until it is known.
 _STOP: Final = """
     UPDATE steps SET state = 'cancelled', ended_at = clock_timestamp(), request = NULL,
         wake_at = NULL, waits_for = NULL, waits_at = '', parked_at = NULL
     WHERE run_id = %(run_id)s AND state IN ('waiting', 'ready') AND role = 'execute'
+        AND NOT EXISTS (SELECT 1 FROM calls WHERE step_id = steps.id AND outcome = 'unknown')
 """
 # The time of a run stands still exactly as long as all its open steps are parked.
 _KEEP_TIME: Final = """
@@ -67,24 +69,43 @@ _KEEP_TIME: Final = """
 """
 
 
-def finish(conclusion: Conclusion, options: RunOptions) -> bool | None:
+class Written(NamedTuple):
+    """What was written.
+
+    Attributes:
+        conclusion: the conclusion with the end of the run, if that followed.
+        others_wait: whether steps are parked that the place at the arm may be for.
+    """
+
+    conclusion: Conclusion
+    others_wait: bool
+
+
+def finish(conclusion: Conclusion, options: RunOptions) -> Written | None:
     """Write a conclusion, and what its run does next if the step is over and the run is not.
 
-    Returns:
-        None if the attempt or the step has ended: nothing was written. Else whether steps are
-        parked that the place at the arm may be for.
+    Return None if the attempt or the step has ended: then nothing was written.
     """
+    if conclusion.waits_for:
+        # Of two steps that are parked at the same time, the second one has to see the first.
+        with transaction.atomic():
+            return None if lock(conclusion) is None else _written(conclusion)
     if not conclusion.is_over or conclusion.ends_run:
-        return conclude(conclusion)
+        return _written(conclusion)
     with transaction.atomic():
         run_id = lock(conclusion)
         if run_id is None:
             return None
         run = read_run(run_id, conclusion)
         move = next_move(run, options)
-        written = conclude(_with(move, conclusion))
+        written = _written(_with(move, conclusion))
         _write(move, run)
     return written
+
+
+def _written(conclusion: Conclusion) -> Written | None:
+    others_wait = conclude(conclusion)
+    return None if others_wait is None else Written(conclusion, others_wait)
 
 
 def _with(move: Move, conclusion: Conclusion) -> Conclusion:
@@ -101,6 +122,7 @@ def _with(move: Move, conclusion: Conclusion) -> Conclusion:
         verdicts=verdicts,
         ends_run=True,
         run_failure=ending.failure,
+        failure_detail=ending.detail,
         result=ending.result,
         result_confidence=ending.confidence,
         statuses=[*conclusion.statuses, status],

@@ -66,11 +66,13 @@ class Ending:
     Attributes:
         failure: None if the task is completed.
         result: None if there is none.
+        detail: sentences about the failure, without anybody's text.
     """
 
     failure: FailureCode | None = None
     result: Any = None
     confidence: float = 0
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,12 @@ def next_move(run: RunState, options: RunOptions) -> Move:
         case StepRole.REPAIR:
             return _after_repair(run, options)
         case StepRole.JUDGE:
-            judgements = by_rules(run.criteria, run.result(ended.depends_on))
-            judgements = with_verdicts_of_arm(judgements, run.answer)
+            # A worker of another version may have rules for other criteria, and would mistake the
+            # numbers of those that the arm was asked about.
+            judgements = with_verdicts_of_arm(run.judgements, run.answer)
+            if ended.failure and ended.arm is None:
+                # It was not called: no such arm was left.
+                judgements = without_judge(run.judgements)
             return _after_check(run, ended.depends_on, judgements, options)
         case StepRole.DECIDE:
             return _after_decision(run)
@@ -130,7 +136,7 @@ def _after_plan(run: RunState) -> Move:
         data = {"run": run.number, "revision": run.revision, "steps": len(steps)}
         return Move(new_steps=steps, events=(Event(EventKind.PLAN, data),))
     if run.ended.faults:
-        return _failed(run, FailureCode.PLAN_INVALID)
+        return _failed(run, FailureCode.PLAN_INVALID, " ".join(plan.faults))
     again = replace(_new_plan(run), depends_on=run.ended.depends_on, faults=plan.faults)
     return Move(new_steps=(again,))
 
@@ -195,7 +201,8 @@ def _after_failures(run: RunState, failures: Sequence[FailureCode]) -> Move:
     can_plan = any(Capability.PLAN in capabilities for capabilities in run.arms.values())
     if final or not can_plan or not 0 < run.plans < MAX_PLANS:
         return _failed(run, final or failures[0])
-    if any(node.state is StepState.RUNNING for node in run.current_steps):
+    # Another plan would do with another key what may have been done.
+    if any(node.may_have_effect for node in run.current_steps):
         return Move(stops=True)
     return Move(stops=True, new_steps=(_new_plan(run),))
 
@@ -212,8 +219,9 @@ def _check(run: RunState, numbers: tuple[int, ...], options: RunOptions) -> Move
         if judgement.is_open
     ]
     # A result that will be repaired anyway is not worth a call.
-    is_repaired = any(judgement.is_not_met for judgement in judgements)
-    if is_repaired or not still_open or not run.may_be_judged:
+    if not still_open or any(judgement.is_not_met for judgement in judgements):
+        return _after_check(run, numbers, judgements, options)
+    if not run.may_be_judged:
         return _after_check(run, numbers, without_judge(judgements), options)
     judge = NewStep(
         role=StepRole.JUDGE,
@@ -325,18 +333,19 @@ def _ending(
     return Ending(failure, run.result(numbers), in_result)
 
 
-def _failed(run: RunState, failure: FailureCode) -> Move:
+def _failed(run: RunState, failure: FailureCode, detail: str = "") -> Move:
     """End the run; what there is so far is its result."""
     numbers = _last_result(run)
     answers = run.answers(numbers)
     if not answers:
-        return Move(ending=Ending(failure))
+        return Move(ending=Ending(failure, detail=detail))
     is_whole = run.ended.role not in (StepRole.PLAN, StepRole.EXECUTE)
     # A part of a plan is an object by the numbers of the steps.
     result = run.result(numbers) if is_whole else {str(n): one for n, one in answers.items()}
     unchecked = [Judgement()] * len(run.criteria)
     judgements = run.judgements if is_whole else unchecked
-    return Move(ending=Ending(failure, result, confidence(run.confidences(numbers), judgements)))
+    in_result = confidence(run.confidences(numbers), judgements)
+    return Move(ending=Ending(failure, result, in_result, detail))
 
 
 def _last_result(run: RunState) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """A plan is data from outside: it is checked before anything of it runs."""
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
@@ -15,6 +14,8 @@ MAX_TEXT_BYTES: Final = 100_000
 MAX_FAULTS: Final = 10
 # More than any plan has steps.
 MAX_NUMBER: Final = 1_000_000
+# As much as any task may take. An integer of JSON may be too large for a float.
+MAX_SECONDS: Final = 2_147_483_647
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class _Reader:
 
     def _step(self, number: int, fields: dict[str, Any], known: set[int]) -> PlannedStep:
         duration = fields.get("estimated_duration_seconds") or 0
-        if not _is_number(duration) or not 0 <= duration < math.inf:
+        if not _is_number(duration) or not 0 <= duration <= MAX_SECONDS:
             self._fault(number, "has an estimated_duration_seconds that is not a number of seconds")
             duration = 0
         action = fields.get("action")

@@ -24,7 +24,10 @@ _RUN: Final = """
 # Answers may be long, so most are read only where they are needed.
 _STEPS: Final = """
     SELECT id, revision, number, role, state, depends_on, action, faults, arm, confidence,
-        failure_code, CASE WHEN role = 'decide' THEN answer END
+        failure_code, CASE WHEN role = 'decide' THEN answer END,
+        EXISTS (
+            SELECT 1 FROM calls WHERE step_id = steps.id AND outcome = 'unknown'
+        )
     FROM steps WHERE run_id = %s ORDER BY revision, number
 """
 _ANSWERS: Final = """
@@ -40,6 +43,7 @@ class Node:
 
     Attributes:
         answer: only of a decision.
+        has_unknown: whether the outcome of one of its calls is unknown.
     """
 
     id: UUID
@@ -54,10 +58,17 @@ class Node:
     confidence: float | None = None
     failure: FailureCode | None = None
     answer: Any = None
+    has_unknown: bool = False
 
     @property
     def is_open(self) -> bool:
         return self.state in (StepState.WAITING, StepState.READY, StepState.RUNNING)
+
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether an arm works on it, or may have carried it out."""
+        is_tried_again = self.state is StepState.READY and self.has_unknown
+        return self.state is StepState.RUNNING or is_tried_again
 
 
 @dataclass(frozen=True)
@@ -207,7 +218,7 @@ def read_run(run_id: int, conclusion: Conclusion) -> RunState:
 
 def _node(row: tuple[Any, ...]) -> Node:
     step_id, revision, number, role, state, depends_on, action, faults, arm, *rest = row
-    confidence, failure, answer = rest
+    confidence, failure, answer, has_unknown = rest
     return Node(
         id=step_id,
         revision=revision,
@@ -221,4 +232,5 @@ def _node(row: tuple[Any, ...]) -> Node:
         confidence=confidence,
         failure=None if failure is None else FailureCode(failure),
         answer=None if answer is None else json.loads(answer),
+        has_unknown=has_unknown,
     )

@@ -188,8 +188,8 @@ class Carrier:
         if written is None and not self._is_written(conclusion):
             logger.warning("Late write refused", extra=_fields(claimed))
             return
-        _log_end(conclusion, claimed)
-        if written:
+        _log_end(written.conclusion if written else conclusion, claimed)
+        if written and written.others_wait:
             with self._allowance():
                 ring_parked(arm=claimed.arm.name)
         if conclusion.is_over and not claimed.is_all:
@@ -256,11 +256,14 @@ def _log_call(claimed: Claimed, outcome: CallOutcome, seconds: float, detail: st
 def _log_end(conclusion: Conclusion, claimed: Claimed) -> None:
     extra = _fields(claimed)
     match conclusion.state:
+        case _ if conclusion.run_failure:
+            logger.info("Task failed", extra={**extra, "failure": conclusion.run_failure})
+        case _ if conclusion.ends_run:
+            logger.info("Task completed", extra=extra)
         case StepState.DONE:
-            logger.info("Task completed" if conclusion.ends_run else "Step done", extra=extra)
+            logger.info("Step done", extra=extra)
         case StepState.FAILED:
-            message = "Task failed" if conclusion.ends_run else "Step failed"
-            logger.info(message, extra={**extra, "failure": conclusion.failure})
+            logger.info("Step failed", extra={**extra, "failure": conclusion.failure})
         case _ if conclusion.waits_for:
             logger.info("Step parked", extra={**extra, "waits_for": conclusion.waits_for})
         case _:

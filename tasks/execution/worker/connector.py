@@ -47,7 +47,7 @@ class PatientConnector(PsycopgConnector):
     def __init__(self) -> None:
         super().__init__(kwargs=connector_params() | _KEEPALIVE, min_size=1, max_size=1)
         self.reached_at = time.monotonic()
-        self._deliver: Callable[[], None] = lambda: None
+        self._deliver: Callable[[], object] = lambda: None
 
     def wake(self) -> None:
         """Let the worker look for jobs at once; safe to call from any thread.

@@ -104,6 +104,25 @@ _DEAD_BELLS: Final = f"""
     )
     INSERT INTO {bells.COLUMNS} SELECT * FROM dead {bells.ONCE}
 """
+# Parked judges are rung by arms that judge. Without any, they have to learn that nobody will judge;
+# an arm that does nothing else may judge everything.
+_UNJUDGED: Final = bells.ring_steps("""
+    SELECT id, rank FROM steps
+    WHERE waits_for IS NOT NULL AND role = 'judge'
+        AND NOT EXISTS (SELECT 1 FROM pauses WHERE ended_at IS NULL)
+        AND NOT EXISTS (
+            SELECT 1 FROM arms WHERE is_enabled AND capabilities = ARRAY['validate']
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM arms
+            WHERE is_enabled AND 'validate' = ANY(capabilities) AND NOT EXISTS (
+                SELECT 1 FROM steps AS authors
+                WHERE authors.run_id = steps.run_id AND authors.role IN ('execute', 'repair')
+                    AND authors.arm = arms.name
+            )
+        )
+    LIMIT %(batch)s
+""")
 _ACTIONS: Final = bells.ring_actions(f"""
     SELECT id FROM task_actions
     WHERE confirmed_at IS NOT NULL AND ended_at IS NULL
@@ -154,6 +173,8 @@ class Reconciler:
                 found["dead_bell"] = self._run(cursor, _DEAD_BELLS)
             found["orphaned_step"] = self._run(cursor, _ORPHANED)
             found["action"] = self._run(cursor, _ACTIONS)
+            # They are not lost, so they are not counted.
+            self._run(cursor, _UNJUDGED)
             found["ready_step"] = self._ready_steps(cursor)
             found["pending_task"] = self._pending_tasks(cursor)
         found["time_over"] = self._over()

@@ -1,5 +1,6 @@
 """What each role may open and do in the console."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,8 @@ from tasks.models import Action, Arm, Event, Pause, SignIn, Task
 from tasks.models import action as actions
 from tasks.models.action import CANCEL, REQUEUE, VERBS, Verb
 from tests.factories import ClientFactory, TaskFactory, TaskResultFactory
-from tests.orchestrator_site.console.execution.carried_out import carried_out, make_arm
+from tests.orchestrator_site.console.execution.carried_out import an_arm, carried_out, make_arm
+from tests.orchestrator_site.console.execution.plans import waiting_for_a_decision
 from tests.orchestrator_site.console.tasks.console_actions import start_worker, work
 from tests.staff import member_of, staff
 from tests.tasks.actions import waiting
@@ -67,6 +69,8 @@ PAGES = {
     "/admin/tasks/worker/{worker}/change/": {OPERATOR, ADMIN},
     "/admin/tasks/worker/{worker}/history/": {OPERATOR, ADMIN},
     "/admin/pause": {OPERATOR, ADMIN},
+    "/admin/decisions": {OPERATOR, ADMIN},
+    "/admin/decisions/{decision}": {OPERATOR, ADMIN},
     "/admin/tasks/signin/": {ADMIN},
     "/admin/tasks/signin/{sign_in}/change/": {ADMIN},
     "/admin/tasks/signin/{sign_in}/history/": {ADMIN},
@@ -112,6 +116,12 @@ CONTENTS = {
     ("/admin/", "/admin/tasks/arm/"): {OPERATOR, ADMIN},
     ("/admin/", "/admin/tasks/worker/"): {OPERATOR, ADMIN},
     ("/admin/", "/admin/pause"): {OPERATOR, ADMIN},
+    ("/admin/", "/admin/decisions"): {OPERATOR, ADMIN},
+    ("/admin/decisions/{decision}", "its undecided criterion"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{undecided}/change/", "its undecided criterion"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{undecided}/change/", "the answer of step 1"): {OPERATOR, ADMIN},
+    ("/admin/tasks/task/{undecided}/change/", "1 of 2 met, 1 undecided"): ALL,
+    ("/admin/tasks/task/{undecided}/change/", "/admin/decisions/"): {OPERATOR, ADMIN},
     ("/admin/", "Dollars today"): {OPERATOR, ADMIN},
     ("/admin/tasks/arm/{arm}/change/", 'value="disable"'): {ADMIN},
     ("/admin/tasks/arm/{arm}/change/", 'value="change"'): {ADMIN},
@@ -139,6 +149,8 @@ def ids() -> dict[str, object]:
     )
     action = choose([task.pk], CANCEL, actor="somebody")
     action.confirm("by mistake")
+    criteria = ["its criterion", "its undecided criterion"]
+    decision = waiting_for_a_decision(TaskFactory(processing=True, acceptance_criteria=criteria))
     return {
         "id": task.pk,
         "receipt": receipt.pk,
@@ -147,7 +159,9 @@ def ids() -> dict[str, object]:
         "user": staff().pk,
         "group": Group.objects.get(name=VIEWER).pk,
         "client": owner.pk,
-        "arm": make_arm().pk,
+        "arm": an_arm().pk,
+        "decision": decision.pk,
+        "undecided": decision.task_id,
         "worker": start_worker().pk,
         "failed": carried_out(FailureCode.TIMED_OUT).pk,
         "sign_in": SignIn.objects.create(outcome="failed").pk,
@@ -159,7 +173,7 @@ def test_role_opens_only_its_pages(role: str, ids: dict[str, object], client: Cl
     client.force_login(member_of(role))
     opened = {path: client.get(path.format(**ids)).status_code for path in PAGES}
     # If the role may see nothing of an application, Django answers 404.
-    refused = {path: 404 if path.count("/") == 3 and path != "/admin/" else 403 for path in PAGES}
+    refused = {path: 404 if re.fullmatch("/admin/[a-z]+/", path) else 403 for path in PAGES}
     assert opened == {
         path: 200 if role in roles else refused[path] for path, roles in PAGES.items()
     }
@@ -289,6 +303,7 @@ def test_there_are_no_unused_permissions() -> None:
         "view_task",
         "view_task_content",
         "operate_task",
+        "decide_task",
         "view_arm",
         "manage_arms",
         "view_worker",

@@ -43,7 +43,7 @@ AT_FIRST = {
     ),
     *(
         f'parked_steps{{waits_for="{reason}"}}'
-        for reason in "arm room budget release resume".split()
+        for reason in "arm room budget release resume decision".split()
     ),
     "workers",
 }
@@ -192,11 +192,17 @@ def test_the_age_of_the_oldest_pending_task_is_shown_by_priority() -> None:
 def test_parked_steps_are_counted_by_their_reason() -> None:
     for reason in ("room", "room", "release"):
         step_of(run_of(TaskFactory()), waits_for=reason)
+    # A result that waits for staff.
+    step_of(run_of(TaskFactory()), number=2, role="decide", waits_for="decision")
     step_of(run_of(TaskFactory()))
     processing(TaskFactory())
     counted = scrape()
     parked = {name: value for name, value in counted.items() if name.startswith("parked") and value}
-    assert parked == {'parked_steps{waits_for="room"}': 2, 'parked_steps{waits_for="release"}': 1}
+    assert parked == {
+        'parked_steps{waits_for="room"}': 2,
+        'parked_steps{waits_for="release"}': 1,
+        'parked_steps{waits_for="decision"}': 1,
+    }
 
 
 def test_only_workers_that_live_are_counted() -> None:

@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from tasks.execution.failures import SENTENCES, FailureCode
-from tasks.models import Arm, Client, Task, Worker
+from tasks.models import Arm, Client, Run, Step, Task, Worker
 from tasks.states import Priority, Status, WaitsFor
 from tests.factories import TaskFactory
 from tests.tasks.api.lists import get
@@ -44,7 +44,7 @@ def shown(client: Browser, key: str) -> Callable[[Task], Any]:
     def show(task: Task) -> Any:
         read = get(client, key, f"/tasks/{task.pk}")
         [listed] = get(client, key)["results"]
-        del read["result"]
+        del read["criteria"], read["result"]
         assert listed == read
         return read
 
@@ -55,11 +55,12 @@ Show = Callable[[Task], Any]
 
 
 def progress(since: str, detail: str | None, **fields: Any) -> dict[str, Any]:
-    return {"since": since, "step": None, "waits_for": None, "detail": detail} | fields
+    unknown = {"steps": None, "done": 0, "step": None, "waits_for": None}
+    return {"since": since, "detail": detail} | unknown | fields
 
 
 def at_noon(detail: str | None, **fields: Any) -> dict[str, Any]:
-    return progress("2026-11-01T12:00:00Z", detail, **{"step": 1} | fields)
+    return progress("2026-11-01T12:00:00Z", detail, **{"steps": 1, "step": 1} | fields)
 
 
 def arm(**fields: Any) -> Arm:
@@ -127,7 +128,9 @@ def test_a_parked_task_says_what_it_waits_for(
 
 
 def test_every_reason_to_wait_has_a_case() -> None:
-    assert WaitsFor.values == ["arm", "room", "budget", "release", "resume"]
+    of_arms = ["arm", "room", "budget", "release", "resume"]
+    # Only decisions wait for staff; they are below.
+    assert WaitsFor.values == [*of_arms, "decision"]
 
 
 def test_without_any_arm_a_task_waits_for_one_to_be_registered(task: Task, shown: Show) -> None:
@@ -168,18 +171,113 @@ def test_a_task_waits_for_another_call_since_the_last_one(task: Task, shown: Sho
     call.attempt.ended_at, call.attempt.outcome = NOON, "retried"
     call.attempt.save()
     step = call.attempt.step
-    step.state, step.wake_at = "ready", NOON + timedelta(minutes=1)
-    step.save()
+    step.state, step.wake_at, step.tries = "ready", NOON + timedelta(minutes=1), 1
+    step.save(update_fields=["state", "wake_at", "tries"])
     assert shown(task)["progress"] == at_noon("It waits for another call.")
 
 
-def test_a_running_step_comes_before_ready_ones(task: Task, shown: Show) -> None:
-    call = processing(task)
-    run = call.attempt.step.run
-    step_of(run, number=2, state="ready")
-    call.attempt.step.number = 3
-    call.attempt.step.save()
-    assert shown(task)["progress"] == at_noon(None, step=3)
+# Several steps
+
+
+def plan_of(task: Task, *states: str | dict[str, Any], revision: int = 1, first: int = 1) -> Run:
+    """Let a task be processed by a plan whose steps are in these states."""
+    Task.objects.filter(pk=task.pk).update(status=Status.PROCESSING)
+    run = task.runs.first() or run_of(task)
+    for number, given in enumerate(states, first):
+        fields = {"state": given} if isinstance(given, str) else given
+        if fields.get("state") == "done":
+            fields = {"ended_at": NOON} | fields
+        step_of(run, number=number, revision=revision, action="x", created_at=NOON, **fields)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("states", "step", "waits_for", "detail"),
+    [
+        pytest.param(["done", "ready", "running"], 3, None, None, id="running first"),
+        pytest.param(
+            ["done", {"waits_for": "arm"}, "ready"], 3, None, IN_LINE, id="then ready ones"
+        ),
+        pytest.param(
+            ["done", "waiting", {"waits_for": "room"}],
+            3,
+            "room",
+            "It waits for room at an arm.",
+            id="then parked ones",
+        ),
+    ],
+)
+def test_of_several_open_steps_the_one_that_matters_is_named(
+    states: list[Any],
+    step: int,
+    waits_for: str | None,
+    detail: str | None,
+    task: Task,
+    shown: Show,
+) -> None:
+    plan_of(task, *states)
+    assert shown(task)["progress"] == at_noon(
+        detail, steps=3, done=1, step=step, waits_for=waits_for
+    )
+
+
+def test_the_steps_of_the_newest_plan_count(task: Task, shown: Show) -> None:
+    run = plan_of(task, "done", {"state": "failed", "ended_at": NOON})
+    step_of(run, number=0, role="plan", state="done", ended_at=NOON)
+    plan_of(task, "done", "done", "running", "waiting", revision=2, first=3)
+    assert shown(task)["progress"] == at_noon(None, steps=4, done=2, step=5)
+
+
+def test_the_steps_of_an_earlier_run_do_not_count(task: Task, shown: Show) -> None:
+    end(plan_of(task, *[{"state": "done"}] * 3), FailureCode.ARM_FAILED)
+    Task.objects.update(status=Status.PROCESSING)
+    step_of(run_of(task, number=2), state="running", created_at=NOON)
+    assert shown(task)["progress"] == at_noon(None)
+
+
+def test_before_there_is_a_plan_nobody_knows_how_many_steps_it_has(task: Task, shown: Show) -> None:
+    Task.objects.update(status=Status.PROCESSING)
+    step_of(run_of(task), number=0, role="plan", state="running", created_at=NOON)
+    told = shown(task)["progress"]
+    assert told == at_noon("A plan is being made.", steps=None, step=0)
+
+
+def test_another_plan_is_made_while_the_last_one_counts(task: Task, shown: Show) -> None:
+    run = plan_of(task, "done", {"state": "failed", "ended_at": NOON})
+    step_of(run, number=0, revision=2, role="plan", state="running", created_at=NOON)
+    told = shown(task)["progress"]
+    assert told == at_noon("A plan is being made.", steps=2, done=1, step=0)
+
+
+@pytest.mark.parametrize(
+    ("role", "detail"),
+    [("judge", "The result is being checked."), ("repair", "The result is being repaired.")],
+)
+def test_the_only_step_is_done_and_its_result_is_worked_on(
+    role: str, detail: str, task: Task, shown: Show
+) -> None:
+    run = plan_of(task, "done")
+    step_of(run, number=2, role=role, state="running", created_at=NOON)
+    assert shown(task)["progress"] == at_noon(detail, done=1, step=2)
+
+
+@pytest.mark.parametrize("role", ["plan", "judge", "repair"])
+def test_a_step_that_nobody_carries_out_says_so_whatever_it_is_for(
+    role: str, task: Task, shown: Show
+) -> None:
+    run = plan_of(task, "done")
+    step_of(run, number=2, role=role, created_at=NOON)
+    assert shown(task)["progress"]["detail"] == IN_LINE
+    Step.objects.filter(role=role).update(waits_for="arm", parked_at=NOON)
+    assert shown(task)["progress"]["detail"] == "No arm is registered."
+
+
+def test_a_result_waits_for_a_decision_of_staff(task: Task, shown: Show) -> None:
+    run = plan_of(task, "done")
+    step_of(run, number=2, role="decide", waits_for="decision")
+    assert shown(task)["progress"] == at_noon(
+        "It waits for a decision of staff.", done=1, step=2, waits_for="decision"
+    )
 
 
 # Ended
@@ -279,8 +377,9 @@ def test_tasks_in_every_situation_are_listed_by_one_query(
     processing(made())
     end(run_of(made()), FailureCode.ARM_FAILED)
     step_of(run_of(made()), waits_for="arm")
+    plan_of(made(), "done", "running", "waiting")
     # The first request of a key notes that it is used.
     get(client, key)
     # That of the key, and that of the list.
     with django_assert_num_queries(2):
-        assert len(get(client, key)["results"]) == 4
+        assert len(get(client, key)["results"]) == 5

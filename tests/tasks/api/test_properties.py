@@ -144,10 +144,13 @@ def test_good_submission_reads_back_equal(
         "usage": {"tokens": 0, "cost_usd": 0, "seconds": 0, "estimated": False},
         "progress": {
             "since": read["created_at"],
+            "steps": None,
+            "done": 0,
             "step": None,
             "waits_for": None,
             "detail": "No worker is running.",
         },
+        "criteria": [],
         "result": None,
     }
     assert with_doubles(read["metadata"]) == with_doubles(context)

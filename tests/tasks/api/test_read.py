@@ -44,11 +44,14 @@ def test_task_is_answered_as_specified(client: Client) -> None:
             "progress",
             [
                 ("since", "2025-11-15T12:00:00Z"),
+                ("steps", None),
+                ("done", 0),
                 ("step", None),
                 ("waits_for", None),
                 ("detail", "No worker is running."),
             ],
         ),
+        ("criteria", []),
         ("result", None),
     ]
 
@@ -105,10 +108,13 @@ def test_read_after_submission_returns_the_same_task(client: Client, reflex_laye
         "usage": {"tokens": 0, "cost_usd": 0.0, "seconds": 0.0, "estimated": False},
         "progress": {
             "since": answered["created_at"],
+            "steps": None,
+            "done": 0,
             "step": None,
             "waits_for": None,
             "detail": "No worker is running.",
         },
+        "criteria": [],
         "result": None,
     }
 

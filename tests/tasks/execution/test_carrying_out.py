@@ -8,12 +8,23 @@ from django.db import OperationalError, connections
 
 from safety.models import Receipt
 from tasks.execution.failures import FailureCode
-from tasks.models import Budget, Call, Event, Run, Step, Task
-from tests.arms import Received, ScriptedArm, fails, says_status, succeeds
+from tasks.models import Arm, Budget, Call, Event, Run, Step, Task
+from tests.arms import (
+    Received,
+    ScriptedArm,
+    by_path,
+    fails,
+    judges,
+    plans,
+    says_status,
+    step,
+    succeeds,
+)
 from tests.factories import ClientFactory, TaskFactory
 from tests.reflex_layer import ScriptedReflexLayer, answer, found, in_turn, injection, resets, says
-from tests.tasks.execution.conftest import Hand
+from tests.tasks.execution.conftest import Hand, register
 from tests.tasks.execution.counters import counters
+from tests.tasks.execution.rules_that_hold import ring
 
 pytestmark = pytest.mark.django_db
 
@@ -107,6 +118,50 @@ def test_a_call_is_committed_before_it_is_sent(worker: Hand, arm: ScriptedArm) -
     arm.behaviour = looks
     carry_out(worker)
     assert written == [(arm.keys[0], None, "processing")]
+
+
+# Runs of several steps
+
+
+def test_a_task_of_several_steps_is_counted_once(worker: Hand, arm: ScriptedArm) -> None:
+    arm.behaviour = by_path(
+        plan=plans(step(1), step(2, 1)), execute=succeeds("done"), validate=judges(True)
+    )
+    Arm.objects.update(capabilities=["plan", "execute"])
+    register(arm, "judge", capabilities=["validate"])
+    task = TaskFactory(priority="high", acceptance_criteria=["The tone is polite"])
+    ring(task)
+    worker.work_until_idle()
+    assert counters("tasks") == {("processing",): 1, ("completed",): 1}
+    duration = counters("task_duration_seconds")
+    assert sum(value for labels, value in duration.items() if labels != ("sum",)) == 1
+    assert counters("arm_calls") == {("helper", "succeeded"): 3, ("judge", "succeeded"): 1}
+    assert counters("attempts") == {("done",): 4}
+    assert counters("tokens") == {("helper",): 90, ("judge",): 30}
+
+
+def test_a_step_after_which_the_run_goes_on_keeps_its_answer(
+    worker: Hand, arm: ScriptedArm
+) -> None:
+    register(arm, "judge", capabilities=["validate"])
+    carry_out(worker, acceptance_criteria=["The tone is polite"])
+    first = Step.objects.get(number=1)
+    assert (first.state, first.answer, first.verdict) == ("done", "done", "safe")
+    assert (first.confidence, first.request, first.ended_at is None) == (0.9, None, False)
+
+
+def test_the_only_step_of_a_task_leaves_its_answer_to_the_result(
+    worker: Hand, arm: ScriptedArm
+) -> None:
+    carry_out(worker)
+    only = Step.objects.get()
+    assert (only.answer, only.verdict, only.confidence) == (None, "safe", 0.9)
+
+
+def test_a_step_that_failed_says_why(worker: Hand, arm: ScriptedArm) -> None:
+    arm.behaviour = fails("validation")
+    carry_out(worker)
+    assert Step.objects.get().failure_code == FailureCode.ARM_FAILED
 
 
 # Screening of answers

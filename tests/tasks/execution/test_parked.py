@@ -1,5 +1,6 @@
 """Parking: a task that nobody can carry out now waits without a job, and is rung in its turn."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,12 +12,13 @@ from tasks.execution.releasing import release, retry_now
 from tasks.models import Arm, Budget, Call, Event, Run, Step, Task
 from tasks.models.execution.arm import Pause
 from tasks.states import Priority
-from tests.arms import ScriptedArm, says_status
+from tests.arms import ScriptedArm, by_path, plans, says_status, step, works
 from tests.factories import ClientFactory, TaskFactory
 from tests.reflex_layer import ScriptedReflexLayer
 from tests.tasks.execution.bells import carry_out, ringing
 from tests.tasks.execution.clock import advance
 from tests.tasks.execution.conftest import Hand, register
+from tests.tasks.execution.rules_that_hold import ring
 
 pytestmark = pytest.mark.django_db
 
@@ -103,11 +105,11 @@ def test_a_place_that_is_free_again_rings_the_highest_rank(worker: Hand, arm: Sc
     high = begin(worker, client=client, priority=Priority.HIGH)
     medium = begin(worker, client=client, priority=Priority.MEDIUM)
     Task.objects.filter(pk=claimed.task_id).get().cancel()
-    for step in (high, medium, low):
+    for parked in (high, medium, low):
         ring_parked(arm="helper")
-        assert ringing() == [carry_out(step.pk)]
+        assert ringing() == [carry_out(parked.pk)]
         worker.work()
-        assert Task.objects.get(pk=step.task_id).status == "completed"
+        assert Task.objects.get(pk=parked.task_id).status == "completed"
 
 
 def test_as_many_are_rung_as_there_are_places(worker: Hand, arm: ScriptedArm) -> None:
@@ -271,3 +273,100 @@ def test_a_pinned_task_waits_for_its_own_arm(worker: Hand, arm: ScriptedArm) -> 
         ring_parked(arm="another")
         worker.work()
         assert len(another.work) == 1
+
+
+# Runs of several steps
+
+
+@pytest.fixture
+def planned(worker: Hand, arm: ScriptedArm) -> Iterator[Task]:
+    """A task whose plan has two steps, of which the second is parked for an arm of its own."""
+    with ScriptedArm() as special:
+        register(special, "special")
+        arm.behaviour = by_path(
+            plan=plans(step(1, arm_id="helper"), step(2, arm_id="special")), execute=works()
+        )
+        Arm.objects.filter(name="helper").update(capabilities=["plan", "execute"])
+        task = TaskFactory(priority="high", max_time_seconds=60)
+        ring(task)
+        worker.work()
+        Arm.objects.filter(name="special").update(health="down")
+        worker.carrier.carry_out_step(Step.objects.get(number=2).pk)
+        yield task
+
+
+def test_the_time_of_a_run_goes_on_while_one_of_its_steps_can_go_on(
+    worker: Hand, planned: Task
+) -> None:
+    assert Step.objects.get(number=2).waits_for == "arm"
+    assert Run.objects.get().parked_at is None
+    advance(100)
+    worker.reconcile()
+    planned.refresh_from_db()
+    assert (planned.status, Run.objects.get().failure_code) == ("failed", "timed_out")
+
+
+def test_the_time_of_a_run_stands_still_when_the_last_step_that_could_go_on_has_ended(
+    worker: Hand, planned: Task
+) -> None:
+    advance(20)
+    worker.carrier.carry_out_step(Step.objects.get(number=1).pk)
+    assert Run.objects.get().parked_at is not None
+    advance(3600)
+    worker.reconcile()
+    planned.refresh_from_db()
+    assert planned.status == "processing"
+    Arm.objects.update(health="healthy")
+    claimed = worker.claims.claim_step(Step.objects.get(number=2).pk)
+    assert claimed is not None
+    assert 35 < claimed.run_seconds_left <= 40
+    assert Run.objects.get().parked_at is None
+
+
+def test_a_run_that_was_parked_as_a_whole_goes_on_with_each_of_its_steps(
+    worker: Hand, planned: Task
+) -> None:
+    first, second = Step.objects.filter(role="execute")
+    Arm.objects.update(health="down")
+    worker.carrier.carry_out_step(first.pk)
+    assert Run.objects.get().parked_at is not None
+    advance(3600)
+    Arm.objects.update(health="healthy")
+    worker.housekeeping.tick()
+    assert {*ringing()} == {carry_out(first.pk), carry_out(second.pk)}
+    worker.work_until_idle()
+    planned.refresh_from_db()
+    assert planned.status == "completed"
+
+
+def test_a_step_that_waits_for_others_has_no_bell(worker: Hand, arm: ScriptedArm) -> None:
+    arm.behaviour = by_path(plan=plans(step(1), step(2, 1)), execute=works())
+    Arm.objects.update(capabilities=["plan", "execute"])
+    ring(TaskFactory(priority="high"))
+    worker.work()
+    waiting = Step.objects.get(state="waiting")
+    worker.housekeeping.tick()
+    advance(60)
+    worker.reconcile()
+    assert ringing() == [carry_out(Step.objects.get(number=1).pk)]
+    worker.carrier.carry_out_step(waiting.pk)
+    assert Step.objects.get(pk=waiting.pk).state == "waiting"
+
+
+def test_a_check_that_waits_for_its_judge_keeps_nothing_waiting_at_the_author(
+    worker: Hand, arm: ScriptedArm
+) -> None:
+    # The author can judge, too, but not its own result, which is the first in line.
+    Arm.objects.update(capabilities=["execute", "validate"], room=1)
+    with ScriptedArm() as judge:
+        register(judge, "judge", capabilities=["validate"], health="down")
+        checked = TaskFactory(acceptance_criteria=["The tone is polite"])
+        ring(checked)
+        worker.work_until_idle()
+        assert Step.objects.get(role="judge").waits_for == "arm"
+        claimed = worker.claims.claim_task(TaskFactory().pk)
+        assert claimed is not None
+        low = begin(worker, priority=Priority.LOW)
+        Task.objects.get(pk=claimed.task_id).cancel()
+        worker.housekeeping.tick()
+        assert ringing() == [carry_out(low.pk)]

@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from django.db import transaction
 
+from tasks.execution.claiming.routing import choose_arm
 from tasks.execution.parked import ring_parked
 from tasks.models import Arm, Call, Client, Run, Step, Task
 from tasks.states import Priority
@@ -225,3 +227,42 @@ def test_what_is_parked_for_its_share_is_not_rung_all_the_time(
     ring_parked()
     worker.work()
     assert not ringing()
+
+
+def test_a_step_of_a_plan_that_was_parked_for_room_counts_as_waiting(
+    worker: Hand, greedy: Client
+) -> None:
+    Arm.objects.update(room=1)
+    take(worker, greedy)
+    other = ClientFactory()
+    take(worker, other)
+    # Its task is processed already.
+    Task.objects.filter(client=other).update(status="processing")
+    Arm.objects.update(room=4)
+    assert [take(worker, greedy) for _ in range(2)] == [True, False]
+
+
+# Capabilities
+
+
+def chosen(capability: str, *, not_by: list[str] | None = None) -> str | None:
+    """Return the arm that a step with a capability would get."""
+    with transaction.atomic():
+        choice = choose_arm(capability=capability, pinned_arm=None, client_id=None, not_by=not_by)
+    return None if choice is None else choice.arm.name
+
+
+@pytest.mark.parametrize("capability", ["plan", "validate"])
+def test_an_arm_gets_only_what_it_can_do(arms: dict[str, ScriptedArm], capability: str) -> None:
+    assert chosen(capability) is None
+    Arm.objects.filter(name="three").update(capabilities=["execute", capability])
+    assert chosen(capability) == "three"
+    assert chosen("execute") == "one"
+
+
+def test_a_judge_is_none_of_the_authors(arms: dict[str, ScriptedArm]) -> None:
+    Arm.objects.update(capabilities=["execute", "validate"])
+    assert chosen("validate", not_by=[]) == "one"
+    assert chosen("validate", not_by=["one"]) == "two"
+    assert chosen("validate", not_by=["one", "two"]) == "three"
+    assert chosen("validate", not_by=["one", "two", "three"]) is None

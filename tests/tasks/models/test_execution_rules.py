@@ -1,11 +1,12 @@
 """What the database refuses in the tables of execution, whatever a worker does."""
 
+import math
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 
 from tasks.models import Arm, Attempt, Budget, Call, Count, Pause, Run, Step, Worker
 from tests.factories import TaskFactory
@@ -33,7 +34,13 @@ def run(call: Call) -> Run:
     return Run.objects.get(pk=call.attempt.step.run_id)
 
 
+def another_step(**fields: Any) -> Callable[[Call], object]:
+    return lambda call: step_of(run(call), **{"number": 2} | fields)
+
+
 PARKED = {"state": "ready", "waits_for": "arm", "parked_at": NOON}
+DONE = {"state": "done", "ended_at": NOON}
+FAILED = {"state": "failed", "ended_at": NOON}
 CALL_ENDED = {
     "started_at": NOON,
     "ended_at": NOON + timedelta(hours=1),
@@ -86,9 +93,36 @@ REFUSED: list[Any] = [
     ("steps_ended_when_final", change(Step, state="cancelled", ended_at=NOON)),
     ("steps_ended_when_final", change(Step, state="ready", ended_at=NOON)),
     *(
-        ("steps_numbers_not_negative", change(Step, **{column: value}))
-        for column, value in (("tries", -1), ("leases_lost", -1), ("number", 0), ("revision", 0))
+        ("steps_numbers_not_negative", change(Step, **{column: -1}))
+        for column in ("tries", "leases_lost")
     ),
+    *(
+        ("steps_numbers_not_negative", another_step(**{column: value}))
+        for column, value in (("number", -1), ("revision", 0), ("estimated_seconds", -0.5))
+    ),
+    ("steps_role_known", another_step(role="guess")),
+    # Nobody calls an arm for a decision, and nothing else waits for one.
+    ("steps_decisions_wait_for_staff", another_step(**PARKED | {"waits_for": "decision"})),
+    ("steps_decisions_wait_for_staff", another_step(**PARKED, role="decide")),
+    *(
+        ("steps_done_with_an_answer", another_step(**fields, answer={"n": 1}))
+        for fields in ({}, {"state": "waiting"}, FAILED, FAILED | {"state": "cancelled"})
+    ),
+    *(
+        ("steps_failure_known", another_step(**fields))
+        for fields in (
+            FAILED | {"failure_code": "too late"},
+            FAILED | {"state": "done", "failure_code": "arm_failed"},
+            {"failure_code": "arm_failed"},
+        )
+    ),
+    *(
+        ("steps_confidence_in_range", another_step(**DONE, confidence=value))
+        for value in (-0.1, 1.1, math.nan)
+    ),
+    ("steps_parked_for_something", another_step(**PARKED | {"state": "waiting"})),
+    ("steps_only_ready_ones_wait", another_step(state="waiting", wake_at=NOON)),
+    ("steps_ended_when_final", another_step(state="waiting", ended_at=NOON)),
     (
         "attempts_number_once",
         lambda call: attempt_at(call.attempt.step, ended_at=NOON, outcome="done"),
@@ -160,6 +194,16 @@ def test_each_constraint_has_a_case() -> None:
         change(Step, **PARKED),
         change(Step, state="ready", wake_at=NOON),
         change(Step, state="done", ended_at=NOON, request=None),
+        another_step(state="waiting", depends_on=[1]),
+        # The making of a plan, which begins each revision.
+        another_step(role="plan", number=0),
+        lambda call: [step_of(run(call), number=0, revision=revision) for revision in (1, 2)],
+        another_step(**PARKED | {"waits_for": "decision"}, role="decide"),
+        another_step(**DONE, role="decide", answer={"outcome": "accepted"}),
+        another_step(**DONE, answer=0, confidence=0, verdict="flagged"),
+        another_step(**DONE, answer={}, confidence=1),
+        another_step(**FAILED, failure_code="output_refused"),
+        change(Run, verdicts=[]),
         change(Run, failure_code="timed_out", ended_at=NOON),
         change(Run, started_at=NOON, ends_at=NOON),
         change(Attempt, ended_at=NOON, outcome="lost"),
@@ -175,11 +219,49 @@ def test_the_database_allows(allowed: Callable[[Call], object]) -> None:
     allowed(processing(TaskFactory()))
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        "run_id", "task_id", "role", "revision", "number", "action", "acceptance_criteria",
+        "capability", "pinned_arm", "depends_on", "estimated_seconds", "faults",
+    ],
+)  # fmt: skip
+def test_what_defines_a_step_never_changes(column: str) -> None:
+    step = processing(TaskFactory()).attempt.step
+    # Not even to what it is already.
+    with (
+        pytest.raises(IntegrityError, match="What defines a step cannot be changed"),
+        transaction.atomic(),
+    ):
+        Step.objects.update(**{column: getattr(step, column)})
+
+
+def test_what_defines_a_step_never_changes_by_sql() -> None:
+    processing(TaskFactory())
+    with (
+        pytest.raises(IntegrityError, match="What defines a step cannot be changed"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("UPDATE steps SET action = 'Something else'")
+
+
+def test_all_else_of_a_step_may_change() -> None:
+    processing(TaskFactory())
+    Step.objects.update(
+        state="done", ended_at=NOON, request=None, answer="done", confidence=0.5, verdict="safe",
+        rank=7, tries=1, leases_lost=1, arm="helper",
+    )  # fmt: skip
+    assert Step.objects.get().answer == "done"
+
+
 def test_a_step_without_fields_is_ready_and_waits_for_nothing() -> None:
     step = step_of(run_of(TaskFactory()))
     step.refresh_from_db()
     assert (step.state, step.wake_at, step.waits_for, step.waits_at) == ("ready", None, None, "")
     assert (step.tries, step.leases_lost, step.revision, step.number) == (0, 0, 1, 1)
+    assert (step.role, step.action, step.pinned_arm, step.depends_on) == ("execute", "", None, [])
+    assert (step.answer, step.verdict, step.failure_code, step.faults) == (None, None, None, [])
 
 
 def test_a_cost_is_exact_to_eight_decimals() -> None:

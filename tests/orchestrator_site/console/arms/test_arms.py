@@ -16,7 +16,7 @@ from orchestrator_site.console.arms import figures as arm_figures
 from orchestrator_site.console.arms.figures import figures
 from tasks.arms.declared import parse_arms
 from tasks.models import Arm, Call, Run, Step
-from tasks.models import arm as arms
+from tasks.models.execution import arm as arms
 from tests.factories import TaskFactory
 from tests.orchestrator_site.console.execution.carried_out import (
     attempt_at,

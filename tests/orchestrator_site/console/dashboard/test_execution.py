@@ -18,6 +18,7 @@ from tasks.execution.failures import FailureCode
 from tasks.models import Budget, Call, Pause, Run, Step
 from tests.factories import TaskFactory
 from tests.orchestrator_site.console.execution.carried_out import carried_out, make_arm
+from tests.orchestrator_site.console.execution.plans import waiting_for_a_decision
 from tests.orchestrator_site.console.tasks.console_actions import console_of, start_worker
 from tests.staff import staff
 from tests.tasks.actions import failed_with, waiting
@@ -124,6 +125,37 @@ def test_waiting_tasks_are_counted_by_what_they_wait_for(console: Client) -> Non
         assert listed == int(count)
     assert ">3 h</time>" in content
     assert "the action Release" in content
+
+
+@pytest.mark.parametrize(
+    ("codenames", "url"),
+    [
+        (("view_task", "view_task_content", "decide_task"), "/admin/decisions"),
+        (("view_task", "view_task_content"), "/admin/tasks/task/?waits_for=decision"),
+        (("view_task", "decide_task"), "/admin/tasks/task/?waits_for=decision"),
+    ],
+    ids=["may decide", "may read", "may not read"],
+)
+def test_results_that_wait_for_a_decision_are_counted(codenames: tuple[str, ...], url: str) -> None:
+    console = console_of(staff(*codenames))
+    assert "Decisions : " not in words(page(console))
+    for _ in range(2):
+        waiting_for_a_decision()
+    content = page(console)
+    assert f'<th scope="row">A decision</th><td class="number"><a href="{url}">2</a>' in content
+    assert ("Decisions : 2 wait" in words(content)) is (url == "/admin/decisions")
+    assert console.get(url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "code",
+    [FailureCode.PLAN_INVALID, FailureCode.CRITERIA_NOT_MET, FailureCode.DECISION_EXPIRED],
+)
+def test_failures_of_plans_and_checks_are_counted(code: FailureCode, console: Client) -> None:
+    failed_with(code)
+    name = code.value.replace("_", " ").capitalize()
+    assert f"{name} 1 1" in words(page(console))
+    assert console.get(f"/admin/tasks/task/?failure={code.value}").context["cl"].result_count == 1
 
 
 def test_too_many_waiting_tasks_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from orchestrator_site.console.execution import runs
+from orchestrator_site.console.execution import calls, runs
 from orchestrator_site.console.execution.waiting import in_words
 from tasks.execution.failures import FailureCode
 from tasks.models import Event, Run, Step, Task
@@ -118,7 +118,7 @@ def test_open_call_shows_what_it_reserved(console: Client) -> None:
 
 def test_only_the_newest_rows_are_shown(console: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "MAX_RUNS", 2)
-    monkeypatch.setattr(runs, "MAX_ROWS", 2)
+    monkeypatch.setattr(calls, "MAX_ROWS", 2)
     task = carried_out(FailureCode.ARM_FAILED)
     for number in (2, 3):
         carried_out(FailureCode.ARM_FAILED, task=task, number=number)
@@ -184,6 +184,8 @@ def test_names_and_details_are_escaped(console: Client) -> None:
         ({"waits_for": "budget", "parked_at": AT}, "Waits for the budget of the day since"),
         ({"waits_for": "release", "parked_at": AT}, "Waits for its release since"),
         ({"waits_for": "resume", "parked_at": AT}, "Waits for the end of the pause since"),
+        ({"waits_for": "decision", "parked_at": AT}, "Waits for a decision since"),
+        ({"state": "waiting"}, "Waits for other steps of its plan"),
         ({"state": "cancelled", "ended_at": AT}, "Cancelled at 2026-11-28 12:03:11 UTC"),
     ],
 )

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from tasks.execution.failures import FailureCode
 from tasks.models import Run, Step
 from tests.load.databases import TASKS as BELIEVABLE_TASKS
+from tests.orchestrator_site.console.execution.plans import waiting_for_a_decision
 from tests.orchestrator_site.console.tasks.console_actions import (
     TASKS,
     chosen_page,
@@ -35,6 +36,12 @@ def test_filter_finds_what_tasks_wait_for(reason: str, console: Client) -> None:
     waiting()
     waiting(waits_for="budget" if reason == "arm" else "arm")
     assert listed(console, waits_for=reason) == {str(wanted.task_id)}
+
+
+def test_filter_finds_tasks_that_wait_for_a_decision(console: Client) -> None:
+    waiting(waits_for="release")
+    wanted = waiting_for_a_decision()
+    assert listed(console, waits_for="decision") == {str(wanted.task_id)}
 
 
 def test_filter_finds_tasks_that_wait_for_their_next_call(console: Client) -> None:
