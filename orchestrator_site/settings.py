@@ -31,12 +31,7 @@ from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
 from tasks.arms.declared import InvalidArms, parse_arms
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
-from tasks.execution.runs.options import (
-    DEFAULT_DECISION_SECONDS,
-    Planning,
-    RunOptions,
-    Undecided,
-)
+from tasks.execution.runs.options import DEFAULT_DECISION_SECONDS, Planning, RunOptions, Undecided
 
 BASE_DIR = Path(__file__).absolute().parent.parent
 DATA_DIR = BASE_DIR / ".data"

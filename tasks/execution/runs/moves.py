@@ -35,7 +35,12 @@ MAX_REPAIRS_OF_STAFF: Final = 5
 # After these, a plan is not tried in another way: the time or the budget is gone, or the step may
 # have had its effect.
 FINAL_FAILURES: Final = frozenset(
-    {FailureCode.TIMED_OUT, FailureCode.BUDGET_EXHAUSTED, FailureCode.OUTCOME_UNKNOWN}
+    {
+        FailureCode.TIMED_OUT,
+        FailureCode.BUDGET_EXHAUSTED,
+        FailureCode.OUTCOME_UNKNOWN,
+        FailureCode.TOO_MANY_ATTEMPTS,
+    }
 )
 ACCEPTED: Final = "accepted"
 REJECTED: Final = "rejected"

@@ -57,6 +57,7 @@ from tests.tasks.execution.world import (
     ARMS,
     BACKOFF_SECONDS,
     DECISION_SECONDS,
+    DECISIONS,
     EXECUTING,
     OPTIONS,
     RETRY_AFTER_SECONDS,
@@ -75,7 +76,6 @@ EXAMPLES: Final = 40
 STEPS: Final = 40
 TOO_MUCH: Final = Usage(tokens=1_000_000, cost_usd=Decimal(500))
 ANSWERS: Final = (*["done"] * 5, "done unreported", "done too dear", "refused output")
-DECISIONS: Final = ("accept", "reject", "wish", "wish")
 ERRORS: Final[dict[str, ArmError]] = {
     "retryable": Failed("busy", is_retryable=True, usage=USAGE),
     "failed": Failed("wrong", usage=USAGE),
@@ -225,19 +225,7 @@ class Execution(World):
     @rule(number=st.integers(0, 1))
     def go_on(self, number: int) -> None:
         """All arms answer, mostly well; a worker takes what follows, and staff decide a part."""
-        for hand, claimed, _holding in self.held:
-            if self.chance.randint(0, 9) == 0:
-                self.write(hand, conclusion_after(ERRORS["refused"], claimed, 100))
-            else:
-                self.answer(hand, claimed, answer_to(claimed, self.chance))
-        self.held = []
-        for step in Step.objects.filter(waits_for="decision").order_by("task_id"):
-            how = self.chance.choice([*DECISIONS, "too late", None])
-            if how == "too late":
-                advance(DECISION_SECONDS + 1)
-                decisions.expire(OPTIONS[1])
-            elif how is not None:
-                self.decide_about(step, how)
+        self.answer_by_chance()
         self.answer_all_bells(number)
         running = Step.objects.filter(role="execute", state="running")
         counts = Counter(running.values_list("run", flat=True)).values()

@@ -14,12 +14,13 @@ from typing import Any, Final
 from django.db import connection, transaction
 from hypothesis.stateful import RuleBasedStateMachine
 
+from tasks.arms.exceptions import Refused
 from tasks.arms.work import Usage
 from tasks.exceptions import DecisionTaken
 from tasks.execution.bells import BEGIN
 from tasks.execution.claiming.claims import Claimed
 from tasks.execution.concluding import Conclusion, EndedCall
-from tasks.execution.following import done
+from tasks.execution.following import conclusion_after, done
 from tasks.execution.outcomes import CallOutcome
 from tasks.execution.runs import decisions
 from tasks.execution.runs.finishing import finish
@@ -33,7 +34,7 @@ from tests.tasks.execution import rules_that_hold
 from tests.tasks.execution.bells import ringing
 from tests.tasks.execution.clock import advance
 from tests.tasks.execution.conftest import Hand, adapter_of
-from tests.tasks.execution.made_up import good_answer_to
+from tests.tasks.execution.made_up import answer_to, good_answer_to
 from tests.tasks.execution.test_endings import everything
 
 # Time passes in weeks of seconds. What ends after a time ends some seconds after such a week has,
@@ -48,8 +49,11 @@ RETRY_AFTER_SECONDS: Final = 5 * WEEK - 1
 DECISION_SECONDS: Final = 7 * WEEK - 1
 # More than a task has of calls one after the other, with the time that it waits between them.
 ROUNDS: Final = 60
+# Before arms answer well at last.
+ROUNDS_BY_CHANCE: Final = 8
 # A plan, its steps, and a check.
 ROUNDS_UNTIL_JUDGED: Final = 5
+DECISIONS: Final = ("accept", "reject", "wish", "wish")
 USAGE: Final = Usage(tokens=40, cost_usd=Decimal("0.01"))
 # The arms that carry out steps, with what else they can do; then one that only judges.
 EXECUTING: Final = {
@@ -104,8 +108,8 @@ class World(RuleBasedStateMachine):
         try:
             # Otherwise a rule is broken already, and this would hide it.
             if sys.exception() is None:
-                self._count()
                 self._let_all_end()
+                self._count()
         finally:
             transaction.set_rollback(True)
             self._undo.close()
@@ -199,10 +203,10 @@ class World(RuleBasedStateMachine):
         if not self.keeps_judges:
             self._lose_judges()
         unfinished = Task.objects.filter(status__in=["pending", "processing"])
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             if not unfinished.exists():
                 return
-            self._do_what_rings()
+            self._do_what_rings(by_chance=number < ROUNDS_BY_CHANCE)
         rules_that_hold.all_rules()
         waiting = Step.objects.filter(task__in=unfinished, ended_at=None)
         left = [*waiting.values("role", "state", "waits_for", "waits_at", "task_id", "number")]
@@ -218,18 +222,37 @@ class World(RuleBasedStateMachine):
         Arm.objects.filter(name="judge").update(is_enabled=False)
         Arm.objects.exclude(name="judge").update(capabilities=["execute", "plan"], health="healthy")
 
-    def _do_what_rings(self) -> None:
+    def _do_what_rings(self, *, by_chance: bool = False) -> None:
         """Let staff decide, and a worker do all that there is to do."""
-        for step in Step.objects.filter(waits_for="decision"):
-            decisions.accept(task_id=step.task_id, step_id=step.pk, actor="ann", reason="Good")
         advance(SETTLED_SECONDS)
         self.hands[1].housekeeping.tick()
         self.hands[1].reconcile()
         for name, lock in bells():
             self.claim(self.hands[1], name, lock)
+        if by_chance:
+            self.answer_by_chance()
+            return
         for hand, claimed, _holding in self.held:
             self.answer(hand, claimed, good_answer_to(claimed))
         self.held = []
+        for step in Step.objects.filter(waits_for="decision"):
+            decisions.accept(task_id=step.task_id, step_id=step.pk, actor="ann", reason="Good")
+
+    def answer_by_chance(self) -> None:
+        """Let arms answer all calls, mostly well, and staff decide."""
+        for hand, claimed, _holding in self.held:
+            if self.chance.randint(0, 9) == 0:
+                self.write(hand, conclusion_after(Refused("never"), claimed, 100))
+            else:
+                self.answer(hand, claimed, answer_to(claimed, self.chance))
+        self.held = []
+        for step in Step.objects.filter(waits_for="decision").order_by("task_id"):
+            how = self.chance.choice([*DECISIONS, "too late", None])
+            if how == "too late":
+                advance(DECISION_SECONDS + 1)
+                decisions.expire(OPTIONS[1])
+            elif how is not None:
+                self.decide_about(step, how)
 
 
 def bells() -> list[tuple[str, str]]:

@@ -200,13 +200,15 @@ def test_the_second_plan_is_the_last_one() -> None:
     assert move_of(run).ending == Ending(FailureCode.OUTPUT_REFUSED, {"1": 1}, 0.9)
 
 
-@pytest.mark.parametrize("code", ["timed_out", "budget_exhausted", "outcome_unknown"])
+@pytest.mark.parametrize(
+    "code", ["timed_out", "budget_exhausted", "outcome_unknown", "too_many_attempts"]
+)
 def test_some_failures_leave_nothing_to_plan(code: str) -> None:
     move = after_step(one("execute", 2), failure=FailureCode(code))
     assert move == Move(ending=Ending(FailureCode(code), {"2": 2}, 0.9))
 
 
-@pytest.mark.parametrize("code", ["budget_exhausted", "outcome_unknown"])
+@pytest.mark.parametrize("code", ["budget_exhausted", "outcome_unknown", "too_many_attempts"])
 def test_a_failure_that_leaves_nothing_to_plan_counts_before_others(code: str) -> None:
     move = after_step(one("execute", 2, "failed", failure_code=code), failure=ARM_FAILED)
     assert move.ending == Ending(FailureCode(code))
