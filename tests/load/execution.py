@@ -117,7 +117,12 @@ class Bench:
     @property
     def variables(self) -> dict[str, object]:
         """The settings of the worker."""
-        return {"DATABASE_URL": self.database.url, "REFLEX_URL": self._url, "ARMS": self.arms}
+        return {
+            "DATABASE_URL": self.database.url,
+            "REFLEX_URL": self._url,
+            "ARMS": self.arms,
+            "PLANNING": "none",
+        }
 
     def value(self, statement: str) -> Any:
         row = self._connection.execute(statement).fetchone()
