@@ -69,6 +69,7 @@ def submit(task: dict) -> dict:
 task = submit(
     {
         "goal": "Analyze sentiment of user reviews",
+        "context": {"reviews": ["Great value", "It broke at once"]},
         "acceptance_criteria": ["Sentiment score between -1 and 1"],
         "priority": "high",
     }
@@ -86,7 +87,8 @@ def follow(task_id: str, *, for_seconds: float) -> dict:
         task = call("GET", f"/tasks/{task_id}")
         events = list(pages(f"/tasks/{task_id}/events"))
         for event in events[shown:]:
-            print(f"  {event['created_at']}  {event['kind']}: {event['to']}, by {event['actor']}")
+            entered = f": {event['to']}" if event["to"] else ""
+            print(f"  {event['created_at']}  {event['kind']}{entered}, by {event['actor']}")
         shown = len(events)
         if task["status"] in FINAL or time.monotonic() > give_up_at:
             return task

@@ -136,11 +136,12 @@ NO_ARM: Final = "No arm is registered."
 NO_WORKER: Final = "No worker is running."
 IN_LINE: Final = "It waits for a worker."
 ANOTHER_CALL: Final = "It waits for another call."
-NOT_CHECKED: Final = "Not checked yet."
+NOT_CHECKED_YET: Final = "Not checked yet."
+NOT_CHECKED: Final = "Not checked."
 
 COLUMNS: Final = f"""
     tasks.id, client_id, goal, status, priority, tasks.created_at, updated_at, task_metadata,
-    run.failure_code, run.tokens, run.cost_usd, run.seconds, run.is_estimated,
+    run.failure_code, run.failure_detail, run.tokens, run.cost_usd, run.seconds, run.is_estimated,
     step.since, plan.steps, plan.done, step.number, step.role, step.state, step.tries,
     step.waits_for,
     CASE
@@ -156,6 +157,7 @@ COLUMNS: Final = f"""
 JOINS: Final = """
     LEFT JOIN LATERAL (
         SELECT (array_agg(failure_code ORDER BY number DESC))[1] AS failure_code,
+            (array_agg(failure_detail ORDER BY number DESC))[1] AS failure_detail,
             (array_agg(verdicts ORDER BY number DESC))[1] AS verdicts,
             sum(spent_tokens) AS tokens, sum(spent_usd) AS cost_usd,
             sum(spent_seconds) AS seconds, bool_or(is_estimated) AS is_estimated
@@ -209,28 +211,30 @@ def read_task(task_id: UUID) -> ReadTask:
     result = None
     if result_data is not None:
         result = ReadResult(json.loads(result_data), confidence, result_created_at)
-    read = [] if criteria is None else _criteria(criteria, verdicts)
+    read = [] if criteria is None else _criteria(criteria, verdicts, status=columns[3])
     return task_of(columns, read, result)
 
 
-def _criteria(criteria: str, verdicts: str | None) -> list[ReadCriterion]:
+def _criteria(criteria: str, verdicts: str | None, *, status: str) -> list[ReadCriterion]:
     """Return the criteria in a JSON text, with their verdicts if there was a check."""
     texts = json.loads(criteria)
     if not isinstance(texts, list):
         # SQL can store other values than the API.
         return []
     undecided = CriterionVerdict.UNDECIDED.value
+    evidence = NOT_CHECKED_YET if status in (Status.PENDING, Status.PROCESSING) else NOT_CHECKED
     not_checked = [
-        ReadCriterion(text, undecided, None, NOT_CHECKED, UNDECIDED_CONFIDENCE) for text in texts
+        ReadCriterion(text, undecided, None, evidence, UNDECIDED_CONFIDENCE) for text in texts
     ]
-    if verdicts is None:
+    judged = json.loads(verdicts or "[]")
+    if len(judged) != len(texts):
         return not_checked
     return [
-        one._replace(evidence=found["evidence"] or NOT_CHECKED)
+        one._replace(evidence=found["evidence"] or evidence)
         # Nobody can decide about it, or an arm is being asked.
         if found["by"] is None
         else ReadCriterion(one.criterion, **found)
-        for one, found in zip(not_checked, json.loads(verdicts), strict=True)
+        for one, found in zip(not_checked, judged, strict=True)
     ]
 
 
@@ -240,16 +244,16 @@ def task_of(
     result: ReadResult | None = None,
 ) -> ReadTask:
     """Return the task in a row of `COLUMNS`."""
-    *fields, metadata, code, tokens, cost, seconds, estimated = columns[:13]
+    *fields, metadata, code, detail, tokens, cost, seconds, estimated = columns[:14]
     status, created_at, updated_at = fields[3], *fields[5:7]
     failure = None
     if status == Status.FAILED and code is not None:
-        failure = Failure(FailureCode(code), SENTENCES[FailureCode(code)])
+        failure = Failure(FailureCode(code), detail or SENTENCES[FailureCode(code)])
     progress = None
     if status in (Status.PENDING, Status.PROCESSING):
         # A task that has had a run, and has no step now, was requeued.
         in_line_since = created_at if tokens is None else updated_at
-        progress = _progress(columns[13:], in_line_since, is_pending=status == Status.PENDING)
+        progress = _progress(columns[14:], in_line_since, is_pending=status == Status.PENDING)
     usage = TaskUsage(int(tokens or 0), cost or Decimal(0), seconds or 0.0, bool(estimated))
     # Django returns jsonb as text.
     read = [*fields, json.loads(metadata), failure, usage, progress, criteria or [], result]

@@ -119,11 +119,13 @@ class OpenaiAdapter:
 
     def _max_tokens(self, work: Work, prompt_tokens: int) -> int:
         """Return the most tokens that the budget leaves for the answer."""
-        most = min(self._arm.max_answer_tokens, work.max_tokens - prompt_tokens)
+        left_tokens = work.max_tokens if work.left_tokens is None else work.left_tokens
+        left_usd = work.max_cost_usd if work.left_usd is None else work.left_usd
+        most = min(self._arm.max_answer_tokens, work.max_tokens, left_tokens - prompt_tokens)
         price = self._arm.usd_per_million_output
-        left_usd = work.max_cost_usd - self._price(prompt_tokens, 0)
+        left_usd -= self._price(prompt_tokens, 0)
         if price:
-            most = min(most, int(left_usd * _MILLION / price))
+            most = min(most, int(min(left_usd, work.max_cost_usd) * _MILLION / price))
         if left_usd < 0 or most < MIN_ANSWER_TOKENS:
             raise TooLittleBudget
         return most

@@ -21,6 +21,8 @@ class Work:
         deadline_at: when the work is over, whatever has been done.
         timeout_seconds: how long the call may take.
         output: what has to be judged; only for the capability `validate`.
+        left_tokens, left_usd: what request and answer may use together where an answer may use
+            `max_tokens` and `max_cost_usd`; None for no more than these.
     """
 
     subject_id: UUID
@@ -38,6 +40,8 @@ class Work:
     deadline_at: datetime
     timeout_seconds: int
     output: Any = None
+    left_tokens: int | None = None
+    left_usd: Decimal | None = None
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_example_submits_follows_lists_and_cancels(
         rf"  {times}  submitted: pending, by client",
         rf"{times}  pending     Analyze sentiment of user reviews",
         r"The task is cancelled\. Its result: None",
-        r"  undecided  Sentiment score between -1 and 1: Not checked yet\.",
+        r"  undecided  Sentiment score between -1 and 1: Not checked\.",
     ]
     assert re.fullmatch("\n".join([*lines, ""]), finished.stdout)
     assert statuses(service_database, client) == ["cancelled"]

@@ -9,7 +9,6 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -24,7 +23,7 @@ from tasks.execution.claiming import taking
 from tasks.execution.claiming.materials import work_of
 from tasks.execution.claiming.opening import Opened, open_step, open_task
 from tasks.execution.claiming.routing import choose_arm
-from tasks.execution.claiming.shares import share_of
+from tasks.execution.claiming.shares import left_for, share_of
 from tasks.execution.endings import end_if_over
 from tasks.execution.failures import FailureCode
 from tasks.execution.parked import ring_others
@@ -43,6 +42,8 @@ _IS_LIVE: Final = """
 """
 # How often the place at an arm may be lost to another worker before the step is parked.
 MAX_RACES: Final = 5
+# From one look at a budget that open calls have reserved to the next.
+BUDGET_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ class Claimed:
         is_all: whether the task is done with this step.
         has_unknown: whether the outcome of an earlier call is unknown.
         timeout_seconds: for the call, to the last byte.
-        run_ends_at: when the time of the run is over, by the clock of the database.
-        run_seconds_left: until then.
+        run_seconds_left: until the time of the run is over.
     """
 
     task_id: UUID
@@ -78,7 +78,6 @@ class Claimed:
     body: bytes
     has_unknown: bool
     timeout_seconds: float
-    run_ends_at: datetime
     run_seconds_left: float
 
 
@@ -179,7 +178,11 @@ class Claims:
         try:
             request = self._request(opened, arm, timeout_seconds)
         except TooLittleBudget:
-            taking.fail(opened, FailureCode.BUDGET_EXHAUSTED, self._options)
+            if opened.has_open_calls:
+                # They may use less than they have reserved.
+                taking.wait(opened, BUDGET_AGAIN_SECONDS)
+            else:
+                taking.fail(opened, FailureCode.BUDGET_EXHAUSTED, self._options)
             return None
         day = None
         if self._max_cost_usd_per_day is not None:
@@ -197,28 +200,7 @@ class Claims:
         )
         if written is None:
             raise PlaceLost
-        return Claimed(
-            task_id=opened.task_id,
-            client_id=opened.client_id,
-            priority=opened.priority,
-            step_id=opened.step_id,
-            run=opened.run,
-            step=opened.step,
-            role=opened.role,
-            capability=Capability(opened.capability),
-            is_all=opened.is_all,
-            pinned_arm=opened.pinned_arm,
-            attempt_id=written.attempt_id,
-            call_id=written.call_id,
-            number=opened.tries + 1,
-            tries=opened.tries - opened.leases_lost + 1,
-            arm=arm,
-            body=request.body,
-            has_unknown=opened.has_unknown,
-            timeout_seconds=timeout_seconds,
-            run_ends_at=opened.run_ends_at,
-            run_seconds_left=opened.seconds_left,
-        )
+        return _claimed(opened, written, arm, request, timeout_seconds)
 
     def _request(self, opened: Opened, arm: Arm, timeout_seconds: float) -> Request:
         """Return the request of the first call again, or make it.
@@ -226,24 +208,52 @@ class Claims:
         Raises:
             TooLittleBudget: what is left does not allow it.
         """
-        share = share_of(opened)
+        left = left_for(opened)
+        share = share_of(opened, left)
         if share.tokens <= 0 or share.usd < 0:
             raise TooLittleBudget
         if opened.request is None:
-            request = self._adapter_of(arm).request(work_of(opened, share, timeout_seconds))
+            work = work_of(opened, share, left, timeout_seconds)
+            request = self._adapter_of(arm).request(work)
         else:
             last = opened.last_call
             request = Request(opened.request, last.reserved_tokens, last.reserved_usd)
         if arm.protocol is Protocol.OCTOLLM:
-            # Such an arm gets all that is left, whatever that is by now.
+            # Such an arm gets its share of what is left, whatever that is by now.
             return replace(
                 request,
                 tokens=min(request.tokens, share.tokens),
                 cost_usd=min(request.cost_usd, share.usd),
             )
-        if request.tokens > share.tokens or request.cost_usd > share.usd:
+        if request.tokens > left.tokens or request.cost_usd > left.usd:
             raise TooLittleBudget
         return request
+
+
+def _claimed(
+    opened: Opened, written: taking.Taken, arm: Arm, request: Request, timeout_seconds: float
+) -> Claimed:
+    return Claimed(
+        task_id=opened.task_id,
+        client_id=opened.client_id,
+        priority=opened.priority,
+        step_id=opened.step_id,
+        run=opened.run,
+        step=opened.step,
+        role=opened.role,
+        capability=Capability(opened.capability),
+        is_all=opened.is_all,
+        pinned_arm=opened.pinned_arm,
+        attempt_id=written.attempt_id,
+        call_id=written.call_id,
+        number=opened.tries + 1,
+        tries=opened.tries - opened.leases_lost + 1,
+        arm=arm,
+        body=request.body,
+        has_unknown=opened.has_unknown,
+        timeout_seconds=timeout_seconds,
+        run_seconds_left=opened.seconds_left,
+    )
 
 
 def _is_committed(claimed: Claimed) -> bool:

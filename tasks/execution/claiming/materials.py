@@ -21,11 +21,12 @@ _ACTIONS: Final = """
 """
 
 
-def work_of(opened: Opened, share: Share, timeout_seconds: float) -> Work:
+def work_of(opened: Opened, share: Share, left: Share, timeout_seconds: float) -> Work:
     """Return the work of a step.
 
     Args:
         share: what it may use of the budget.
+        left: what it may use if its request is long.
         timeout_seconds: for one call.
     """
     fields: dict[str, Any] = {
@@ -42,6 +43,8 @@ def work_of(opened: Opened, share: Share, timeout_seconds: float) -> Work:
         max_tokens=share.tokens,
         max_time_seconds=max(1, int(opened.seconds_left)),
         max_cost_usd=share.usd,
+        left_tokens=left.tokens,
+        left_usd=left.usd,
         created_at=opened.created_at,
         deadline_at=opened.run_ends_at,
         timeout_seconds=max(1, min(int(timeout_seconds), MAX_TIMEOUT_SECONDS)),

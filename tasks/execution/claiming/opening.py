@@ -19,7 +19,8 @@ from tasks.execution.outcomes import CallOutcome
 from tasks.execution.runs.keys import FIRST_REVISION, FIRST_STEP, PLANNING, step_id
 from tasks.execution.runs.needs import is_planned
 from tasks.execution.runs.options import Planning
-from tasks.states import StepRole, StepState
+from tasks.execution.runs.state import texts_in
+from tasks.states import StepRole
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Opened:
         has_unknown: whether the outcome of one of its calls is unknown. Its arm may have carried it
             out, so no other arm may get it.
         left_tokens, left_usd: what is neither spent nor reserved.
+        has_open_calls: whether calls of the run have reserved a part of the budget.
     """
 
     now: datetime
@@ -95,9 +97,9 @@ class Opened:
     pinned_arm: str | None
     left_tokens: int
     left_usd: Decimal
+    has_open_calls: bool = False
     run_id: int | None = None
     step: int = FIRST_STEP
-    revision: int = FIRST_REVISION
     role: str = StepRole.EXECUTE.value
     action: str = ""
     step_criteria: list[str] = field(default_factory=list)
@@ -109,7 +111,6 @@ class Opened:
     is_arm_idempotent: bool | None = None
     arm_protocol: str | None = None
     request: bytes | None = None
-    state: str = StepState.READY.value
     tries: int = 0
     leases_lost: int = 0
     attempts: int = 0
@@ -171,14 +172,14 @@ _TASK: Final = """
 """
 _PENDING_TASK: Final = f"""
     SELECT {_TASK}, assigned_arm, last_run.number AS last_number,
-        last_run.pinned_arm AS last_pin, last_run.arm AS last_arm
-    FROM tasks LEFT JOIN LATERAL (
-        SELECT runs.number, runs.pinned_arm, (
+        last_run.pinned_arm AS last_pin, (
             SELECT calls.arm FROM steps JOIN calls ON calls.step_id = steps.id
-            WHERE steps.run_id = runs.id AND role IN ('execute', 'repair')
+            WHERE steps.task_id = tasks.id AND role IN ('execute', 'repair')
             ORDER BY calls.id DESC LIMIT 1
-        ) AS arm
-        FROM runs WHERE runs.task_id = tasks.id ORDER BY runs.number DESC LIMIT 1
+        ) AS last_arm
+    FROM tasks LEFT JOIN LATERAL (
+        SELECT number, pinned_arm FROM runs
+        WHERE task_id = tasks.id ORDER BY number DESC LIMIT 1
     ) AS last_run ON true
     WHERE tasks.id = %s AND status = 'pending'
         AND NOT EXISTS (
@@ -187,7 +188,7 @@ _PENDING_TASK: Final = f"""
 """
 _STEP: Final = f"""
     SELECT {_TASK}, steps.rank, runs.id AS run_id, runs.number AS run, steps.id AS step_id,
-        capability, steps.number AS step, revision, role, action, depends_on, faults,
+        capability, steps.number AS step, role, action, depends_on, faults,
         steps.acceptance_criteria AS step_criteria, runs.pinned_arm AS run_pin,
         CASE WHEN role IN ('execute', 'repair') THEN coalesce(runs.pinned_arm, steps.pinned_arm) END
             AS pinned_arm,
@@ -202,7 +203,7 @@ _STEP: Final = f"""
                 AND (others.state IN ('waiting', 'ready') OR others.id = steps.id)
         ) END AS sharers,
         steps.arm, made_for.is_idempotent AS is_arm_idempotent,
-        made_for.protocol AS arm_protocol, request, steps.state, tries, leases_lost,
+        made_for.protocol AS arm_protocol, request, tries, leases_lost,
         coalesce(last_attempt.number, 0) AS attempts, wake_at, waits_for,
         runs.parked_at AS run_parked_at, ends_at,
         CASE WHEN last_attempt.ended_at IS NULL THEN last_attempt.id END AS attempt_id,
@@ -216,7 +217,8 @@ _STEP: Final = f"""
         coalesce(last_call.reserved_tokens, 0) AS call_tokens,
         coalesce(last_call.reserved_usd, 0) AS call_usd,
         budgets.max_tokens - spent_tokens - budgets.reserved_tokens AS left_tokens,
-        budgets.max_cost_usd - spent_usd - budgets.reserved_usd AS left_usd
+        budgets.max_cost_usd - spent_usd - budgets.reserved_usd AS left_usd,
+        budgets.reserved_tokens > 0 OR budgets.reserved_usd > 0 AS has_open_calls
     FROM steps
     JOIN runs ON runs.id = steps.run_id
     JOIN tasks ON tasks.id = steps.task_id
@@ -233,7 +235,8 @@ _STEP: Final = f"""
     WHERE steps.id = %s AND steps.state IN ('ready', 'running')
         AND tasks.status IN ('pending', 'processing') AND runs.ended_at IS NULL
 """
-_JSON_COLUMNS: Final = {"constraints", "context", "acceptance_criteria", "step_criteria", "faults"}
+_JSON_COLUMNS: Final = {"context", "step_criteria", "faults"}
+_COLUMNS_OF_TEXTS: Final = {"constraints", "acceptance_criteria"}
 
 
 def place_of(run: int, step: int, role: str) -> dict[str, Any]:
@@ -302,4 +305,9 @@ def _read(lock: str, statement: str, row_id: UUID) -> dict[str, Any] | None:
             return None
         values = dict(zip((column.name for column in cursor.description), row, strict=True))
     # Django returns jsonb as text.
-    return values | {name: json.loads(values[name]) for name in _JSON_COLUMNS & values.keys()}
+    values |= {name: texts_in(values[name]) for name in _COLUMNS_OF_TEXTS}
+    values |= {name: json.loads(values[name]) for name in _JSON_COLUMNS & values.keys()}
+    if not isinstance(values["context"], dict):
+        # SQL can store other values than the API.
+        values["context"] = {"context": values["context"]}
+    return values

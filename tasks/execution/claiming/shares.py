@@ -20,29 +20,31 @@ class Share(NamedTuple):
     usd: Decimal
 
 
-def share_of(opened: Opened) -> Share:
-    """Return what a step may use at most.
-
-    The steps of a plan share what is left. A judge gets the part that was set aside, or half of
-    what is left if that is more: the other half is for a repair. A request that is sent again needs
-    what it needed before, whatever has been spent on it since, and may take it from the others.
-    """
-    is_again = opened.request is not None
+def left_for(opened: Opened) -> Share:
+    """Return what a step may use if it needs no less: all that is left, but for a judge's part."""
     left = Share(opened.left_tokens, opened.left_usd)
-    if not opened.acceptance_criteria and not opened.action and opened.role == StepRole.EXECUTE:
+    if opened.is_all or opened.role == StepRole.JUDGE:
+        return left
+    if is_judged(opened.acceptance_criteria):
+        kept = _for_judge(opened)
+        return Share(left.tokens - kept.tokens, left.usd - kept.usd)
+    return left
+
+
+def share_of(opened: Opened, left: Share) -> Share:
+    """Return the part of what is left that is meant for a step.
+
+    The steps of a plan share it. A judge gets the part that was set aside, or half of what is left
+    if that is more: the other half is for a repair. A request that is sent again needs what it
+    needed before, whatever has been spent on it since, and may take it from the others.
+    """
+    if opened.is_all or opened.request is not None:
         return left
     if opened.role == StepRole.JUDGE:
-        if is_again:
-            return left
         kept, half = _for_judge(opened), _part(left, 2)
         return Share(
             min(left.tokens, max(kept.tokens, half.tokens)), min(left.usd, max(kept.usd, half.usd))
         )
-    if is_judged(opened.acceptance_criteria):
-        kept = _for_judge(opened)
-        left = Share(left.tokens - kept.tokens, left.usd - kept.usd)
-    if is_again:
-        return left
     return _part(left, PLAN_PART if opened.role == StepRole.PLAN else opened.sharers)
 
 

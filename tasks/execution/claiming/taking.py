@@ -204,6 +204,18 @@ def park(opened: Opened, waits_for: WaitsFor) -> None:
     )
 
 
+def wait(opened: Opened, seconds: float) -> None:
+    """Let the step wait for a time before it is claimed again."""
+    conclude(
+        Conclusion(
+            task_id=opened.task_id,
+            step_id=opened.step_id,
+            state=StepState.READY,
+            wake_in_seconds=seconds,
+        )
+    )
+
+
 def fail(opened: Opened, code: FailureCode, options: RunOptions) -> None:
     """End the step, and do what its run does next: mostly, it ends with its task."""
     opened = make_run(opened)

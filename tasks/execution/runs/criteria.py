@@ -15,6 +15,7 @@ BY_PERSON: Final = {
     CriterionVerdict.NOT_MET: "A person rejected the result.",
 }
 NO_ARM: Final = "No other arm can judge it."
+NO_BUDGET: Final = "What is left of the budget is too little to ask an arm."
 NO_VERDICT: Final = "The arm that was asked did not decide it."
 
 
@@ -113,9 +114,9 @@ def _by_arm(said: dict[str, Any] | None) -> Judgement:
     return Judgement(verdict, JudgedBy.ARM, evidence, reading.confidence(said.get("confidence")))
 
 
-def without_judge(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Return the judgements; those that are open say that no arm can judge them."""
-    return [replace(one, evidence=NO_ARM) if one.is_open else one for one in judgements]
+def without_judge(judgements: Sequence[Judgement], why: str = NO_ARM) -> list[Judgement]:
+    """Return the judgements; those that are open say why no arm was asked about them."""
+    return [replace(one, evidence=why) if one.is_open else one for one in judgements]
 
 
 def by_person(judgements: Sequence[Judgement], *, accepts: bool) -> list[Judgement]:

@@ -1,9 +1,11 @@
 """Decisions of staff about results that nobody else can judge."""
 
 import json
+import logging
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 from tasks.changes import ActorKind, EventKind
@@ -30,6 +32,8 @@ _EVENT: Final = """
     INSERT INTO task_events (task_id, kind, actor, actor_kind, reason, data, created_at)
     VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
 """
+
+logger = logging.getLogger(__name__)
 
 
 def accept(*, task_id: UUID, step_id: UUID, actor: str, reason: str) -> None:
@@ -63,6 +67,12 @@ def expire(options: RunOptions) -> int:
         try:
             _decide(task_id, step_id, EXPIRED)
         except DecisionTaken:
+            continue
+        except DatabaseError:
+            raise
+        except Exception:
+            # Of one task, whose rows SQL may have changed. The others expire all the same.
+            logger.exception("Decision not ended", extra={"task_id": str(task_id)})
             continue
         expired += 1
     return expired

@@ -14,6 +14,8 @@ from tasks.changes import EventKind
 from tasks.execution.concluding import Event
 from tasks.execution.failures import FailureCode
 from tasks.execution.runs.criteria import (
+    NO_ARM,
+    NO_BUDGET,
     Judgement,
     by_person,
     by_rules,
@@ -40,8 +42,10 @@ FINAL_FAILURES: Final = frozenset(
         FailureCode.BUDGET_EXHAUSTED,
         FailureCode.OUTCOME_UNKNOWN,
         FailureCode.TOO_MANY_ATTEMPTS,
+        FailureCode.ANSWER_UNSCREENED,
     }
 )
+SAME_AGAIN: Final = "The repair brought the same result again."
 ACCEPTED: Final = "accepted"
 REJECTED: Final = "rejected"
 EXPIRED: Final = "expired"
@@ -113,13 +117,7 @@ def next_move(run: RunState, options: RunOptions) -> Move:
         case StepRole.REPAIR:
             return _after_repair(run, options)
         case StepRole.JUDGE:
-            # A worker of another version may have rules for other criteria, and would mistake the
-            # numbers of those that the arm was asked about.
-            judgements = with_verdicts_of_arm(run.judgements, run.answer)
-            if ended.failure and ended.arm is None:
-                # It was not called: no such arm was left.
-                judgements = without_judge(run.judgements)
-            return _after_check(run, ended.depends_on, judgements, options)
+            return _after_judge(run, options)
         case StepRole.DECIDE:
             return _after_decision(run)
 
@@ -142,8 +140,7 @@ def _after_plan(run: RunState) -> Move:
         return Move(new_steps=steps, events=(Event(EventKind.PLAN, data),))
     if run.ended.faults:
         return _failed(run, FailureCode.PLAN_INVALID, " ".join(plan.faults))
-    again = replace(_new_plan(run), depends_on=run.ended.depends_on, faults=plan.faults)
-    return Move(new_steps=(again,))
+    return Move(new_steps=(replace(_new_plan(run), faults=plan.faults),))
 
 
 def _as_steps(planned: Sequence[PlannedStep], run: RunState) -> tuple[NewStep, ...]:
@@ -201,12 +198,15 @@ def _after_step(run: RunState, options: RunOptions) -> Move:
 
 
 def _after_failures(run: RunState, failures: Sequence[FailureCode]) -> Move:
-    """Make another plan, once, as soon as the other steps have ended."""
+    """Make another plan, once, or end the run; as soon as the other steps have ended."""
+    # What they bring is kept, and paid for as it is.
+    if any(node.state is StepState.RUNNING for node in run.current_steps):
+        return Move(stops=True)
     final = next((code for code in failures if code in FINAL_FAILURES), None)
     can_plan = any(Capability.PLAN in capabilities for capabilities in run.arms.values())
     if final or not can_plan or not 0 < run.plans < MAX_PLANS:
         return _failed(run, final or failures[0])
-    # Another plan would do with another key what may have been done.
+    # Another plan would do with other keys what may have been done.
     if any(node.may_have_effect for node in run.current_steps):
         return Move(stops=True)
     return Move(stops=True, new_steps=(_new_plan(run),))
@@ -237,6 +237,18 @@ def _check(run: RunState, numbers: tuple[int, ...], options: RunOptions) -> Move
         depends_on=numbers,
     )
     return Move(new_steps=(judge,), judgements=tuple(judgements))
+
+
+def _after_judge(run: RunState, options: RunOptions) -> Move:
+    judge = run.ended
+    # Not the rules again: a worker of another version may have them for other criteria, and would
+    # mistake the numbers of those that the arm was asked about.
+    judgements = with_verdicts_of_arm(run.judgements, run.answer)
+    if judge.failure and judge.arm is None:
+        # It was not called.
+        is_poor = judge.failure is FailureCode.BUDGET_EXHAUSTED
+        judgements = without_judge(run.judgements, NO_BUDGET if is_poor else NO_ARM)
+    return _after_check(run, judge.depends_on, judgements, options)
 
 
 def _after_check(
@@ -292,8 +304,7 @@ def _after_repair(run: RunState, options: RunOptions) -> Move:
     if repair.failure:
         return _failed(run, repair.failure)
     if run.answer == run.result(repair.depends_on):
-        # It would be the same again.
-        return _failed(run, FailureCode.CRITERIA_NOT_MET)
+        return _failed(run, FailureCode.CRITERIA_NOT_MET, SAME_AGAIN)
     return _check(run, (repair.number,), options)
 
 

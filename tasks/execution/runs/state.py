@@ -21,11 +21,10 @@ _RUN: Final = """
     ), max_time_seconds)
     FROM runs JOIN tasks ON tasks.id = runs.task_id WHERE runs.id = %s
 """
-# Answers may be long, so most are read only where they are needed.
+# Without the answers, which may be long.
 _STEPS: Final = """
     SELECT id, revision, number, role, state, depends_on, action, faults, arm, confidence,
-        failure_code, CASE WHEN role = 'decide' THEN answer END,
-        EXISTS (
+        failure_code, EXISTS (
             SELECT 1 FROM calls WHERE step_id = steps.id AND outcome = 'unknown'
         )
     FROM steps WHERE run_id = %s ORDER BY revision, number
@@ -42,7 +41,6 @@ class Node:
     """A step of the run.
 
     Attributes:
-        answer: only of a decision.
         has_unknown: whether the outcome of one of its calls is unknown.
     """
 
@@ -57,7 +55,6 @@ class Node:
     arm: str | None = None
     confidence: float | None = None
     failure: FailureCode | None = None
-    answer: Any = None
     has_unknown: bool = False
 
     @property
@@ -181,6 +178,18 @@ def answers_of(run_id: int, numbers: list[int]) -> dict[int, Any]:
         return {number: json.loads(answer) for number, answer in cursor.fetchall()}
 
 
+def texts_in(stored: str) -> list[str]:
+    """Return the texts of a JSON list.
+
+    SQL can store other values than the API: an item that is no text is written as JSON, and what is
+    no list counts as an empty one.
+    """
+    values = json.loads(stored)
+    if not isinstance(values, list):
+        return []
+    return [value if isinstance(value, str) else json.dumps(value) for value in values]
+
+
 def result_of(answers: dict[int, Any]) -> Any:
     """Return the only answer, or an object of all by their numbers."""
     if len(answers) == 1:
@@ -201,13 +210,12 @@ def read_run(run_id: int, conclusion: Conclusion) -> RunState:
         state=conclusion.state,
         confidence=conclusion.confidence,
         failure=conclusion.failure,
-        answer=conclusion.answer,
     )
     return RunState(
         id=run_id,
         number=number,
         task_id=conclusion.task_id,
-        criteria=tuple(json.loads(criteria)),
+        criteria=tuple(texts_in(criteria)),
         judgements=tuple(map(judgement_of, json.loads(verdicts or "[]"))),
         seconds_left=float(seconds_left),
         nodes=tuple(nodes),
@@ -218,7 +226,7 @@ def read_run(run_id: int, conclusion: Conclusion) -> RunState:
 
 def _node(row: tuple[Any, ...]) -> Node:
     step_id, revision, number, role, state, depends_on, action, faults, arm, *rest = row
-    confidence, failure, answer, has_unknown = rest
+    confidence, failure, has_unknown = rest
     return Node(
         id=step_id,
         revision=revision,
@@ -231,6 +239,5 @@ def _node(row: tuple[Any, ...]) -> Node:
         arm=arm,
         confidence=confidence,
         failure=None if failure is None else FailureCode(failure),
-        answer=None if answer is None else json.loads(answer),
         has_unknown=has_unknown,
     )

@@ -22,12 +22,16 @@ CHECK_SECONDS: Final = 1.0
 # In checks.
 RENEW_EVERY: Final = 5
 
+_ALIVE: Final = "SELECT id FROM attempts WHERE id = ANY(%(ids)s) AND ended_at IS NULL"
+# An attempt that is locked is just being ended. To wait for it would cost the other leases time,
+# and several attempts of one task could wait for each other.
 _RENEW: Final = f"""
-    UPDATE attempts SET lease_until = clock_timestamp() + make_interval(secs => {LEASE_SECONDS})
-    WHERE id = ANY(%s) AND ended_at IS NULL
-    RETURNING id
+    WITH renewed AS (
+        UPDATE attempts SET lease_until = clock_timestamp() + make_interval(secs => {LEASE_SECONDS})
+        WHERE id IN ({_ALIVE} FOR NO KEY UPDATE SKIP LOCKED)
+    )
+    {_ALIVE}
 """
-_ALIVE: Final = "SELECT id FROM attempts WHERE id = ANY(%s) AND ended_at IS NULL"
 _SEEN: Final = "UPDATE workers SET seen_at = clock_timestamp() WHERE id = %s"
 _GIVE_BACK: Final = """
     UPDATE attempts SET lease_until = clock_timestamp()
@@ -131,7 +135,7 @@ class Leases:
             if renews:
                 cursor.execute(_SEEN, [self._worker_id])
             if held:
-                cursor.execute(_RENEW if renews else _ALIVE, [[*held]])
+                cursor.execute(_RENEW if renews else _ALIVE, {"ids": [*held]})
                 alive = {attempt_id for (attempt_id,) in cursor.fetchall()}
                 for attempt_id in held.keys() - alive:
                     held[attempt_id].end()

@@ -8,7 +8,9 @@ import logging
 import math
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
+from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 from tasks.execution import bells, counting
@@ -104,15 +106,11 @@ _DEAD_BELLS: Final = f"""
     )
     INSERT INTO {bells.COLUMNS} SELECT * FROM dead {bells.ONCE}
 """
-# Parked judges are rung by arms that judge. Without any, they have to learn that nobody will judge;
-# an arm that does nothing else may judge everything.
+# Parked judges are rung by arms that judge. Without any, they have to learn that nobody will judge.
 _UNJUDGED: Final = bells.ring_steps("""
     SELECT id, rank FROM steps
     WHERE waits_for IS NOT NULL AND role = 'judge'
         AND NOT EXISTS (SELECT 1 FROM pauses WHERE ended_at IS NULL)
-        AND NOT EXISTS (
-            SELECT 1 FROM arms WHERE is_enabled AND capabilities = ARRAY['validate']
-        )
         AND NOT EXISTS (
             SELECT 1 FROM arms
             WHERE is_enabled AND 'validate' = ANY(capabilities) AND NOT EXISTS (
@@ -207,11 +205,20 @@ class Reconciler:
             cursor.execute(_OVER, {"batch": BATCH})
             ids = [step_id for (step_id,) in cursor.fetchall()]
         for step_id in ids:
-            with transaction.atomic():
-                opened = open_step(step_id)
-                if opened is not None and opened.attempt_id is None and opened.seconds_left <= 0:
-                    taking.fail(opened, FailureCode.TIMED_OUT, self.options)
+            try:
+                self._end_if_over(step_id)
+            except DatabaseError:
+                raise
+            except Exception:
+                # Of one task, whose rows SQL may have changed. The others end all the same.
+                logger.exception("Run not ended", extra={"step_id": str(step_id)})
         return len(ids)
+
+    def _end_if_over(self, step_id: UUID) -> None:
+        with transaction.atomic():
+            opened = open_step(step_id)
+            if opened is not None and opened.attempt_id is None and opened.seconds_left <= 0:
+                taking.fail(opened, FailureCode.TIMED_OUT, self.options)
 
     def _count(self, found: dict[str, int]) -> None:
         some = {name: number for name, number in found.items() if number}

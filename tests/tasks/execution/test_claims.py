@@ -225,7 +225,7 @@ def test_an_answer_that_was_lost_with_its_worker_has_an_unknown_outcome(
 def test_a_takeover_is_an_event(other_worker: Hand, arm: ScriptedArm, lost: Claimed) -> None:
     other_worker.carrier.carry_out_step(lost.step_id)
     event = Event.objects.get(kind="recovery")
-    assert event.data == {"run": 1, "attempt": 1}
+    assert event.data == {"run": 1, "step": 1, "attempt": 1}
     assert counters("leases_lost") == {(): 1}
     assert counters("attempts") == {("lost",): 1}
 

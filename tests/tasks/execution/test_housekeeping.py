@@ -12,6 +12,7 @@ from tests.factories import TaskFactory
 from tests.tasks.execution.bells import carry_out, ringing, silence
 from tests.tasks.execution.clock import advance, let_leases_run_out
 from tests.tasks.execution.conftest import Hand, adapter_of
+from tests.tasks.execution.side_by_side import Beside, rows_locked
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +96,22 @@ def test_leases_are_renewed_together(worker: Hand, arm: ScriptedArm) -> None:
     assert worker.leases.count == 0
     for lease_until in Attempt.objects.values_list("lease_until", flat=True):
         assert timedelta(seconds=18) < lease_until - timezone.now() <= timedelta(seconds=20)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_attempt_that_is_just_being_ended_keeps_no_lease_from_being_renewed(
+    worker: Hand, arm: ScriptedArm
+) -> None:
+    claims = [worker.claims.claim_task(TaskFactory().pk) for _ in range(2)]
+    let_leases_run_out()
+    locked, other = (claimed.attempt_id for claimed in claims if claimed is not None)
+    lock = f"SELECT FROM attempts WHERE id = {locked} FOR NO KEY UPDATE"
+    with worker.leases.held(locked) as holding, worker.leases.held(other), rows_locked(lock):
+        check = Beside(lambda: worker.leases.check(renews=True))
+        check.finish()
+        assert not holding.is_dead
+    assert Attempt.objects.get(pk=other).lease_until > timezone.now()
+    assert Attempt.objects.get(pk=locked).lease_until < timezone.now()
 
 
 def test_a_look_between_two_renewals_renews_nothing(worker: Hand, arm: ScriptedArm) -> None:

@@ -171,6 +171,22 @@ def test_a_run_whose_time_is_over_while_it_waits_times_out(worker: Hand, arm: Sc
     assert Task.objects.get().status == "failed"
 
 
+def test_a_run_that_cannot_be_ended_does_not_keep_others_from_their_end(
+    worker: Hand, arm: ScriptedArm
+) -> None:
+    arm.behaviour = says_status("503 Service Unavailable")
+    spoilt, other = (TaskFactory(max_time_seconds=60) for _ in range(2))
+    for task in (spoilt, other):
+        worker.carrier.carry_out_task(task.pk)
+    Run.objects.filter(task=spoilt).update(verdicts=[{"verdict": "of SQL"}])
+    advance(71)
+    assert worker.reconcile() == {"time_over": 2}
+    assert [*Run.objects.values_list("failure_code", flat=True).order_by("id")] == [
+        None,
+        "timed_out",
+    ]
+
+
 def test_a_run_that_is_parked_does_not_time_out(worker: Hand, arm: ScriptedArm) -> None:
     arm.behaviour = says_status("401 Unauthorized")
     worker.carrier.carry_out_task(TaskFactory(max_time_seconds=60).pk)

@@ -117,15 +117,28 @@ def test_what_comes_after_the_end_of_the_run_is_refused(
     worker: Hand, arm: ScriptedArm, planner: ScriptedArm
 ) -> None:
     first, second = claimed_steps(worker, planner, 2)
-    unknown = failed(first, call_of(first), FailureCode.OUTCOME_UNKNOWN)
-    assert finish(unknown, DEFAULT) is not None
+    over = failed(first, call_of(first), FailureCode.TIMED_OUT)
+    assert finish(over, DEFAULT) is not None
     task = Task.objects.get()
-    assert (task.status, failure(task)) == ("failed", "outcome_unknown")
+    assert (task.status, failure(task)) == ("failed", "timed_out")
     assert not Attempt.objects.filter(ended_at=None).exists()
     assert not Call.objects.filter(ended_at=None).exists()
     before = everything()
     assert finish(done_by(second), DEFAULT) is None
     assert everything() == before
+
+
+def test_what_arms_work_on_is_brought_home_before_the_task_fails(
+    worker: Hand, arm: ScriptedArm, planner: ScriptedArm
+) -> None:
+    first, second = claimed_steps(worker, planner, 2)
+    finish(failed(first, call_of(first), FailureCode.OUTCOME_UNKNOWN), DEFAULT)
+    assert Task.objects.get().status == "processing"
+    assert finish(done_by(second), DEFAULT) is not None
+    task = Task.objects.get()
+    assert (task.status, failure(task)) == ("failed", "outcome_unknown")
+    assert result(task) == {"2": "result 2"}
+    assert not Call.objects.filter(is_estimated=True, tokens__gt=30).exists()
 
 
 def test_a_step_that_ends_while_its_task_is_cancelled_changes_nothing(

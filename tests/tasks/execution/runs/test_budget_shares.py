@@ -246,12 +246,45 @@ def test_a_request_that_is_sent_again_may_use_as_much_as_before(
     worker: Hand, model: ScriptedArm, planner: ScriptedArm
 ) -> None:
     # A model is paid for each try, so what is left for two steps is less than it was.
-    Arm.objects.filter(name="model").update(max_answer_tokens=100_000)
+    Arm.objects.filter(name="model").update(max_answer_tokens=4_000)
     model.behaviour = in_turn(closes(), completes("one"), completes("two"))
     planner.behaviour = plans(step(1), step(2, 1), provenance={"tokens_consumed": 0})
     task = go_on(worker, carried_out(worker, **PLANNED))
     first, again, second = [tokens for tokens, _ in reserved(arm="model")]
-    assert first == again == TOKENS // 2
-    assert second == TOKENS // 2 - 30
-    assert assert_adds_up().spent_tokens == TOKENS // 2 + 60
+    assert 4_000 < first == again < TOKENS // 2
+    assert assert_adds_up().spent_tokens == first + 60
+    assert second <= TOKENS - first - 30
     assert task.status == "completed"
+
+
+def test_a_plan_of_twenty_steps_fits_into_the_usual_budget_of_a_model(
+    worker: Hand, model: ScriptedArm, planner: ScriptedArm
+) -> None:
+    # Each prompt takes more than a twentieth of it, and an answer may take a twentieth.
+    planner.behaviour = plans(*(step(number) for number in range(1, 21)))
+    model.behaviour = completes("done", usage={"prompt_tokens": 200, "completion_tokens": 10})
+    task = carried_out(worker, **PLANNED, context={"material": "x" * 1_500}, max_tokens=10_000)
+    assert (task.status, failure(task)) == ("completed", None)
+    assert max(body.json["max_tokens"] for body in model.work[:4]) <= TOKENS // 16
+
+
+def test_a_step_waits_for_calls_that_may_leave_it_enough(
+    worker: Hand, other_worker: Hand, model: ScriptedArm, planner: ScriptedArm
+) -> None:
+    planner.behaviour = plans(step(1), step(2), provenance={"tokens_consumed": 0})
+    begun(**PLANNED, context={"material": "x" * 2_400}, max_tokens=1_400)
+    worker.work()
+    first, second = steps("id", role="execute")
+    claimed = worker.claims.claim_step(first)
+    assert claimed is not None
+    assert other_worker.claims.claim_step(second) is None
+    assert steps("state", role="execute") == ["running", "ready"]
+    assert steps("wake_at", role="execute")[1] is not None
+
+
+def test_a_step_does_not_wait_if_nothing_else_may_leave_it_enough(
+    worker: Hand, model: ScriptedArm, planner: ScriptedArm
+) -> None:
+    planner.behaviour = plans(step(1), provenance={"tokens_consumed": 0})
+    task = carried_out(worker, **PLANNED, context={"material": "x" * 2_400}, max_tokens=700)
+    assert (task.status, failure(task), model.work) == ("failed", "budget_exhausted", [])

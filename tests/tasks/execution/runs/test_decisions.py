@@ -299,3 +299,14 @@ def test_a_decision_that_nobody_makes_expires(
     assert verdicts(asked) == [("met", "arm"), ("undecided", "arm")]
     with pytest.raises(DecisionTaken):
         accept(task_id=asked.pk, step_id=Step.objects.get(role="decide").pk, actor="ann", reason="")
+
+
+def test_a_decision_that_cannot_be_ended_does_not_keep_others_from_their_end(
+    reflex_layer: ScriptedReflexLayer, worker: Hand, asked: Task, arm: ScriptedArm
+) -> None:
+    other = carried_out(worker, acceptance_criteria=[POLITE, FUNNY])
+    Run.objects.filter(task=asked).update(verdicts=[{"verdict": "of SQL"}])
+    advance(DAY + 1)
+    Hand(options=RunOptions(undecided=Undecided.ASK, decision_seconds=DAY))
+    assert failure(asked) is None
+    assert failure(other) == "decision_expired"

@@ -1,5 +1,7 @@
 """What a run does after a step has ended: plans and their steps, and the end of a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.execution.failures import FailureCode
@@ -201,7 +203,14 @@ def test_the_second_plan_is_the_last_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["timed_out", "budget_exhausted", "outcome_unknown", "too_many_attempts"]
+    "code",
+    [
+        "timed_out",
+        "budget_exhausted",
+        "outcome_unknown",
+        "too_many_attempts",
+        "answer_unscreened",
+    ],
 )
 def test_some_failures_leave_nothing_to_plan(code: str) -> None:
     move = after_step(one("execute", 2), failure=FailureCode(code))
@@ -231,3 +240,12 @@ def test_what_is_done_before_a_check_counts_as_unchecked() -> None:
         criteria=("At most 3 words",),
     )  # fmt: skip
     assert move_of(run).ending == Ending(FailureCode.TIMED_OUT, {"1": 1}, 0.45)
+
+
+def test_a_run_that_fails_does_not_wait_for_a_step_that_is_parked() -> None:
+    run = moment(
+        one("plan", 0), one("execute", 1, "ready", waits_for="arm"), ended("execute", 2),
+        failure=FailureCode.OUTCOME_UNKNOWN,
+    )  # fmt: skip
+    nodes = tuple(replace(node, has_unknown=node.number == 1) for node in run.nodes)
+    assert move_of(replace(run, nodes=nodes)).ending == Ending(FailureCode.OUTCOME_UNKNOWN)

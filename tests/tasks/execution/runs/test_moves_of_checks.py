@@ -10,12 +10,13 @@ from tasks.execution.failures import FailureCode
 from tasks.execution.runs.criteria import (
     BY_PERSON,
     NO_ARM,
+    NO_BUDGET,
     NO_VERDICT,
     JudgedBy,
     Judgement,
     by_rules,
 )
-from tasks.execution.runs.moves import Ending, Move, next_move
+from tasks.execution.runs.moves import SAME_AGAIN, Ending, Move, next_move
 from tasks.execution.runs.options import DEFAULT
 from tests.tasks.execution.runs.carried_out import ASK, FUNNY, POLITE
 from tests.tasks.execution.runs.moments import ended, moment, one
@@ -171,9 +172,18 @@ def test_a_judge_that_failed_has_decided_nothing(failure: str) -> None:
     assert move.ending == Ending(None, 1, 0.45)
 
 
-def test_a_judge_that_nobody_could_be_leaves_all_open_and_says_so() -> None:
-    move = after_judge(failure=FailureCode.ARM_FAILED, arm=None)
-    assert move.judgements == (Judgement(evidence=NO_ARM),)
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        pytest.param(FailureCode.ARM_FAILED, NO_ARM, id="no-other-arm"),
+        pytest.param(FailureCode.BUDGET_EXHAUSTED, NO_BUDGET, id="too-little-budget"),
+    ],
+)
+def test_a_judge_that_was_never_called_leaves_all_open_and_says_why(
+    failure: FailureCode, why: str
+) -> None:
+    move = after_judge(failure=failure, arm=None)
+    assert move.judgements == (Judgement(evidence=why),)
 
 
 def test_a_judge_for_which_the_time_was_too_short_ends_the_run_with_its_result() -> None:
@@ -219,7 +229,7 @@ def test_a_repair_is_checked_like_a_result() -> None:
 
 def test_the_same_answer_again_ends_it() -> None:
     move = after_repair("rude")
-    assert move.ending == Ending(FailureCode.CRITERIA_NOT_MET, "rude", 0)
+    assert move.ending == Ending(FailureCode.CRITERIA_NOT_MET, "rude", 0, SAME_AGAIN)
     assert move.new_steps == ()
 
 

@@ -6,11 +6,15 @@ import pytest
 
 from tasks.execution.ringing import rank_again
 from tasks.execution.runs.options import Planning, RunOptions
-from tasks.models import Arm, Call, Event, Step, Task
+from tasks.models import Arm, Call, Event, Run, Step, Task
 from tasks.states import Priority
 from tests.arms import (
     ScriptedArm,
+    fails,
+    in_turn,
+    judges,
     plans,
+    says_status,
     step,
     succeeds,
 )
@@ -269,3 +273,31 @@ def test_a_changed_priority_moves_what_waits(
     [rank] = {*steps("rank", role="execute", task=task)}
     assert rank < steps("rank", role="plan")[0]
     assert {*Step.objects.filter(state="waiting").values_list("rank", flat=True)} == {rank}
+
+
+def test_a_run_that_ends_with_its_plan_does_not_bind_the_next_one_to_an_earlier_arm(
+    worker: Hand, arm: ScriptedArm, planner: ScriptedArm
+) -> None:
+    planner.behaviour = in_turn(plans(step(1)), says_status("400 Bad Request"))
+    arm.behaviour = fails("internal")
+    task = carried_out(worker, **PLANNED)
+    for _ in range(2):
+        task.requeue()
+        task = go_on(worker, task)
+    assert task.assigned_arm == "helper"
+    assert [*Run.objects.values_list("pinned_arm", flat=True)] == [None, None, None]
+
+
+# Tasks that SQL has stored
+
+
+def test_values_that_the_api_would_refuse_do_not_stop_a_task(
+    worker: Hand, arm: ScriptedArm, planner: ScriptedArm, judge: ScriptedArm
+) -> None:
+    judge.behaviour = judges(True)
+    planner.behaviour = plans(step(1))
+    odd = {"acceptance_criteria": [5, "It is kind"], "constraints": {"a": 1}, "context": ["Long"]}
+    task = carried_out(worker, **PLANNED, **odd)
+    assert (task.status, result(task)) == ("completed", "result of 1")
+    assert judge.work[0].json["acceptance_criteria"] == ["5", "It is kind"]
+    assert contract(arm.work[0])["context"]["context"] == ["Long"]
