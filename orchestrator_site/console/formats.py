@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.utils.html import format_html
 
@@ -85,3 +85,8 @@ def shortened(goal: str) -> str:
         line = f"{line[: GOAL_CHARACTERS - 1]}…"
     # Right-to-left text would otherwise reorder the text beside it.
     return format_html("<bdi>{}</bdi>", line)
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list as it is; SQL can store other values than the API."""
+    return value if isinstance(value, list) else [value]

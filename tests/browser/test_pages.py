@@ -329,6 +329,43 @@ def test_filters_on_a_narrow_screen_are_above_the_rows_and_closed(
     assert console.all("#changelist-filter details:not([open])") == []
 
 
+@pytest.mark.parametrize("width", [1240, 1280, 1366, 1400, 1600])
+def test_header_is_one_line(width: int, console: Console) -> None:
+    console.of_width(width, 900)
+    console.sign_in("admin")
+    for part in ("#site-name", ".sections", "#user-tools"):
+        # The text of each part would be higher in two lines.
+        assert console.find(part).rect["height"] < 32, part
+    tops = [console.find(part).rect["y"] for part in ("#site-name", ".sections", "#user-tools")]
+    assert max(tops) - min(tops) < 10
+
+
+def test_ordinary_words_of_the_names_of_clients_do_not_break(
+    console: Console, database: "psycopg.Connection[tuple[object]]"
+) -> None:
+    for name in ("development", "x" * 90):
+        database.execute(
+            "WITH client AS ("
+            " INSERT INTO clients (id, name) VALUES (gen_random_uuid(), %s) RETURNING id"
+            ") INSERT INTO tasks (goal, client_id)"
+            " SELECT repeat('Break no words ', 9), id FROM client",
+            [name],
+        )
+    console.sign_in("admin")
+    console.open("/admin/tasks/task/?q=break+no+words")
+    lines = (
+        "const cells = [...document.querySelectorAll('td.field-client_name')];"
+        "return cells.map(cell => { const text = document.createRange();"
+        " text.selectNodeContents(cell);"
+        " return [cell.innerText.slice(0, 11), text.getClientRects().length, cell.offsetWidth] })"
+    )
+    found = {name: rest for name, *rest in console.driver.execute_script(lines)}
+    assert found["development"][0] == 1
+    count, column = found["x" * 11]
+    assert count > 1
+    assert column < 200
+
+
 def test_list_of_receipts_fits_into_1366_pixels(console: Console) -> None:
     console.of_width(1366, 900)
     console.sign_in("admin")

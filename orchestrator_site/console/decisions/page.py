@@ -14,12 +14,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
+from orchestrator_site.console.decisions.earlier import earlier_decisions, steps_of
 from orchestrator_site.console.decisions.outcomes import sentence_about
 from orchestrator_site.console.decisions.waiting_list import expires_at
 from orchestrator_site.console.execution import step_words
 from orchestrator_site.console.execution.criteria import criteria_of
 from orchestrator_site.console.execution.provenance import flagged_answers
-from orchestrator_site.console.formats import label
+from orchestrator_site.console.formats import as_list, label
 from orchestrator_site.console.json_html import json_html
 from orchestrator_site.console.permissions import DECIDING
 from orchestrator_site.console.reasons import reason_field
@@ -40,7 +41,7 @@ _FOLLOWS: Final[dict[str, str]] = {
 
 
 class DecisionForm(forms.Form):
-    reason = reason_field(help_text="Shown in the timeline of the task.")
+    reason = reason_field(help_text="All staff who may see the task see it in the timeline.")
     wish = forms.CharField(
         label="What to do better",
         required=False,
@@ -75,7 +76,7 @@ def decision_page(request: HttpRequest, context: dict[str, Any], step_id: UUID) 
         return redirect("admin:decisions")
     if step.waits_for != WaitsFor.DECISION:
         return _told(request, step)
-    steps = list(Step.objects.filter(run=step.run_id).defer("request", "answer"))
+    steps = list(steps_of(step.run_id))
     asked = sum(bool(one.action) for one in steps if one.role == StepRole.REPAIR)
     may_repair = asked < MAX_REPAIRS_OF_STAFF
     form = DecisionForm(may_repair=may_repair)
@@ -135,6 +136,9 @@ def _described(step: Step, steps: list[Step]) -> dict[str, Any]:
         "step": step,
         "labels": [label(Priority(task.priority)), label(TaskVerdict(task.verdict))],
         "expires_at": expires_at(step),
+        "context": json_html(task.context) if task.context else "",
+        "constraints": as_list(task.constraints),
+        "earlier": earlier_decisions(step, steps, _page_of_task(step)),
         "result": json_html(result_of(answers_of(run.pk, step.depends_on))),
         "sources": step_words.links(
             [one for one in steps if one.number and one.number in step.depends_on],

@@ -7,7 +7,10 @@ from orchestrator_site.console.formats import labelled
 from tasks.arms.forms import CriterionVerdict
 from tasks.execution.runs.criteria import Judgement, judgement_of
 from tasks.models import Run, Task
+from tasks.states import Status
 
+_NOT_CHECKED: Final = labelled("unscreened", "?", "Not checked")
+ENDED: Final = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 # Colour, sign and name of each label.
 _LABELS: Final = {
     CriterionVerdict.MET: ("completed", "✓", "Met"),
@@ -21,7 +24,7 @@ class ShownCriterion:
     """
     Attributes:
         judgement: None before the first check.
-        label: of the verdict; empty before the first check.
+        label: of the verdict; empty before the first check of a task that goes on.
     """
 
     text: Any
@@ -43,12 +46,19 @@ def criteria_of(task: Task, run: Run | None) -> list[ShownCriterion]:
     # SQL can store other values than the API.
     texts = given if isinstance(given, list) else [given]
     judgements = judgements_of(run)
+    is_ended = task.status in ENDED
     if len(judgements) != len(texts):
-        return [ShownCriterion(text) for text in texts]
+        return [ShownCriterion(text, label=_NOT_CHECKED if is_ended else "") for text in texts]
     return [
-        ShownCriterion(text, judgement, labelled(*_LABELS[judgement.verdict]))
+        ShownCriterion(text, judgement, _label(judgement, is_ended=is_ended))
         for text, judgement in zip(texts, judgements, strict=True)
     ]
+
+
+def _label(judgement: Judgement, *, is_ended: bool) -> str:
+    # Until an arm answers, nobody has looked at what it is asked about.
+    is_unchecked = judgement.by is None and not judgement.evidence
+    return _NOT_CHECKED if is_ended and is_unchecked else labelled(*_LABELS[judgement.verdict])
 
 
 def judgements_of(run: Run | None) -> list[Judgement]:

@@ -2,30 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import (
-    BooleanField,
-    Case,
-    ExpressionWrapper,
-    Q,
-    QuerySet,
-    TextField,
-    When,
-)
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from orchestrator_site.console.execution.answers import answers_of
 from orchestrator_site.console.execution.calls import attempts_at, calls_of
 from orchestrator_site.console.execution.criteria import in_short
+from orchestrator_site.console.execution.decided import of_decision
 from orchestrator_site.console.execution.steps import Loaded, ShownStep, shown_steps
 from orchestrator_site.console.execution.usage import UsageOfRole, usage_by_role
 from orchestrator_site.console.formats import dollars
 from tasks.execution.failures import SENTENCES, FailureCode
-from tasks.models import Budget, Run, Step, Task
+from tasks.models import Budget, Run, Step, Task, TaskResult
 from tasks.states import StepRole, StepState, WaitsFor
 
 MAX_RUNS: Final = 10
@@ -63,6 +56,18 @@ class ShownRun:
     @property
     def usage(self) -> tuple[UsageOfRole, ...]:
         return usage_by_role((shown.role, shown.calls.usage) for shown in self.steps)
+
+    def has_begun_by(self, moment: datetime) -> bool:
+        return self.run.started_at is not None and self.run.started_at <= moment
+
+    @property
+    def is_result_flagged(self) -> bool:
+        """Whether its result is a flagged answer, or was made from one."""
+        done = [shown for shown in self.steps if shown.step.state == StepState.DONE]
+        repairs = [shown for shown in done if shown.role is StepRole.REPAIR]
+        # Each repair replaces the result. What other steps needed is given to those that made it.
+        steps = [shown for shown in done if shown.role is StepRole.EXECUTE]
+        return any(shown.is_suspect for shown in repairs[-1:] or steps)
 
     @property
     def now(self) -> str:
@@ -102,6 +107,12 @@ class ShownRuns:
         steps = self.newest.steps if self.newest else ()
         waiting = (one.step for one in steps if one.step.waits_for == WaitsFor.DECISION)
         return next((step.pk for step in waiting), None)
+
+    def made_flagged(self, result: TaskResult) -> bool:
+        """Return whether a result of the task was made from a flagged answer."""
+        # One run begins after the other has ended.
+        run = next((one for one in self.shown if one.has_begun_by(result.created_at)), None)
+        return run is not None and run.is_result_flagged
 
     @property
     def have_calls(self) -> bool:
@@ -149,11 +160,6 @@ def failure_in_words(run: Run) -> str:
 
 def _steps_of(runs: Sequence[Run]) -> list[Any]:
     """Return all steps of these runs, without requests, and of the answers only decisions."""
-
-    def of_decision(key: str) -> Case:
-        is_decision = When(role=StepRole.DECIDE, then=KeyTextTransform(key, "answer"))
-        return Case(is_decision, output_field=TextField())
-
     steps = Step.objects.filter(run__in=runs).defer("request", "answer")
     return list(
         steps.annotate(

@@ -1,7 +1,7 @@
 """How pages name the steps of a run, link to them, and say what each was given."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -10,7 +10,7 @@ from orchestrator_site.console.execution.provenance import Flagged
 from orchestrator_site.console.formats import labelled
 from tasks.execution.runs.moves import ACCEPTED, EXPIRED, REJECTED
 from tasks.models import Step
-from tasks.states import StepRole, StepState
+from tasks.states import StepRole, StepState, WaitsFor
 
 _NAMES: Final = {
     StepRole.EXECUTE: "Step",
@@ -27,11 +27,14 @@ _GIVEN: Final = {
 }
 FLAGGED_LABEL: Final = labelled("flagged", "⚑", "Flagged answer")
 REFUSED_LABEL: Final = labelled("failed", "✕", "Refused")
+WAITS_LABEL: Final = labelled("ready", "○", "Waits for a decision")
 _OUTCOMES: Final = {
     ACCEPTED: labelled("completed", "✓", "Accepted"),
     REJECTED: labelled("failed", "✕", "Rejected"),
     EXPIRED: labelled("cancelled", "⊘", "Expired"),
 }
+# The states that decisions look like.
+_LOOKS: Final = {REJECTED: StepState.FAILED, EXPIRED: StepState.CANCELLED}
 
 
 def name_of(step: Step) -> str:
@@ -66,16 +69,16 @@ def _in_a_sentence(step: Step) -> str:
     return "the plan" if name == "Plan" else name.lower()
 
 
-def given(step: Step, sources: list[Step], run: int) -> str:
+def given(step: Step, sources: list[Step], run: int, page: str = "") -> str:
     """Return which answers the step is given; empty for none."""
     if not sources:
         return ""
     is_one = len(sources) == 1
     if step.role == StepRole.EXECUTE:
         answers = "its answer" if is_one else "their answers"
-        return format_html("After {}, with {}", links(sources, run), answers)
+        return format_html("After {}, with {}", links(sources, run, page), answers)
     one, several = _GIVEN[StepRole(step.role)]
-    return format_html("{} {}", one if is_one else several, links(sources, run))
+    return format_html("{} {}", one if is_one else several, links(sources, run, page))
 
 
 def given_flagged(step: Step, flagged: Flagged, run: int) -> str:
@@ -98,3 +101,18 @@ def has_begun(step: Step) -> bool:
 def outcome_label(outcome: str) -> str:
     """Return the label of a decision."""
     return _OUTCOMES.get(outcome, "")
+
+
+def decision_label(step: Any) -> str:
+    """Return what was decided, or that staff have to; empty for steps of other roles.
+
+    Args:
+        step: with `outcome`, that of a decision.
+    """
+    waits = step.waits_for == WaitsFor.DECISION
+    return WAITS_LABEL if waits else outcome_label(step.outcome)
+
+
+def look_of(step: Any) -> StepState:
+    """Return the state that a step, with its `outcome`, looks like."""
+    return _LOOKS.get(step.outcome, StepState(step.state))

@@ -8,7 +8,7 @@ from orchestrator_site.console.execution import step_words
 from orchestrator_site.console.execution.answers import TOO_MANY
 from orchestrator_site.console.execution.calls import Rows
 from orchestrator_site.console.execution.provenance import Flagged, flagged_answers
-from orchestrator_site.console.execution.waiting import in_words
+from orchestrator_site.console.execution.waiting import in_words, moment_in_words
 from orchestrator_site.console.formats import label
 from tasks.execution.failures import SENTENCES, FailureCode
 from tasks.models import Run, Step
@@ -42,10 +42,12 @@ class ShownStep:
 
     Attributes:
         labels: its state, and what else is to be seen at a glance.
+        look: the state that its mark looks like.
+        now: what becomes of it next, or when it ended.
+        beside: the same, as far as the labels do not say it.
         given: the steps whose answers it is given, in words and with links.
         flagged: each flagged answer that came to it, in words and with links.
         failure: the sentence of its failure code; empty if it did not fail.
-        is_refused: whether it is a plan that could not be carried out.
         texts: None for staff who may not see them.
     """
 
@@ -53,11 +55,12 @@ class ShownStep:
     name: str
     anchor: str
     labels: list[str]
+    look: str
     now: str
+    beside: str
     given: str
     flagged: list[str]
     failure: str
-    is_refused: bool
     attempts: Rows
     calls: Rows
     texts: Texts | None
@@ -65,6 +68,11 @@ class ShownStep:
     @property
     def role(self) -> StepRole:
         return StepRole(self.step.role)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether its answer is flagged, or was made from a flagged one."""
+        return self.step.verdict == TaskVerdict.FLAGGED or bool(self.flagged)
 
     @property
     def is_open(self) -> bool:
@@ -98,11 +106,12 @@ def shown_steps(run: Run, steps: Sequence[Step], loaded: Loaded) -> tuple[ShownS
             step_words.name_of(step),
             step_words.anchor_of(step, run.number),
             _labels(step, is_refused=step.pk in faults),
+            StepState.FAILED if step.pk in faults else step_words.look_of(step),
             in_words(step),
+            moment_in_words(step) if step.role == StepRole.DECIDE else in_words(step),
             step_words.given(step, _given(step, steps), run.number),
             _flagged(step, flagged[step.pk], run.number),
             SENTENCES[FailureCode(step.failure_code)] if step.failure_code else "",
-            step.pk in faults,
             loaded.attempts.get(step.pk, Rows()),
             loaded.calls.get(step.pk, Rows()),
             None if loaded.answers is None else _texts(step, faults, loaded.answers),
@@ -122,11 +131,9 @@ def _flagged(step: Step, flagged: Sequence[Flagged], run: int) -> list[str]:
 
 
 def _labels(step: Any, *, is_refused: bool) -> list[str]:
-    labels = [label(StepState(step.state))]
+    labels = [step_words.decision_label(step) or label(StepState(step.state))]
     if is_refused:
         labels.append(step_words.REFUSED_LABEL)
-    if step.outcome:
-        labels.append(step_words.outcome_label(step.outcome))
     if step.verdict == TaskVerdict.FLAGGED:
         labels.append(step_words.FLAGGED_LABEL)
     return labels

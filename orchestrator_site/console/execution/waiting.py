@@ -45,5 +45,12 @@ def in_words(step: Step) -> str:
     return "Ready: the next free worker takes it"
 
 
+def moment_in_words(step: Step) -> str:
+    """Return when the step ended, or since when it is parked."""
+    if step.ended_at:
+        return f"at {_moment(step.ended_at)}"
+    return f"since {_moment(step.parked_at)}" if step.parked_at else ""
+
+
 def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

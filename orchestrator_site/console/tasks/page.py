@@ -7,9 +7,10 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from orchestrator_site.console.execution.criteria import criteria_of
+from orchestrator_site.console.execution.criteria import ENDED, criteria_of
 from orchestrator_site.console.execution.runs import ShownRuns, runs_of
-from orchestrator_site.console.formats import label
+from orchestrator_site.console.execution.step_words import FLAGGED_LABEL
+from orchestrator_site.console.formats import as_list, label
 from orchestrator_site.console.json_html import json_html
 from orchestrator_site.console.permissions import (
     may_decide,
@@ -67,24 +68,24 @@ def described(task: Task, request: HttpRequest) -> dict[str, Any]:
 def _content(task: Task, runs: ShownRuns) -> dict[str, Any]:
     results = list(task.results.order_by("-created_at", "-id")[: MAX_RESULTS + 1])
     criteria = criteria_of(task, runs.newest.run if runs.newest else None)
+    shown = results[:MAX_RESULTS]
     return {
         # They stand at the top, with what was found about each.
         "criteria": criteria,
         "lists": {
-            "Constraints": _as_list(task.constraints),
+            "Constraints": as_list(task.constraints),
             **({} if criteria else {"Acceptance criteria": []}),
         },
         "context": json_html(task.context),
         # The metadata starts as a copy of the context.
         "metadata": json_html(task.task_metadata) if task.task_metadata != task.context else "",
-        "results": [(result, json_html(result.result_data)) for result in results[:MAX_RESULTS]],
+        "results": [
+            (one, json_html(one.result_data), FLAGGED_LABEL if runs.made_flagged(one) else "")
+            for one in shown
+        ],
+        "is_ended": task.status in ENDED,
         "are_results_left_out": len(results) > MAX_RESULTS,
     }
-
-
-def _as_list(value: Any) -> list[Any]:
-    """Return a list as it is; SQL can store other values than the API."""
-    return value if isinstance(value, list) else [value]
 
 
 def _reason(task: Task, entries: list[Entry]) -> str:

@@ -1,5 +1,6 @@
 """The page on which staff accept or reject a result."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -104,6 +105,18 @@ def test_result_made_with_a_flagged_answer_is_marked(console: Client) -> None:
     assert f'<a href="{task}#run-1-step-2">step 2</a>' in page
 
 
+def test_page_says_what_each_button_does_and_who_reads_the_reason(console: Client) -> None:
+    page = content(console.get(url(waiting_for_a_decision())))
+    accept, reject = re.findall(r"<button (.*?)>(?:Accept|Reject)</button>", page)
+    assert accept.startswith('class="button default"')
+    assert reject.startswith('class="button destructive"')
+    assert (
+        "Accept completes the task; Reject has the result repaired if you say what to do better, "
+        "and otherwise lets the task fail."
+    ) in words(page)
+    assert "All staff who may see the task see it in the timeline." in page
+
+
 def test_accepted_result_completes_its_task(console: Client) -> None:
     step = waiting_for_a_decision()
     response = decide(console, step)
@@ -165,7 +178,7 @@ def test_after_all_repairs_none_can_be_asked_for(console: Client) -> None:
         add_step(step.run, number, "repair", action="better", answer="x")
     page = content(console.get(url(step)))
     assert "What to do better" not in page
-    assert "Staff have asked for all repairs that a task may have." in page
+    assert "since staff have asked for all repairs that a task may have." in page
     decide(console, step, "rejected", wish="better")
     assert statuses(step) == ("failed", "done")
 

@@ -36,11 +36,28 @@ def criteria_shown(console: Client, task: Task) -> str:
     return words(page(console, task).partition('id="criteria">')[2].partition("</section>")[0])
 
 
-def test_before_the_first_check_there_is_just_the_list(console: Client, task: Task) -> None:
+def test_before_the_first_check_there_is_just_the_list(console: Client) -> None:
+    task = TaskFactory(processing=True, acceptance_criteria=CRITERIA)
     plain = "Acceptance criteria is short is kind is true is new"
     assert criteria_shown(console, task) == plain
     new_run(task)
     assert criteria_shown(console, task) == plain
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_criteria_of_an_ended_task_that_nobody_looked_at_say_so(
+    status: str, console: Client
+) -> None:
+    task = TaskFactory(**{status: True}, acceptance_criteria=["is short", "is kind"])
+    assert criteria_shown(console, task) == (
+        "Acceptance criteria ? Not checked is short ? Not checked is kind"
+    )
+    # The arm that was asked has not answered.
+    new_run(task, verdicts=[verdict("met", evidence="It has 7 words."), undecided("")])
+    assert criteria_shown(console, task) == (
+        "Acceptance criteria ✓ Met is short It has 7 words. By a rule, confidence 1 "
+        "? Not checked is kind"
+    )
 
 
 def test_each_criterion_has_verdict_evidence_and_confidence(console: Client, task: Task) -> None:

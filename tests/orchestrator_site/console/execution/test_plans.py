@@ -56,7 +56,7 @@ def test_step_shows_what_it_does_needs_and_used(console: Client) -> None:
         f"Step 4 ✓ Done Done at {step.ended_at:%Y-%m-%d %H:%M:%S} UTC "
         "Compare the kettle with the toaster "
         "After step 1 , step 2 , with their answers "
-        "helper only helper 1 try 1234 tokens 0.0125 dollars 2.50 s planned: 4 s "
+        "helper pinned to helper 1 try 1234 tokens 0.0125 dollars 2.50 s planned: 4 s "
         'Answer "the answer of step 4" '
         f"Key, calls and attempts Key: {step.pk} Calls"
     )
@@ -82,11 +82,44 @@ def test_plan_check_repair_and_decision_say_what_they_are_about(console: Client)
         repair
     )
     decision = step_shown(console, run, "step-9")
-    assert decision.startswith("Decision 9 ✓ Done ✕ Rejected")
+    assert decision.startswith("Decision 9 ✕ Rejected at ")
     assert "Reason: still rude About the answers of step 4 , step 6" in decision
     assert "Key" not in decision
     assert step_shown(console, run, "plan-1").startswith("Plan ✓ Done Done at")
     assert "With the answers of step 1 , step 2" in step_shown(console, run, "plan-2")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "look", "label"),
+    [
+        ("accepted", "done", "✓ Accepted"),
+        ("rejected", "failed", "✕ Rejected"),
+        ("expired", "cancelled", "⊘ Expired"),
+        # SQL can store others.
+        ("other", "done", "✓ Done"),
+    ],
+)
+def test_decision_looks_like_its_outcome(
+    outcome: str, look: str, label: str, viewer: Client
+) -> None:
+    run = planned()
+    step = add_step(run, 7, "decide", depends_on=[6], answer={"outcome": outcome})
+    shown = step_shown(viewer, run, "step-7")
+    assert shown.startswith(f"Decision 7 {label} at {step.ended_at:%Y-%m-%d %H:%M:%S} UTC About")
+    assert f'<li id="run-1-step-7" class="plan-step plan-step-{look}">' in page(viewer, run.task)
+
+
+def test_decision_that_waits_is_not_called_ready(viewer: Client) -> None:
+    step = waiting_for_a_decision()
+    shown = step_shown(viewer, step.run, "step-2")
+    since = f"{step.parked_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert shown.startswith(f"Decision 2 ○ Waits for a decision since {since} About")
+
+
+def test_cancelled_decision_says_so(viewer: Client) -> None:
+    step = waiting_for_a_decision()
+    step.task.cancel()
+    assert step_shown(viewer, step.run, "step-2").startswith("Decision 2 ⊘ Cancelled at ")
 
 
 def test_steps_are_grouped_by_the_revision_of_the_plan(console: Client) -> None:

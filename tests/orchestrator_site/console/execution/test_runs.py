@@ -95,6 +95,12 @@ def test_failure_stands_at_the_top_and_at_its_run(console: Client) -> None:
     assert "helper failed 2.50 s 1234 0.0125 it broke" in shown
 
 
+def test_run_says_when_its_time_ends(console: Client) -> None:
+    run = Run.objects.create(task=TaskFactory(processing=True), number=1, started_at=AT, ends_at=AT)
+    shown = runs_shown(console, run.task)
+    assert "Its time ends at 2026-11-28 12:03:11 UTC, later if it waits" in shown
+
+
 def test_failure_of_an_earlier_run_does_not_stand_at_the_top(console: Client) -> None:
     task = failed_with(FailureCode.TIMED_OUT)
     Task.objects.update(status="processing")

@@ -86,7 +86,7 @@ def test_page_shows_everything_about_a_task_and_its_results(show: Show) -> None:
         "✓ Completed ▲ Critical ? Unscreened",
         ("the whole goal " * 20).strip(),
         "Constraints its constraint",
-        "Acceptance criteria its criterion",
+        "Acceptance criteria ? Not checked its criterion",
         'Context { "its": "context" }',
         'Metadata { "its": "metadata" }',
         "Arm planner",
@@ -108,6 +108,19 @@ def test_empty_parts_say_so(show: Show) -> None:
         "Metadata The same as the context.",
     ):
         assert part in shown
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_no_more_results_are_to_come_of_an_ended_task(status: str, show: Show) -> None:
+    assert "Results None. Details" in text_of(show(TaskFactory(**{status: True})))
+
+
+def test_results_follow_the_goal_and_the_criteria(show: Show) -> None:
+    task = TaskFactory(completed=True, acceptance_criteria=["its criterion"])
+    TaskResultFactory(task=task)
+    heads = re.findall(r"<h2>(.*?)</h2>", show(task))
+    top = ["Goal", "Acceptance criteria", "Results", "Details", "Runs", "Timeline"]
+    assert heads == [*top, "Constraints", "Context", "Metadata"]
 
 
 def test_results_are_shown_newest_first(show: Show) -> None:
