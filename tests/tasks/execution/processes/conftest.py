@@ -18,9 +18,10 @@ Database = psycopg.Connection[Any]
 
 
 @pytest.fixture(scope="module")
-def database_url() -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """A migrated database for the workers of this module."""
-    return new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], "workers")
+    name = "workers_of_" + request.module.__name__.rpartition(".")[2]
+    return new_database(os.environ["ORCHESTRATOR_DATABASE_URL"], name)
 
 
 @pytest.fixture
