@@ -5,6 +5,7 @@ still needs, run tests/orchestrator_site/serving/test_worker.py with its `gthrea
 """
 
 import contextlib
+import ctypes
 import gc
 import heapq
 import logging
@@ -22,6 +23,8 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from orchestrator_site import settings
 from orchestrator_site.serving.queueing import queued_seconds
+
+_C_LIBRARY: Final = ctypes.CDLL(None)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,13 @@ SHORT_OF_FILES_SECONDS: Final = 0.1
 FILES_TO_FREE: Final = 16
 # A shortage is logged if there was none for this long.
 CALM_SECONDS: Final = 10.0
+
+
+def give_back_memory() -> None:
+    """Let the C library return free memory to the system; only glibc keeps it, for each thread."""
+    trim = getattr(_C_LIBRARY, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -169,6 +179,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         finally:
             if is_large:
                 gc.collect()
+                give_back_memory()
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Keep the connection for the next request, or start to close it."""
