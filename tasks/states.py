@@ -35,6 +35,10 @@ class StepState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+OPEN_STATES: Final = (StepState.WAITING, StepState.READY, StepState.RUNNING)
+FINAL_STATES: Final = tuple(state for state in StepState if state not in OPEN_STATES)
+
+
 class StepRole(models.TextChoices):
     """What a step is for."""
 

@@ -21,7 +21,7 @@ from tasks.execution.failures import SENTENCES, FailureCode
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
 from tasks.execution.settlement import SETTLED, attempts_counted, counted
 from tasks.insertion import insert_of
-from tasks.states import Status, StepState, TaskVerdict, WaitsFor
+from tasks.states import FINAL_STATES, Status, StepState, TaskVerdict, WaitsFor
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Conclusion:
     @property
     def is_over(self) -> bool:
         """Whether the step has ended."""
-        return self.state in (StepState.DONE, StepState.FAILED, StepState.CANCELLED)
+        return self.state in FINAL_STATES
 
 
 def status_events(before: Status, entered: Sequence[Status]) -> list[Event]:

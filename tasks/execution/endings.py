@@ -14,11 +14,15 @@ from tasks.execution import counting
 from tasks.execution.outcomes import AttemptOutcome, CallOutcome
 from tasks.execution.settlement import SETTLED, attempts_counted, counted
 
+# What an UPDATE of steps sets that will not be carried out.
+CANCELLED: Final = """
+    state = 'cancelled', ended_at = clock_timestamp(), request = NULL, wake_at = NULL,
+    waits_for = NULL, waits_at = '', parked_at = NULL
+"""
 # The tasks are locked.
 _END: Final = f"""
     WITH ended_steps AS (
-        UPDATE steps SET state = 'cancelled', ended_at = clock_timestamp(), request = NULL,
-            wake_at = NULL, waits_for = NULL, parked_at = NULL
+        UPDATE steps SET {CANCELLED}
         WHERE task_id = ANY(%(ids)s) AND state IN ('waiting', 'ready', 'running')
         RETURNING id, run_id
     ), ended_attempts AS (

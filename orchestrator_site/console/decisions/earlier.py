@@ -1,4 +1,4 @@
-"""What staff decided earlier in a run, for those who decide again."""
+"""Earlier decisions of a run, for the page of its next decision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -8,13 +8,11 @@ from tasks.arms.description import MAX_TIMEOUT_SECONDS, Capability
 from tasks.arms.work import Work
 from tasks.execution.claiming.opening import Opened
 from tasks.execution.claiming.shares import Share
+from tasks.execution.runs.needs import enabled_arms
 from tasks.execution.runs.plan import MAX_STEPS
 from tasks.execution.runs.state import answers_of, result_of
 from tasks.states import StepRole
 
-_ARMS: Final = """
-    SELECT name, capabilities FROM arms WHERE is_enabled AND %s = ANY(capabilities) ORDER BY name
-"""
 _ACTIONS: Final = """
     SELECT number, action, failure_code FROM steps
     WHERE run_id = %s AND role = 'execute' AND state IN ('done', 'failed') ORDER BY number
@@ -91,9 +89,11 @@ def _planning(opened: Opened) -> dict[str, Any]:
 
 def _arms() -> list[dict[str, Any]]:
     """Return the arms that a plan may name."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ARMS, [Capability.EXECUTE])
-        return [{"name": name, "capabilities": can} for name, can in cursor.fetchall()]
+    return [
+        {"name": name, "capabilities": capabilities}
+        for name, capabilities in enabled_arms().items()
+        if Capability.EXECUTE in capabilities
+    ]
 
 
 def _so_far(opened: Opened) -> dict[str, Any]:

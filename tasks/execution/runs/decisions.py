@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from tasks.changes import ActorKind, EventKind
+from tasks.changes import EventKind, kind_of_actor
 from tasks.exceptions import DecisionTaken
 from tasks.execution.concluding import Conclusion
 from tasks.execution.runs.finishing import finish
@@ -83,7 +83,7 @@ def _decide(
 ) -> None:
     answer: dict[str, Any] = {"outcome": outcome, "reason": reason, "wish": wish}
     conclusion = Conclusion(task_id=task_id, step_id=step_id, state=StepState.DONE, answer=answer)
-    kind = ActorKind.STAFF if actor else ActorKind.SERVICE
+    kind = kind_of_actor(actor)
     data = json.dumps({"outcome": outcome})
     with transaction.atomic():
         with connection.cursor() as cursor:

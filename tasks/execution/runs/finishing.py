@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from tasks.execution import bells
 from tasks.execution.concluding import Conclusion, conclude, lock, status_events
-from tasks.execution.endings import end_runs
+from tasks.execution.endings import CANCELLED, end_runs
 from tasks.execution.runs.keys import step_id
 from tasks.execution.runs.moves import Move, NewStep, next_move
 from tasks.execution.runs.options import RunOptions
@@ -45,9 +45,8 @@ _START: Final = f"""
     {bells.ring_steps("SELECT id, rank FROM started")}
 """
 # What an arm may have carried out goes on, until it is known.
-_STOP: Final = """
-    UPDATE steps SET state = 'cancelled', ended_at = clock_timestamp(), request = NULL,
-        wake_at = NULL, waits_for = NULL, waits_at = '', parked_at = NULL
+_STOP: Final = f"""
+    UPDATE steps SET {CANCELLED}
     WHERE run_id = %(run_id)s AND state IN ('waiting', 'ready') AND role = 'execute'
         AND NOT EXISTS (SELECT 1 FROM calls WHERE step_id = steps.id AND outcome = 'unknown')
 """

@@ -20,6 +20,8 @@ _IS_THERE: Final = """
     )
 """
 
+_ENABLED: Final = "SELECT name, capabilities FROM arms WHERE is_enabled ORDER BY name"
+
 
 def is_planned(
     planning: Planning,
@@ -55,3 +57,10 @@ def is_there_an_arm(capability: Capability, *, not_by: Sequence[str] = ()) -> bo
     with connection.cursor() as cursor:
         cursor.execute(_IS_THERE, {"capability": capability, "not_by": [*not_by]})
         return bool(cursor.fetchone()[0])
+
+
+def enabled_arms() -> dict[str, list[str]]:
+    """Return the capabilities of each enabled arm, in the order of the names."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ENABLED)
+        return dict(cursor.fetchall())

@@ -13,7 +13,8 @@ from tasks.arms.description import Capability
 from tasks.execution.concluding import Conclusion
 from tasks.execution.failures import FailureCode
 from tasks.execution.runs.criteria import Judgement, judgement_of
-from tasks.states import StepRole, StepState
+from tasks.execution.runs.needs import enabled_arms
+from tasks.states import OPEN_STATES, StepRole, StepState
 
 _RUN: Final = """
     SELECT number, tasks.acceptance_criteria, verdicts, coalesce(extract(epoch FROM
@@ -33,7 +34,6 @@ _ANSWERS: Final = """
     SELECT number, answer FROM steps
     WHERE run_id = %s AND number = ANY(%s) AND number > 0 AND answer IS NOT NULL ORDER BY number
 """
-_ARMS: Final = "SELECT name, capabilities FROM arms WHERE is_enabled ORDER BY name"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Node:
 
     @property
     def is_open(self) -> bool:
-        return self.state in (StepState.WAITING, StepState.READY, StepState.RUNNING)
+        return self.state in OPEN_STATES
 
     @property
     def may_have_effect(self) -> bool:
@@ -93,7 +93,7 @@ class RunState:
     @property
     def steps(self) -> list[Node]:
         """The steps of all plans, or the only one."""
-        return [node for node in self.nodes if node.role is StepRole.EXECUTE]
+        return self.with_roles(StepRole.EXECUTE)
 
     @property
     def current_steps(self) -> list[Node]:
@@ -112,7 +112,7 @@ class RunState:
 
     @property
     def is_planned(self) -> bool:
-        return any(node.role is StepRole.PLAN for node in self.nodes)
+        return bool(self.with_roles(StepRole.PLAN))
 
     @property
     def next_number(self) -> int:
@@ -131,7 +131,7 @@ class RunState:
     @property
     def may_be_judged(self) -> bool:
         """Whether an arm can judge the result that had no part in it."""
-        authors = {node.arm for node in self.nodes if node.role in AUTHORS}
+        authors = {node.arm for node in self.with_roles(*AUTHORS)}
         return any(
             Capability.VALIDATE in capabilities and name not in authors
             for name, capabilities in self.arms.items()
@@ -140,9 +140,7 @@ class RunState:
     @cached_property
     def arms(self) -> dict[str, list[str]]:
         """The capabilities of each enabled arm."""
-        with connection.cursor() as cursor:
-            cursor.execute(_ARMS)
-            return dict(cursor.fetchall())
+        return enabled_arms()
 
     def with_roles(self, *roles: StepRole) -> list[Node]:
         return [node for node in self.nodes if node.role in roles]

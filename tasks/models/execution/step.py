@@ -9,7 +9,14 @@ from django.db.models.functions import Now
 
 from tasks.arms.description import Capability
 from tasks.execution.failures import FailureCode
-from tasks.states import StepRole, StepState, TaskVerdict, WaitsFor
+from tasks.states import (
+    FINAL_STATES,
+    OPEN_STATES,
+    StepRole,
+    StepState,
+    TaskVerdict,
+    WaitsFor,
+)
 
 
 class Step(models.Model):
@@ -173,11 +180,11 @@ class Step(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    state__in=(StepState.WAITING, StepState.READY, StepState.RUNNING),
+                    state__in=OPEN_STATES,
                     ended_at__isnull=True,
                 )
                 | Q(
-                    state__in=(StepState.DONE, StepState.FAILED, StepState.CANCELLED),
+                    state__in=FINAL_STATES,
                     ended_at__isnull=False,
                     request__isnull=True,
                 ),
