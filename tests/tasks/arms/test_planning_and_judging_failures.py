@@ -1,5 +1,6 @@
 """Calls of planners and judges that have no answer, on real sockets."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -91,15 +92,26 @@ def facts(failed: ArmError) -> tuple[type[ArmError], bool, float, Usage]:
     return type(failed), failed.is_retryable, failed.retry_after_seconds, failed.usage
 
 
+CASES = {
+    f"{protocol}-{name}": (adapter_of, *case)
+    for protocol, adapter_of, cases in (
+        ("octollm", lambda scripted: OctollmAdapter(octollm(scripted)), OCTOLLM),
+        ("openai", lambda scripted: OpenaiAdapter(openai(scripted)), OPENAI),
+    )
+    for name, case in cases.items()
+}
+
+
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize(
-    ("behaviour", "kind", "is_retryable", "wait_seconds", "usage"),
-    OCTOLLM.values(),
-    ids=OCTOLLM.keys(),
+    ("adapter_of", "behaviour", "kind", "is_retryable", "wait_seconds", "usage"),
+    CASES.values(),
+    ids=CASES.keys(),
 )
-def test_an_octollm_call_without_an_answer_says_what_may_be_done(
+def test_a_call_without_an_answer_says_what_may_be_done(
     scripted: ScriptedArm,
     capability: Capability,
+    adapter_of: Callable[[ScriptedArm], OctollmAdapter | OpenaiAdapter],
     behaviour: Behaviour,
     kind: type[ArmError],
     is_retryable: bool,
@@ -108,30 +120,7 @@ def test_an_octollm_call_without_an_answer_says_what_may_be_done(
 ) -> None:
     scripted.behaviour = behaviour
 
-    failed = failed_call(OctollmAdapter(octollm(scripted)), capability)
-
-    assert facts(failed) == (kind, is_retryable, wait_seconds, usage)
-    assert scripted.connections == 1
-
-
-@pytest.mark.parametrize("capability", CAPABILITIES)
-@pytest.mark.parametrize(
-    ("behaviour", "kind", "is_retryable", "wait_seconds", "usage"),
-    OPENAI.values(),
-    ids=OPENAI.keys(),
-)
-def test_a_model_call_without_an_answer_says_what_may_be_done(
-    scripted: ScriptedArm,
-    capability: Capability,
-    behaviour: Behaviour,
-    kind: type[ArmError],
-    is_retryable: bool,
-    wait_seconds: float,
-    usage: Usage,
-) -> None:
-    scripted.behaviour = behaviour
-
-    failed = failed_call(OpenaiAdapter(openai(scripted)), capability)
+    failed = failed_call(adapter_of(scripted), capability)
 
     assert facts(failed) == (kind, is_retryable, wait_seconds, usage)
     assert scripted.connections == 1
