@@ -6,19 +6,30 @@ and without its value.
 """
 
 import os
-import re
-from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
-from environs import Env, EnvValidationError, ValidationError, validate
+from environs import Env, EnvValidationError, validate
 
 from orchestrator_site import VERSION
-from orchestrator_site.database.url import entries_of, parse_database_url
+from orchestrator_site.checks import (
+    IS_SEVERITY,
+    are_arms,
+    are_hosts,
+    are_origins,
+    are_types,
+    is_action_by_type,
+    is_amount,
+    is_database_url,
+    is_database_url_if_given,
+    is_http_url,
+    is_rate_limit,
+    is_secret_key,
+)
+from orchestrator_site.database.url import entries_of
 from orchestrator_site.development import embedded
 from orchestrator_site.observability.log import logging_settings
 from orchestrator_site.variables import (
@@ -27,10 +38,9 @@ from orchestrator_site.variables import (
     forget_service_addresses,
     unknown_variables,
 )
-from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
+from safety.findings import Severity
 from safety.policy import PiiAction
-from tasks.arms.declared import InvalidArms, parse_arms
-from tasks.clients.rate_limits import MAX_RATE_LIMIT
+from tasks.arms.declared import parse_arms
 from tasks.execution.runs.options import DEFAULT_DECISION_SECONDS, Planning, RunOptions, Undecided
 
 BASE_DIR = Path(__file__).absolute().parent.parent
@@ -44,110 +54,6 @@ env.read_env(ENV_FILE, recurse=False)
 
 # Makes a variable required.
 NO_DEFAULT: Any = ...
-# The size of an HMAC-SHA256 key in bytes.
-SECRET_KEY_CHARACTERS: Final = 32
-MAX_COST_USD: Final = 99_999_999
-COST_DECIMALS: Final = 4
-ALL_TYPES: Final = PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}
-
-
-def is_database_url(value: str) -> None:
-    if DEVELOPMENT and not value:
-        return
-    try:
-        parse_database_url(value)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-def is_database_url_if_given(value: str) -> None:
-    if value:
-        is_database_url(value)
-
-
-def is_amount(value: str) -> None:
-    try:
-        amount = Decimal(value or 0)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    # NaN is not comparable.
-    is_in_range = amount.is_finite() and 0 <= amount <= MAX_COST_USD
-    if not is_in_range or amount != round(amount, COST_DECIMALS):
-        raise ValidationError(
-            f"must be an amount from 0 to {MAX_COST_USD} with at most {COST_DECIMALS} decimals, or "
-            "empty for no limit"
-        )
-
-
-def is_http_url(value: str) -> None:
-    try:
-        parts = urlsplit(value)
-        # Reading the port checks it.
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        is_valid = is_valid and not parts.query and not parts.fragment and " " not in value
-    except ValueError:
-        is_valid = False
-    if not is_valid:
-        raise ValidationError("must look like http://host:8080")
-
-
-def is_rate_limit(value: str) -> None:
-    if value and not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_RATE_LIMIT):
-        raise ValidationError(
-            f"must be a whole number from 1 to {MAX_RATE_LIMIT}, or empty for no limit"
-        )
-
-
-def are_arms(value: str) -> None:
-    try:
-        parse_arms(value)
-    except InvalidArms as error:
-        raise ValidationError(error.faults) from None
-
-
-def is_secret_key(value: str) -> None:
-    if len(value) < SECRET_KEY_CHARACTERS:
-        raise ValidationError(
-            f"must have at least {SECRET_KEY_CHARACTERS} characters; generate one with: "
-            "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
-        )
-
-
-def are_hosts(values: list[str]) -> None:
-    # Django removes the port from the Host header, so any other value would never match.
-    if not all(
-        re.fullmatch(r"\*|[\w.-]+|\[[0-9a-fA-F:.]+\]", value) for value in filter(None, values)
-    ):
-        raise ValidationError(
-            "must be hosts such as orchestrator.example or [::1], without scheme, port and path"
-        )
-
-
-def are_origins(values: list[str]) -> None:
-    if not all(value.startswith(("http://", "https://")) for value in filter(None, values)):
-        raise ValidationError("must be origins such as https://console.example")
-
-
-def listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
-
-
-def are_types(values: list[str]) -> None:
-    if not {*filter(None, values)} <= ALL_TYPES:
-        raise ValidationError(f"must be some of {listed(ALL_TYPES)}")
-
-
-def is_action_by_type(value: dict[str, str]) -> None:
-    actions = [action.value for action in PiiAction]
-    types = PII_TYPES | {CUSTOM_TYPE}
-    if not value.keys() <= types or not {*value.values()} <= {*actions}:
-        raise ValidationError(
-            f"must be pairs such as Email=redact, of a type ({listed(types)}) and an action "
-            f"({listed(actions)})"
-        )
-
-
-IS_SEVERITY = validate.OneOf([severity.name.lower() for severity in Severity])
 
 
 def names(variable: str, default: str, **options: Any) -> list[str]:
@@ -161,8 +67,12 @@ def names(variable: str, default: str, **options: Any) -> list[str]:
 # Development mode. Django's own DEBUG below stays off: its error pages, its SQL log and
 # `connection.queries` would all hold the text of tasks.
 DEVELOPMENT = env.bool("DEBUG", False)
-DATABASE_URL = env.str("DATABASE_URL", "" if DEVELOPMENT else NO_DEFAULT, validate=is_database_url)
 # Without it, development uses the embedded PostgreSQL.
+DATABASE_URL = env.str(
+    "DATABASE_URL",
+    "" if DEVELOPMENT else NO_DEFAULT,
+    validate=is_database_url_if_given if DEVELOPMENT else is_database_url,
+)
 IS_DATABASE_URL_GIVEN = bool(DATABASE_URL)
 REFLEX_URL = env.str("REFLEX_URL", "http://localhost:8080", validate=is_http_url)
 # Without it, `make run` starts the bundled Reflex Layer.

@@ -62,7 +62,7 @@ CAUGHT = {
     DecisionTaken: "the console says who was faster",
     ClaimLost: "tasks.services answers with the first answer",
     Invalid: "tasks.arms.declared and the form of the console make it a fault of a field",
-    InvalidArms: "orchestrator_site.settings makes it a fault of a variable",
+    InvalidArms: "orchestrator_site.checks makes it a fault of a variable",
     TooManyArms: "the form of the console and the command `work` say so",
     # Only workers call arms.
     ArmError: "tasks.execution.following makes it a conclusion",
