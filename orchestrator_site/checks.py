@@ -1,7 +1,7 @@
 """What the value of each setting must look like; environs reports faults by the variable's name."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,15 +9,18 @@ from urllib.parse import urlsplit
 from environs import ValidationError, validate
 
 from orchestrator_site.database.url import parse_database_url
+from orchestrator_site.variables import PREFIX
 from safety.findings import CUSTOM_TYPE, INJECTION_TYPES, PII_TYPES, Severity
 from safety.policy import PiiAction
 from tasks.arms.declared import InvalidArms, parse_arms
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
+from tasks.clients.tokens.addresses import is_safe_address
 
 # The size of an HMAC-SHA256 key in bytes.
 SECRET_KEY_CHARACTERS: Final = 32
 MAX_COST_USD: Final = 99_999_999
 COST_DECIMALS: Final = 4
+MAX_ISSUER_CHARACTERS: Final = 255
 ALL_TYPES: Final = PII_TYPES | INJECTION_TYPES | {CUSTOM_TYPE}
 
 
@@ -57,6 +60,37 @@ def is_http_url(value: str) -> None:
         is_valid = False
     if not is_valid:
         raise ValidationError("must look like http://host:8080")
+
+
+def is_safe_url(value: str) -> None:
+    if value and not is_safe_address(value):
+        raise ValidationError(
+            "must be an https address such as https://login.example/realms/company; http is for "
+            "addresses of this machine only"
+        )
+
+
+def is_issuer(value: str) -> None:
+    is_safe_url(value)
+    if "?" in value or len(value) > MAX_ISSUER_CHARACTERS:
+        raise ValidationError(
+            f"must have at most {MAX_ISSUER_CHARACTERS} characters and no question mark"
+        )
+
+
+def is_audience(value: str) -> None:
+    if value != value.strip() or not value.isprintable():
+        raise ValidationError("must be the audience that tokens name, without spaces around it")
+
+
+def incomplete(needed: Mapping[str, str], needed_by: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return a fault for each variable that another one needs, if that one is given without it."""
+    faults = {}
+    for name, value in needed.items():
+        others = [other for other, given in needed_by.items() if given and other != name]
+        if others and not value:
+            faults[PREFIX + name] = [f"is needed with {PREFIX}{others[0]}"]
+    return faults
 
 
 def is_rate_limit(value: str) -> None:

@@ -22,10 +22,12 @@ from safety.findings import Kind
 from tasks.api.operation import BodyRefused
 from tasks.clients.exceptions import (
     ClientDisabled,
+    ClientHasTokens,
     CredentialsAmbiguous,
     CredentialsRefused,
     IdempotencyKeyReused,
     IdempotencyKeyUnusable,
+    KeysUnavailable,
     LimitReached,
     Refused,
     ScopeMissing,
@@ -54,6 +56,7 @@ ERROR_TYPES: Final = (
     "media_type",
     "rate_limited",
     "safety_unavailable",
+    "issuer_unavailable",
     "database_unavailable",
     "overloaded",
     "internal",
@@ -114,7 +117,7 @@ _DATABASE_UNAVAILABLE: Final = _unavailable(
 # One text for all causes: callers must not learn which keys exist.
 _UNAUTHENTICATED: Final = Problem(
     401,
-    "A valid API key is needed: send it as Authorization: Bearer <key>.",
+    "A valid API key or token is needed: send it as Authorization: Bearer <key or token>.",
     headers={"WWW-Authenticate": "Bearer"},
 )
 _INTERNAL: Final = Problem(
@@ -163,20 +166,30 @@ def _refused(error: Refused) -> Problem | None:
     """Return the response to a request that is refused for its key, its scopes or its limits."""
     match error:
         case CredentialsAmbiguous():
-            return Problem(400, "Send one API key, in one Authorization or X-API-Key header.")
+            return Problem(
+                400, "Send one API key or token, in one Authorization or X-API-Key header."
+            )
         case CredentialsRefused():
+            logger.info("Nobody is let in", extra={"cause": error.cause})
             return _UNAUTHENTICATED
+        case KeysUnavailable():
+            return _unavailable(
+                "The token cannot be checked now, because its issuer cannot be reached. Try again "
+                "later.",
+                "issuer_unavailable",
+                error.retry_after_seconds,
+            )
         case IdempotencyKeyUnusable():
             return Problem(400, error.reason)
         case IdempotencyKeyReused():
             return Problem(422, "This Idempotency-Key came before with another body.")
-        case ClientDisabled():
-            return Problem(409, f"The client {error.name} is disabled. Enable it first.")
+        case ClientDisabled() | ClientHasTokens():
+            return Problem(409, f"No key was made: {error}.")
         case ScopeMissing():
             challenge = f'Bearer error="insufficient_scope", scope="{error.scope.value}"'
             return Problem(
                 403,
-                f"This key lacks the scope {error.scope.value}.",
+                f"This key or token lacks the scope {error.scope.value}.",
                 "forbidden",
                 {"WWW-Authenticate": challenge},
             )

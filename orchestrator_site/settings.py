@@ -21,12 +21,16 @@ from orchestrator_site.checks import (
     are_hosts,
     are_origins,
     are_types,
+    incomplete,
     is_action_by_type,
     is_amount,
+    is_audience,
     is_database_url,
     is_database_url_if_given,
     is_http_url,
+    is_issuer,
     is_rate_limit,
+    is_safe_url,
     is_secret_key,
 )
 from orchestrator_site.database.url import entries_of
@@ -112,6 +116,11 @@ DATABASE_TIMEOUT_SECONDS = env.float(
     "DATABASE_TIMEOUT_SECONDS", 5, validate=validate.Range(0, min_inclusive=False)
 )
 ANONYMOUS_ACCESS = env.bool("ANONYMOUS_ACCESS", True)
+# Without it, clients have keys only.
+JWT_ISSUER = env.str("JWT_ISSUER", "", validate=is_issuer)
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", "", validate=is_audience)
+# Without it, the issuer's discovery document gives the address.
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", "", validate=is_safe_url)
 rate_limit = env.str("RATE_LIMIT", "", validate=is_rate_limit)
 arms = env.str("ARMS", "", validate=are_arms)
 max_cost_usd_per_task = env.str("MAX_COST_USD_PER_TASK", "", validate=is_amount)
@@ -131,6 +140,9 @@ try:
     env.seal()
 except EnvValidationError as error:
     faults.update(error.error_messages)  # type: ignore[arg-type]
+# An invalid value counts as none, and has a fault already.
+issuer = {"JWT_ISSUER": JWT_ISSUER, "JWT_AUDIENCE": JWT_AUDIENCE}
+faults = incomplete(issuer, needed_by=issuer | {"JWT_JWKS_URL": JWT_JWKS_URL}) | faults
 # By the arm's name, from ORCHESTRATOR_ARM_<NAME>_SECRET.
 ARM_SECRETS, secret_faults = arm_secrets(os.environ)
 faults |= secret_faults

@@ -161,14 +161,16 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Create the gate before the first request, so that metrics show the circuit's state at once.
 
-    The first worker also checks the database, so that the log reports an unusable database before
-    any request needs it.
+    Each worker also begins to fetch the keys of the issuer of tokens, and the first one checks the
+    database. So the log reports what cannot be used before any request needs it.
     """
-    gate()
-    if worker.age == 1:
-        # This import needs Django, which is set up when the application is loaded.
-        from orchestrator_site.readiness import report_database  # noqa: PLC0415
+    # These imports need Django, which is set up when the application is loaded.
+    from orchestrator_site.readiness import report_database  # noqa: PLC0415
+    from tasks.clients.authentication import authenticator  # noqa: PLC0415
 
+    gate()
+    authenticator().prepare()
+    if worker.age == 1:
         report_database()
 
 

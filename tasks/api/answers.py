@@ -4,12 +4,11 @@ Functions make them: a serializer would take a tenth of the time of a whole read
 describe the answers for the schema, and a test compares every answer with its description.
 """
 
-from datetime import datetime
 from typing import Any
 
 from safety.receipts import described
 from safety.screening import Screening
-from tasks.clients.authentication import Caller
+from tasks.clients.caller import Caller
 from tasks.clients.scopes import Scope
 from tasks.listing import ListedEvent
 from tasks.models import Task
@@ -85,13 +84,13 @@ def describe_screening(screening: Screening, policy_version: str) -> dict[str, A
     }
 
 
-def describe_caller(caller: Caller, expires_at: datetime | None) -> dict[str, Any]:
-    """Return the answer about a key."""
+def describe_caller(caller: Caller) -> dict[str, Any]:
+    """Return the answer about a key or token."""
     usage = caller.usage
     return {
         "name": caller.name,
         "scopes": [scope.value for scope in Scope if scope in caller.scopes],
-        "expires_at": expires_at,
+        "expires_at": caller.expires_at,
         "rate_limit": usage and usage.limit,
         "rate_limit_remaining": usage and usage.remaining,
         "max_pending_tasks": caller.max_pending,

@@ -10,7 +10,7 @@ from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
-from tasks.clients.keys import contains_key
+from tasks.clients.keys import contains_credential
 
 # A character that is not whitespace. The pattern lists what Python's `isspace` accepts, since `\s`
 # differs between languages, and the API schema shows this pattern to all of them.
@@ -169,7 +169,7 @@ class KnownFieldsOnly(serializers.Serializer[Any]):
 
 
 def shown(name: str, length: int = 100) -> str:
-    """Return `name` in a form that an answer can hold. An API key is not quoted."""
-    if contains_key(name):
-        return "an API key"
+    """Return `name` in a form that an answer can hold. A key or token is not quoted."""
+    if contains_credential(name):
+        return "an API key or token"
     return name.encode(errors="replace").decode()[:length].replace("\0", "?")

@@ -10,7 +10,8 @@ from rest_framework.views import APIView
 
 from safety.origin import Origin, origin_of
 from tasks.api.query import check_parameters
-from tasks.clients.authentication import Caller, authenticator
+from tasks.clients.authentication import authenticator
+from tasks.clients.caller import Caller
 from tasks.clients.exceptions import CredentialsAmbiguous
 from tasks.clients.scopes import Scope
 from tasks.models import Task
@@ -32,12 +33,12 @@ class BodyRefused(Exception):
 
 
 class Operation(APIView):
-    """Checks in this order: the key, the limit of requests, the scope, the parameters, the body.
+    """Checks in this order: the key or token, the limit, the scope, the parameters, the body.
 
     Answers hold texts of clients, which no cache may store. That includes errors.
 
     Attributes:
-        scopes: what the key needs for each method; a method that is not named needs no key.
+        scopes: what the key or token needs for each method; a method that is not named needs none.
         parameters: the known parameters in the URL.
         checks_body_size: tells the middleware to leave that check to this class.
         caller: who sends the request.
@@ -62,7 +63,7 @@ class Operation(APIView):
     def perform_authentication(self, request: Request) -> None:
         origin = origin_of(request)
         self.caller = authenticator().authenticate(
-            presented_key(request.META), address=origin.client_address
+            presented_credential(request.META), address=origin.client_address
         )
         if not self.caller.is_anonymous:
             # On Django's request, where the middleware reads it.
@@ -83,7 +84,7 @@ class Operation(APIView):
 
         Raises:
             Task.DoesNotExist: it is another client's, or anonymous access is switched off.
-            ScopeMissing: it is the caller's, whose key does not allow reading.
+            ScopeMissing: it is the caller's, whose key or token does not allow reading.
         """
         if owner_id is None:
             if not authenticator().is_anonymous_allowed:
@@ -94,8 +95,8 @@ class Operation(APIView):
             self.caller.require(Scope.READ)
 
 
-def presented_key(meta: Mapping[str, Any]) -> str | None:
-    """Return the key in the headers of a request; None without one, empty if it is no key.
+def presented_credential(meta: Mapping[str, Any]) -> str | None:
+    """Return the key or token in the headers of a request; None without one, empty if it is none.
 
     Servers join headers of the same name by commas, which no key and no token contains.
 
@@ -104,10 +105,10 @@ def presented_key(meta: Mapping[str, Any]) -> str | None:
     """
     presented = set()
     if (authorization := meta.get(AUTHORIZATION)) is not None:
-        scheme, _, key = authorization.strip().partition(" ")
+        scheme, _, credential = authorization.strip().partition(" ")
         if "," in authorization:
             raise CredentialsAmbiguous
-        presented.add(key.strip() if scheme.lower() == "bearer" else "")
+        presented.add(credential.strip() if scheme.lower() == "bearer" else "")
     if (keys := meta.get(API_KEY)) is not None:
         presented |= {key.strip() for key in keys.split(",")}
     if len(presented) > 1:

@@ -12,7 +12,7 @@ from rest_framework.settings import api_settings
 
 from tasks.api.cursors import CURSOR
 from tasks.api.fields import MAX_UNKNOWN_SHOWN, shown
-from tasks.clients.keys import contains_key
+from tasks.clients.keys import contains_credential
 from tasks.listing import TaskFilter
 from tasks.states import Priority, Status
 
@@ -35,15 +35,17 @@ Choice = TypeVar("Choice", bound=TextChoices)
 def check_parameters(params: QueryDict, known: Collection[str]) -> None:
     """Refuse unknown parameters: a client might rely on their effect.
 
-    A key in a URL ends in logs of proxies and browsers. So it is refused, and not quoted.
+    A key or token in a URL ends in logs of proxies and browsers. So it is refused, and not quoted.
 
     Raises:
         ParseError, ValidationError
     """
-    if any(contains_key(text) for name, values in params.lists() for text in (name, *values)):
+    if any(
+        contains_credential(text) for name, values in params.lists() for text in (name, *values)
+    ):
         raise ParseError(
-            "An API key does not belong in a URL, where others may see it: revoke it, and send a "
-            "new one in the Authorization header."
+            "An API key or token does not belong in a URL, where others may see it: revoke it, and "
+            "send a new one in the Authorization header."
         )
     # DRF reads this one, for the format of the answer.
     unknown = params.keys() - {*known, api_settings.URL_FORMAT_OVERRIDE}
@@ -58,7 +60,7 @@ def check_parameters(params: QueryDict, known: Collection[str]) -> None:
 
 
 def is_dry_run(params: QueryDict) -> bool:
-    """Return whether a submission is only to be tried, which decides what its key needs."""
+    """Return whether a submission is only to be tried, which decides what scope it needs."""
     return "true" in params.getlist(DRY_RUN)
 
 

@@ -80,12 +80,12 @@ def error(description: str, details: Mapping[str, str] | None = None) -> OpenApi
     )
 
 
-# The ways to send a key; `security_of` says what each operation needs.
+# The ways to send a key or token; `security_of` says what each operation needs.
 SECURITY_SCHEMES: Final = {
     "Bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key in the Authorization header.",
+        "description": "An API key, or a token of the issuer that the service trusts.",
     },
     "ApiKey": {
         "type": "apiKey",
@@ -103,10 +103,10 @@ def add_security_schemes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def security_of(*scopes: Scope, is_optional: bool = False) -> list[dict[str, list[str]]]:
-    """Return what an operation needs: a key with one of `scopes`, in either header.
+    """Return what an operation needs: a key or token with one of `scopes`, in either header.
 
     Args:
-        is_optional: whether requests without a key may be let in, too.
+        is_optional: whether requests without one may be let in, too.
     """
     anonymous: list[dict[str, list[str]]] = [{}] if is_optional else []
     return anonymous + [
@@ -165,7 +165,7 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
     {"type": "string", "pattern": f"^[!-~]([ -~]{{0,{MAX_KEY_CHARACTERS - 2}}}[!-~])?$"},
     OpenApiParameter.HEADER,
     description="Any printable ASCII characters, such as a UUID. The same submission again within "
-    "24 hours gets the first answer, and no second task is made. Needs an API key.",
+    "24 hours gets the first answer, and no second task is made. Needs an API key or token.",
 )
 DRY_RUN: Final = OpenApiParameter(
     "dry_run",
@@ -217,6 +217,8 @@ FILTERS: Final = [
 
 _LACKS: Final = {
     "No database": "The database cannot be reached now. Try again later.",
+    "No issuer": "The token cannot be checked now, because its issuer cannot be reached. Try again "
+    "later.",
     "Overloaded": "Too many requests are under way. Try again in a moment.",
 }
 NOT_FOUND: Final = error("There is no such task for this caller.", {"Unknown": "Task not found"})
@@ -224,8 +226,11 @@ NOT_FOUND: Final = error("There is no such task for this caller.", {"Unknown": "
 COMMON: Final = {
     400: INVALID,
     401: error(
-        "There is a key that is not good, or none where one is needed.",
-        {"Refused": "A valid API key is needed: send it as Authorization: Bearer <key>."},
+        "There is a key or token that is not good, or none where one is needed.",
+        {
+            "Refused": "A valid API key or token is needed: send it as Authorization: Bearer "
+            "<key or token>."
+        },
     ),
     405: error("This method is not supported here."),
     406: error("`Accept` names neither `application/json` nor `text/html`."),
@@ -236,12 +241,12 @@ COMMON: Final = {
     ),
     500: error("A fault of the service."),
     503: error(
-        "Temporarily unavailable: the database cannot be reached, or there are too many requests. "
-        "Try again after `Retry-After` seconds.",
+        "Temporarily unavailable: the database or the issuer of the token cannot be reached, or "
+        "there are too many requests. Try again after `Retry-After` seconds.",
         _LACKS,
     ),
 }
-_LACKS_SCOPE: Final = "This key lacks the scope {}."
+_LACKS_SCOPE: Final = "This key or token lacks the scope {}."
 _MEDIA_TYPE: Final = error(
     "The body is not JSON.",
     {"Another type": "Send the body as application/json, and say so in Content-Type."},
@@ -249,7 +254,7 @@ _MEDIA_TYPE: Final = error(
 
 
 def _forbidden(scope: Scope) -> OpenApiResponse:
-    return error("The key lacks the scope.", {"Scope": _LACKS_SCOPE.format(scope.value)})
+    return error("The key or token lacks the scope.", {"Scope": _LACKS_SCOPE.format(scope.value)})
 
 
 # The arguments of `extend_schema`, for each operation.
@@ -267,7 +272,8 @@ SUBMIT: Final[dict[str, Any]] = {
             "Submitted", [TaskSerializer, ScreeningSerializer], resource_type_field_name=None
         ),
         403: error(
-            "The gate refuses the task, and nothing was stored; or the key lacks the scope.",
+            "The gate refuses the task, and nothing was stored; or the key or token lacks the "
+            "scope.",
             {
                 "PII": "Safety check failed: PII detected in input",
                 "Injection": "Safety check failed: injection detected in input",
@@ -279,8 +285,8 @@ SUBMIT: Final[dict[str, Any]] = {
         415: _MEDIA_TYPE,
         422: error("The idempotency key came before with another body."),
         503: error(
-            "Temporarily unavailable: there is no verdict, the database cannot be reached, or "
-            "there are too many requests. Nothing was stored. Try again after `Retry-After` "
+            "Temporarily unavailable: there is no verdict, the database or the issuer of the token "
+            "cannot be reached, or there are too many requests. Nothing was stored. Try again after `Retry-After` "
             "seconds.",
             {
                 "No verdict": "The safety of the task cannot be checked now. Nothing was stored; "
@@ -345,7 +351,7 @@ CANCEL: Final[dict[str, Any]] = {
 }
 CLIENT: Final[dict[str, Any]] = {
     "operation_id": "read_client",
-    "summary": "What a key may do",
+    "summary": "What a key or token may do",
     "tags": ["clients"],
     "auth": security_of(),
     "parameters": [RETRY_AFTER, WWW_AUTHENTICATE],

@@ -307,7 +307,7 @@ class ScreeningSerializer(serializers.Serializer[Any]):
 
 
 class ClientSerializer(serializers.Serializer[Any]):
-    """The client of a key, and what the key may do."""
+    """The client of a key or token, and what that may do."""
 
     name = serializers.CharField()
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))

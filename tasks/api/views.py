@@ -22,7 +22,7 @@ from tasks.api.answers import (
     describe_task,
 )
 from tasks.api.cursors import Cursors, position_of_task, task_position
-from tasks.api.operation import Operation, parsed_id, presented_key
+from tasks.api.operation import Operation, parsed_id
 from tasks.api.parsers import IDEMPOTENCY_KEY, check_is_empty, check_length
 from tasks.api.query import (
     DRY_RUN,
@@ -37,12 +37,11 @@ from tasks.api.query import (
     parse_limit,
 )
 from tasks.api.serializers import SubmissionSerializer, TaskDetailSerializer, parse_submission
-from tasks.clients.authentication import Caller
+from tasks.clients.caller import Caller
 from tasks.clients.idempotency import Claim, claim_of
-from tasks.clients.keys import digest_of
 from tasks.clients.scopes import Scope
 from tasks.listing import event_page, task_page
-from tasks.models import ApiKey, Task
+from tasks.models import Task
 from tasks.reading import read_task
 from tasks.services import cancel_task, submit_task
 
@@ -67,7 +66,7 @@ class SubmitView(Operation, GenericAPIView[Task]):
             check_length(request)
 
     def perform_authentication(self, request: Request) -> None:
-        """Show the form to everybody; the POST shows the key."""
+        """Show the form to everybody; the POST shows the key or token."""
         if request.method == "GET":
             self.caller = Caller()
         else:
@@ -123,7 +122,7 @@ class SubmitView(Operation, GenericAPIView[Task]):
 
 class TaskListView(Operation):
     name = "Tasks"
-    description = "The tasks of the client whose key comes with the request, newest first."
+    description = "The tasks of the client whose key or token comes with the request, newest first."
 
     scopes = {"GET": Scope.READ}
     parameters = LISTING
@@ -131,7 +130,7 @@ class TaskListView(Operation):
     @extend_schema(**schema.LIST)
     def get(self, request: Request) -> Response:
         """The client's own tasks, newest first. Filters combine."""
-        client_id, params = self.caller.require_key(), request.query_params
+        client_id, params = self.caller.require_client(), request.query_params
         limit, chosen = parse_limit(params), parse_filter(params)
         shown = as_parameters(chosen)
         cursors = Cursors("tasks", client_id, shown)
@@ -205,15 +204,13 @@ class CancelView(Operation):
 
 class ClientView(Operation):
     name = "Client"
-    description = "What the service knows about the key that comes with the request."
+    description = "What the service knows about the key or token that comes with the request."
 
     def check_permissions(self, request: Request) -> None:
         if request.method in ("GET", "HEAD"):
-            self.caller.require_key()
+            self.caller.require_client()
 
     @extend_schema(**schema.CLIENT)
     def get(self, request: Request) -> Response:
-        """The client of the key, what the key may do, and what is left of the limit."""
-        key = presented_key(request.META) or ""
-        expires_at = ApiKey.objects.values_list("expires_at", flat=True).get(digest=digest_of(key))
-        return Response(describe_caller(self.caller, expires_at))
+        """The client of the key or token, what that may do, and what is left of the limit."""
+        return Response(describe_caller(self.caller))

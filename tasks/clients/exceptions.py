@@ -1,15 +1,17 @@
 """Why a request of a client is refused. None of these knows HTTP.
 
 Refused
-├── CredentialsAmbiguous    the request shows two keys
-├── CredentialsRefused      its key is not good, or it has none and needs one
-├── ScopeMissing            its key does not allow this
+├── CredentialsAmbiguous    the request shows two keys or tokens
+├── CredentialsRefused      its key or token is not good, or it has none and needs one
+├── KeysUnavailable         whether its token is good cannot be found out now
+├── ScopeMissing            its key or token does not allow this
 ├── LimitReached            not now
 │   ├── RateLimited         too many requests in a minute
 │   └── TooManyPending      too many pending tasks
 ├── IdempotencyKeyUnusable  the idempotency key is malformed, or its sender anonymous
 ├── IdempotencyKeyReused    the idempotency key came before with another body
-└── ClientDisabled          staff ask for a key that would not work
+├── ClientDisabled          staff ask for a key that would not work
+└── ClientHasTokens         staff ask for a key of a client that shows tokens
 """
 
 from typing import Final
@@ -24,13 +26,13 @@ class Refused(Exception):
 
 
 class CredentialsAmbiguous(Refused):
-    """The request shows more than one key."""
+    """The request shows more than one key or token."""
 
 
 class CredentialsRefused(Refused):
-    """The key of the request is not good, or it has none and needs one.
+    """The key or token of the request is not good, or it has none and needs one.
 
-    The cause is for metrics only: callers must not learn which keys exist.
+    The cause is for metrics and the log only: callers must not learn which keys exist.
     """
 
     def __init__(self, cause: str) -> None:
@@ -38,8 +40,22 @@ class CredentialsRefused(Refused):
         self.cause = cause
 
 
+class KeysUnavailable(Refused):
+    """The key of a token is unknown, and the keys of its issuer cannot be fetched now.
+
+    Attributes:
+        retry_after_seconds: when they will be fetched again, at least 1.
+    """
+
+    cause: Final = "keys_unavailable"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"wait {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class ScopeMissing(Refused):
-    """The key does not allow the operation."""
+    """The key or token does not allow the operation."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope.value)
@@ -87,4 +103,12 @@ class ClientDisabled(Refused):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the client {name} is disabled")
+        self.name = name
+
+
+class ClientHasTokens(Refused):
+    """A client that its issuer made shows tokens, and gets no key."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the client {name} shows tokens of its issuer")
         self.name = name

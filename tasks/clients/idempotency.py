@@ -108,7 +108,7 @@ def claim_of(client_id: UUID | None, key: str, body: bytes) -> Claim:
     """
     if client_id is None:
         raise IdempotencyKeyUnusable(
-            "Idempotency-Key needs an API key: it is kept for each client."
+            "Idempotency-Key needs an API key or token: it is kept for each client."
         )
     if not _PRINTABLE.fullmatch(key):
         raise IdempotencyKeyUnusable(

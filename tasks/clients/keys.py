@@ -24,6 +24,8 @@ _PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _KEY: Final = re.compile(
     rf"{BEGINNING}[0-9A-Za-z]{{{PREFIX_CHARACTERS + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
 )
+# A JSON object in base64, and two more parts (RFC 7515).
+_TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]*\.")
 
 
 def new_key() -> str:
@@ -40,9 +42,9 @@ def is_well_formed(key: str) -> bool:
     return _checksum(unchecked) == checksum
 
 
-def contains_key(text: str) -> bool:
-    """Return whether a part of `text` has the form of a key, whatever its checksum."""
-    return _KEY.search(text) is not None
+def contains_credential(text: str) -> bool:
+    """Return whether a part of `text` has the form of a key, whatever its checksum, or a token."""
+    return _KEY.search(text) is not None or _TOKEN.search(text) is not None
 
 
 def prefix_of(key: str) -> str:

@@ -12,13 +12,15 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from tasks.clients.exceptions import ClientDisabled
+from tasks.clients.exceptions import ClientDisabled, ClientHasTokens
 from tasks.clients.keys import digest_of, new_key, prefix_of
 from tasks.clients.rate_limits import MAX_RATE_LIMIT
 from tasks.clients.scopes import Scope
 from tasks.models.api_key import ApiKey
 
 MAX_NAME_CHARACTERS: Final = 64
+# The name of a client that an issuer made. The names that staff give have no colon.
+NAME_OF_SUBJECT: Final = "token:{}"
 NAME_TAKEN: Final = "There is a client with this name already."
 # All of them are counted at each submission.
 MAX_PENDING: Final = 100_000
@@ -49,12 +51,12 @@ class Limits(NamedTuple):
 
 class ClientManager(models.Manager["Client"]):
     def named(self, name: str) -> "Client":
-        """Return the client with this name, in upper or lower case.
+        """Return the client with this name, in upper or lower case, of those that staff made.
 
         Raises:
             Client.DoesNotExist
         """
-        return self.get(name__iexact=name)
+        return self.get(name__iexact=name, issuer="")
 
     def add(self, name: str, *, actor: str = "") -> "Client":
         """Store a new client.
@@ -72,9 +74,21 @@ class ClientManager(models.Manager["Client"]):
             raise ValidationError(NAME_TAKEN) from error
         return client
 
+    def add_of_issuer(self, issuer: str, subject: str) -> None:
+        """Store the client whose tokens name this issuer and subject, unless it is there."""
+        with transaction.atomic():
+            client, is_new = self.get_or_create(
+                issuer=issuer, subject=subject, defaults={"name": NAME_OF_SUBJECT.format(subject)}
+            )
+            if is_new:
+                client.note(ClientEventKind.ADDED, actor="", data={"issuer": issuer})
+
 
 class Client(models.Model):
-    """A program that submits and reads tasks, known by its API keys.
+    """A program that submits and reads tasks, known by its API keys or by tokens of an issuer.
+
+    A client with keys is made by staff, who name it. A client with tokens is made by its first
+    token, and is known by the issuer and the subject that its tokens name.
 
     Everything about it changes through the verbs below. Each verb writes an event in the same
     transaction, and returns whether it changed anything. An `actor` is the name of a member of
@@ -83,7 +97,10 @@ class Client(models.Model):
     Attributes:
         rate_limit: requests a minute; None for `ORCHESTRATOR_RATE_LIMIT`.
         max_pending: the largest number of pending tasks; None for no limit.
-        disabled_at: since when none of its keys works.
+        disabled_at: since when none of its keys and tokens works.
+        issuer: the `iss` of its tokens; empty for a client with keys.
+        subject: the `sub` of its tokens; empty for a client with keys.
+        token_used_at: when a token let a request in, at most a minute too early.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -91,6 +108,9 @@ class Client(models.Model):
     rate_limit = models.IntegerField(null=True, blank=True)
     max_pending = models.IntegerField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
+    issuer = models.TextField(default="", db_default="")
+    subject = models.TextField(default="", db_default="")
+    token_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     objects = ClientManager()
@@ -103,7 +123,19 @@ class Client(models.Model):
         constraints = (
             models.UniqueConstraint(
                 Lower("name"),
+                # Subjects that differ in upper and lower case only are not the same.
+                condition=Q(issuer=""),
                 name="clients_name_once",
+            ),
+            # Every request with a token finds its client by the index of this constraint.
+            models.UniqueConstraint(
+                fields=["issuer", "subject"],
+                condition=~Q(issuer=""),
+                name="clients_subject_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(issuer="", subject="") | ~Q(issuer="") & ~Q(subject=""),
+                name="clients_subject_of_issuer",
             ),
             models.CheckConstraint(
                 condition=Q(rate_limit__isnull=True) | Q(rate_limit__range=(1, MAX_RATE_LIMIT)),
@@ -123,6 +155,11 @@ class Client(models.Model):
         return self.disabled_at is not None
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether an issuer made it, so that it has tokens and no keys."""
+        return self.issuer != ""
+
+    @property
     def limits(self) -> Limits:
         return Limits(self.rate_limit, self.max_pending)
 
@@ -140,9 +177,13 @@ class Client(models.Model):
             key_id: chosen by the caller, so that a form that is sent twice makes one key.
 
         Raises:
+            ClientHasTokens: an issuer made the client.
             ClientDisabled: the key would not work.
             IntegrityError: there is a key with this id already.
         """
+        if self.has_tokens:
+            # Its issuer decides what it may do, and until when.
+            raise ClientHasTokens(self.name)
         key = new_key()
         # In the order of the scopes, each once.
         granted = [scope.value for scope in Scope if scope in scopes]
@@ -176,7 +217,7 @@ class Client(models.Model):
         return True
 
     def disable(self, *, actor: str = "", reason: str = "") -> bool:
-        """Refuse the client with all its keys, from the next request on."""
+        """Refuse the client with all its keys and tokens, from the next request on."""
         with transaction.atomic():
             if not Client.objects.filter(pk=self.pk, disabled_at=None).update(disabled_at=Now()):
                 return False
@@ -184,7 +225,7 @@ class Client(models.Model):
         return True
 
     def enable(self, *, actor: str = "", reason: str = "") -> bool:
-        """Let a disabled client in again, with the keys that still work."""
+        """Let a disabled client in again, with the keys and tokens that still work."""
         with transaction.atomic():
             disabled = Client.objects.filter(pk=self.pk, disabled_at__isnull=False)
             if not disabled.update(disabled_at=None):
@@ -233,10 +274,10 @@ class ClientEvent(models.Model):
     """One change of a client or its keys; the database refuses to change or delete it.
 
     Attributes:
-        actor: the name of the member of staff; empty for the command line.
+        actor: the name of the member of staff; empty for the command line, and for an issuer.
         reason: as the actor gave it.
-        data: `key` (its prefix), `scopes` and `expires_at` of a new key; `key` of a revoked one;
-            `from` and `to` of the limits.
+        data: `issuer` of a client that one made; `key` (its prefix), `scopes` and `expires_at` of a
+            new key; `key` of a revoked one; `from` and `to` of the limits.
     """
 
     id = models.BigAutoField(primary_key=True)

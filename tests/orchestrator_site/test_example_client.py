@@ -98,5 +98,5 @@ def test_example_ends_with_the_words_of_the_service(service: Service, run: Run) 
     finished = run(service.url, "task:read")
     assert finished.returncode == 1
     assert finished.stderr == (
-        'POST /submit: 403 {"detail":"This key lacks the scope task:submit."}\n'
+        'POST /submit: 403 {"detail":"This key or token lacks the scope task:submit."}\n'
     )

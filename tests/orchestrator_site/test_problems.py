@@ -31,10 +31,12 @@ from tasks.arms.exceptions import ArmError, TooLittleBudget
 from tasks.arms.reading import Unreadable
 from tasks.clients.exceptions import (
     ClientDisabled,
+    ClientHasTokens,
     CredentialsAmbiguous,
     CredentialsRefused,
     IdempotencyKeyReused,
     IdempotencyKeyUnusable,
+    KeysUnavailable,
     LimitReached,
     RateLimited,
     Refused,
@@ -42,6 +44,8 @@ from tasks.clients.exceptions import (
     TooManyPending,
 )
 from tasks.clients.scopes import Scope
+from tasks.clients.tokens.issuer import FetchFailed
+from tasks.clients.tokens.key_set import NoKeySet
 from tasks.exceptions import (
     ClaimLost,
     DecisionTaken,
@@ -63,6 +67,8 @@ CAUGHT = {
     ClaimLost: "tasks.services answers with the first answer",
     Invalid: "tasks.arms.declared and the form of the console make it a fault of a field",
     InvalidArms: "orchestrator_site.checks makes it a fault of a variable",
+    NoKeySet: "tasks.clients.tokens.issuer makes it a FetchFailed",
+    FetchFailed: "tasks.clients.tokens.key_ring logs it, and makes it a KeysUnavailable",
     TooManyArms: "the form of the console and the command `work` say so",
     # Only workers call arms.
     ArmError: "tasks.execution.following makes it a conclusion",
@@ -83,6 +89,7 @@ ANSWERS = {
     BodyRefused(LENGTH_REQUIRED): (411, "validation"),
     CredentialsAmbiguous(): (400, "validation"),
     CredentialsRefused("unknown"): (401, "unauthenticated"),
+    KeysUnavailable(7): (503, "issuer_unavailable"),
     ScopeMissing(Scope.READ): (403, "forbidden"),
     LimitReached(1): (429, "rate_limited"),
     RateLimited(1): (429, "rate_limited"),
@@ -90,6 +97,7 @@ ANSWERS = {
     IdempotencyKeyUnusable("malformed"): (400, "validation"),
     IdempotencyKeyReused(): (422, "conflict"),
     ClientDisabled("web"): (409, "conflict"),
+    ClientHasTokens("token:web"): (409, "conflict"),
 }
 
 

@@ -19,7 +19,7 @@ STATUSES = "pending processing completed failed cancelled"
 RESULTS = "safe flagged blocked no_verdict circuit_open"
 ERROR_TYPES = (
     "validation unauthenticated forbidden not_found conflict too_large media_type rate_limited "
-    "safety_unavailable database_unavailable overloaded internal"
+    "safety_unavailable issuer_unavailable database_unavailable overloaded internal"
 )
 FAMILIES = {
     "octollm_orchestrator_tasks_total": ("counter", "status", STATUSES),

@@ -21,7 +21,9 @@ from tests.tasks.clients.keys import bearer, key_of
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reflex_layer")]
 
 BODY = {"goal": "Analyze sentiment of user reviews"}
-UNAUTHENTICATED = {"detail": "A valid API key is needed: send it as Authorization: Bearer <key>."}
+UNAUTHENTICATED = {
+    "detail": "A valid API key or token is needed: send it as Authorization: Bearer <key or token>."
+}
 NOT_FOUND = {"detail": "Task not found"}
 # All routes, those of the console as one.
 ROUTE = re.compile(r"<str:(\w+)>")
@@ -101,7 +103,7 @@ def send(client: Browser, task: Task) -> Send:
 def refused_for(response: Any, scope: Scope) -> bool:
     return (response.status_code, response.json(), response.headers.get("WWW-Authenticate")) == (
         403,
-        {"detail": f"This key lacks the scope {scope.value}."},
+        {"detail": f"This key or token lacks the scope {scope.value}."},
         f'Bearer error="insufficient_scope", scope="{scope.value}"',
     )
 

@@ -7,14 +7,20 @@ from tests.tasks.api.test_bad_requests import exchange, head
 
 UNAUTHENTICATED = (
     401,
-    {"detail": "A valid API key is needed: send it as Authorization: Bearer <key>."},
+    {
+        "detail": "A valid API key or token is needed: send it as Authorization: Bearer <key or "
+        "token>."
+    },
 )
-AMBIGUOUS = (400, {"detail": "Send one API key, in one Authorization or X-API-Key header."})
+AMBIGUOUS = (
+    400,
+    {"detail": "Send one API key or token, in one Authorization or X-API-Key header."},
+)
 IN_URL = (
     400,
     {
-        "detail": "An API key does not belong in a URL, where others may see it: revoke it, and "
-        "send a new one in the Authorization header."
+        "detail": "An API key or token does not belong in a URL, where others may see it: revoke "
+        "it, and send a new one in the Authorization header."
     },
 )
 OTHER = "octollm_" + "a" * 57

@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from django.utils import timezone
 
-from tasks.clients.authentication import AUTHENTICATIONS, Authenticator, Caller, authenticator
+from tasks.clients.authentication import AUTHENTICATIONS, Authenticator, authenticator
+from tasks.clients.caller import Caller
 from tasks.clients.current import current_client
 from tasks.clients.exceptions import CredentialsRefused, RateLimited, ScopeMissing
 from tasks.clients.keys import new_key
@@ -47,7 +48,7 @@ def refusal(key: str | None, authenticator: Authenticator = OPEN) -> str:
 def test_a_good_key_names_its_client_and_scopes() -> None:
     client = ClientFactory(max_pending=7)
     caller = OPEN.authenticate(key_of(client, Scope.READ), address=ADDRESS)
-    assert caller == Caller(client.pk, client.name, frozenset({"task:read"}), 7, None)
+    assert caller == Caller(client.pk, client.name, frozenset({"task:read"}), None, 7, None)
 
 
 def test_the_client_is_known_to_the_log() -> None:

@@ -262,7 +262,7 @@ def test_anonymous_callers_have_no_name_to_keep_a_key_under(client: Browser) -> 
     response = repeat(client, "")
     assert (response.status_code, response.json()) == (
         400,
-        {"detail": "Idempotency-Key needs an API key: it is kept for each client."},
+        {"detail": "Idempotency-Key needs an API key or token: it is kept for each client."},
     )
     assert not Task.objects.exists()
 

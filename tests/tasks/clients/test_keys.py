@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from tasks.clients.keys import contains_key, digest_of, is_well_formed, new_key, prefix_of
+from tasks.clients.keys import contains_credential, digest_of, is_well_formed, new_key, prefix_of
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -61,9 +61,9 @@ def test_other_texts_are_no_keys(text: str) -> None:
 
 
 def test_a_key_inside_a_text_is_noticed_whatever_its_checksum() -> None:
-    assert contains_key(f"x{new_key()}y")
-    assert contains_key("octollm_" + "a" * 57)
-    assert not contains_key("octollm_" + "a" * 56)
+    assert contains_credential(f"x{new_key()}y")
+    assert contains_credential("octollm_" + "a" * 57)
+    assert not contains_credential("octollm_" + "a" * 56)
 
 
 def test_the_name_of_a_key_is_no_part_of_its_secret() -> None:
