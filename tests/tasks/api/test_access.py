@@ -1,9 +1,9 @@
-"""Who may send which request: every endpoint, for every kind of caller."""
+"""Who may send which request: every endpoint, for every kind of caller, with keys and tokens."""
 
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from django.test import Client as Browser
@@ -16,6 +16,7 @@ from tasks.clients.scopes import Scope
 from tasks.models import Client, Task
 from tests.environment import ROOT
 from tests.factories import ClientFactory, TaskFactory
+from tests.issuer import AUDIENCE, Issuer
 from tests.tasks.clients.keys import bearer, key_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reflex_layer")]
@@ -61,10 +62,88 @@ CONSOLE = "/admin/"
 guarded = pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 
 
+class Credentials(Protocol):
+    """Makes clients, and what they show to be let in."""
+
+    def client(self) -> Client:
+        """Return a new client."""
+
+    def of(self, client: Client, *scopes: Scope) -> str:
+        """Return a key or token with these scopes, and no others."""
+
+    def bad(self, client: Client, cause: str) -> str:
+        """Return a key or token that is not good, for one of `CAUSES`."""
+
+
+CAUSES = ("disabled", "malformed", "unknown", "ended")
+
+
+class Keys:
+    def client(self) -> Client:
+        client: Client = ClientFactory()
+        return client
+
+    def of(self, client: Client, *scopes: Scope) -> str:
+        return client.make_key(scopes)
+
+    def bad(self, client: Client, cause: str) -> str:
+        key = self.of(client, *Scope)
+        match cause:
+            case "disabled":
+                client.disable()
+            case "ended":
+                client.revoke_key(client.keys.get())
+            case "malformed":
+                return f"{key[:-1]}!"
+            case "unknown":
+                return new_key()
+        return key
+
+
+class Tokens:
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    def client(self) -> Client:
+        client: Client = ClientFactory(issuer=self._issuer.url, subject=uuid.uuid4().hex)
+        return client
+
+    def of(self, client: Client, *scopes: Scope) -> str:
+        return self._sign(client, scope=" ".join(scopes))
+
+    def bad(self, client: Client, cause: str) -> str:
+        match cause:
+            case "disabled":
+                client.disable()
+            case "ended":
+                return self._sign(client, exp=1)
+            case "malformed":
+                return f"{self._sign(client)[:-9]}!"
+            case "unknown":
+                return self._sign(client, headers={"kid": "unknown"})
+        return self._sign(client)
+
+    def _sign(self, client: Client, **changes: Any) -> str:
+        return self._issuer.sign(sub=client.subject, **{"scope": " ".join(Scope)} | changes)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture(params=["keys", "tokens"])
+def credentials(request: Any, settings: Any, issuer: Issuer) -> Iterator[Credentials]:
+    settings.JWT_ISSUER, settings.JWT_AUDIENCE = issuer.url, AUDIENCE
+    authenticator.cache_clear()
+    yield Keys() if request.param == "keys" else Tokens(issuer)
+    authenticator.cache_clear()
+
+
 @pytest.fixture
-def owner() -> Client:
-    client: Client = ClientFactory()
-    return client
+def owner(credentials: Credentials) -> Client:
+    return credentials.client()
 
 
 @pytest.fixture
@@ -124,10 +203,10 @@ def test_an_anonymous_caller_gets_in_only_where_nothing_is_needed(
 
 
 @guarded
-def test_a_key_without_scopes_may_only_ask_about_itself(
-    endpoint: Endpoint, send: Send, owner: Client
+def test_without_scopes_a_client_may_only_ask_about_itself(
+    endpoint: Endpoint, send: Send, owner: Client, credentials: Credentials
 ) -> None:
-    response = send(endpoint, owner.make_key([]))
+    response = send(endpoint, credentials.of(owner))
     if endpoint.scope is None:
         assert response.status_code == 200
     else:
@@ -136,10 +215,10 @@ def test_a_key_without_scopes_may_only_ask_about_itself(
 
 @pytest.mark.parametrize("scope", Scope)
 @guarded
-def test_a_key_may_do_what_its_scope_says(
-    endpoint: Endpoint, scope: Scope, send: Send, owner: Client
+def test_a_scope_allows_what_it_says(
+    endpoint: Endpoint, scope: Scope, send: Send, owner: Client, credentials: Credentials
 ) -> None:
-    response = send(endpoint, key_of(owner, scope))
+    response = send(endpoint, credentials.of(owner, scope))
     if endpoint.scope in (None, scope):
         assert response.status_code == 200
     else:
@@ -147,8 +226,10 @@ def test_a_key_may_do_what_its_scope_says(
 
 
 @guarded
-def test_another_client_finds_no_task(endpoint: Endpoint, send: Send, task: Task) -> None:
-    response = send(endpoint, key_of())
+def test_another_client_finds_no_task(
+    endpoint: Endpoint, send: Send, task: Task, credentials: Credentials
+) -> None:
+    response = send(endpoint, credentials.of(credentials.client(), *Scope))
     if endpoint.is_of_task:
         assert (response.status_code, response.json()) == (404, NOT_FOUND)
     else:
@@ -158,22 +239,12 @@ def test_another_client_finds_no_task(endpoint: Endpoint, send: Send, task: Task
     assert task.status == "pending"
 
 
-@pytest.mark.parametrize("cause", ["revoked", "disabled", "mistyped", "unknown"])
+@pytest.mark.parametrize("cause", CAUSES)
 @guarded
-def test_a_key_that_is_not_good_is_refused_everywhere_in_the_same_way(
-    endpoint: Endpoint, cause: str, send: Send, owner: Client
+def test_what_is_not_good_is_refused_everywhere_in_the_same_way(
+    endpoint: Endpoint, cause: str, send: Send, owner: Client, credentials: Credentials
 ) -> None:
-    key = key_of(owner)
-    match cause:
-        case "revoked":
-            owner.revoke_key(owner.keys.get())
-        case "disabled":
-            owner.disable()
-        case "mistyped":
-            key = f"{key[:-1]}!"
-        case "unknown":
-            key = new_key()
-    response = send(endpoint, key)
+    response = send(endpoint, credentials.bad(owner, cause))
     assert (response.status_code, response.json()) == (401, UNAUTHENTICATED)
     assert response["WWW-Authenticate"] == "Bearer"
     assert Task.objects.count() == 1
@@ -182,27 +253,27 @@ def test_a_key_that_is_not_good_is_refused_everywhere_in_the_same_way(
 
 @pytest.mark.usefixtures("without_anonymous_access")
 @guarded
-def test_without_anonymous_access_every_request_needs_a_key(
-    endpoint: Endpoint, send: Send, owner: Client
+def test_without_anonymous_access_every_request_needs_a_key_or_token(
+    endpoint: Endpoint, send: Send, owner: Client, credentials: Credentials
 ) -> None:
     response = send(endpoint)
     assert (response.status_code, response.json()) == (401, UNAUTHENTICATED)
-    assert send(endpoint, key_of(owner)).status_code == 200
+    assert send(endpoint, credentials.of(owner, *Scope)).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "mistyped", "without scopes", "good"])
 @guarded
 def test_a_browser_gets_a_page_with_the_same_answer(
-    endpoint: Endpoint, kind: str, send: Send, owner: Client
+    endpoint: Endpoint, kind: str, send: Send, owner: Client, credentials: Credentials
 ) -> None:
-    keys = {
+    shown = {
         "anonymous": "",
         "mistyped": "octollm_x",
-        "without scopes": owner.make_key([]),
-        "good": key_of(owner),
+        "without scopes": credentials.of(owner),
+        "good": credentials.of(owner, *Scope),
     }
-    page = send(endpoint, keys[kind], Accept="text/html")
-    answer = send(endpoint, keys[kind])
+    page = send(endpoint, shown[kind], Accept="text/html")
+    answer = send(endpoint, shown[kind])
     assert (page.status_code, page["Content-Type"]) == (
         answer.status_code,
         "text/html; charset=utf-8",
@@ -220,33 +291,35 @@ def test_everybody_may_see_the_form_of_a_submission(path: str, client: Browser) 
 
 @guarded
 def test_everybody_may_read_an_anonymous_task_and_no_client_may_cancel_it(
-    endpoint: Endpoint, send: Send
+    endpoint: Endpoint, send: Send, credentials: Credentials
 ) -> None:
     if not endpoint.is_of_task:
         return
-    anonymous = TaskFactory()
-    # Whatever the key may do.
-    keys = ["", key_of(None, Scope.SUBMIT), key_of()]
-    statuses = [send(endpoint, key, anonymous).status_code for key in keys]
+    anonymous, client = TaskFactory(), credentials.client()
+    # Whatever the key or token may do.
+    shown = ["", credentials.of(client, Scope.SUBMIT), credentials.of(client, *Scope)]
+    statuses = [send(endpoint, each, anonymous).status_code for each in shown]
     assert statuses == ([200] * 3 if endpoint.scope is Scope.READ else [401, 403, 404])
 
 
 @pytest.mark.usefixtures("without_anonymous_access")
 @guarded
 def test_without_anonymous_access_anonymous_tasks_are_for_the_console_only(
-    endpoint: Endpoint, send: Send
+    endpoint: Endpoint, send: Send, owner: Client, credentials: Credentials
 ) -> None:
     if endpoint.is_of_task:
-        assert send(endpoint, key_of(), TaskFactory()).status_code == 404
+        assert send(endpoint, credentials.of(owner, *Scope), TaskFactory()).status_code == 404
 
 
-def test_a_submission_with_a_key_belongs_to_its_client(send: Send, owner: Client) -> None:
-    response = send(GUARDED[0], key_of(owner, Scope.SUBMIT))
+def test_a_submission_belongs_to_the_client_that_sends_it(
+    send: Send, owner: Client, credentials: Credentials
+) -> None:
+    response = send(GUARDED[0], credentials.of(owner, Scope.SUBMIT))
     task = Task.objects.get(pk=response.json()["task_id"])
     assert (task.client_id, Receipt.objects.get().client_id) == (owner.pk, owner.pk)
 
 
-def test_a_submission_without_a_key_belongs_to_nobody(send: Send) -> None:
+def test_a_submission_without_a_key_or_token_belongs_to_nobody(send: Send) -> None:
     response = send(GUARDED[0])
     task = Task.objects.get(pk=response.json()["task_id"])
     assert (task.client_id, Receipt.objects.get().client_id) == (None, None)

@@ -1,11 +1,34 @@
-"""Requests with a token: which client they find, and what is counted."""
+"""Requests with a token: whose client they find, and what is counted."""
 
+import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection
+from django.test import override_settings
+from django.utils import timezone
 
-from tasks.models import Client
-from tests.issuer import Issuer
+from tasks.clients.authentication import AUTHENTICATIONS, Authenticator
+from tasks.clients.authentication import authenticator as authenticator_of_settings
+from tasks.clients.caller import Caller
+from tasks.clients.current import current_client
+from tasks.clients.exceptions import (
+    ClientHasTokens,
+    CredentialsRefused,
+    KeysUnavailable,
+    RateLimited,
+)
+from tasks.clients.keys import new_key
+from tasks.clients.scopes import Scope
+from tasks.models import Client, ClientEvent, RateLimit
+from tasks.models.client import Limits
+from tests.factories import ClientFactory
+from tests.issuer import AUDIENCE, Issuer
+from tests.tasks.clients.keys import key_of
 from tests.tasks.clients.tokens.trusting import authenticator
 
 pytestmark = pytest.mark.django_db
@@ -13,22 +36,323 @@ pytestmark = pytest.mark.django_db
 ADDRESS = "192.0.2.7"
 
 
+@pytest.fixture(autouse=True)
+def _no_client_stays_behind() -> Iterator[None]:
+    token = current_client.set("")
+    yield
+    current_client.reset(token)
+
+
 @pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as issuer:
-        yield issuer
+def trusting(issuer: Issuer) -> Authenticator:
+    return authenticator(issuer)
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_a_token_of_the_issuer_lets_its_client_in(algorithm: str) -> None:
-    with Issuer(algorithm=algorithm) as issuer:
-        caller = authenticator(issuer).authenticate(
-            issuer.token("reporting", "task:read openid"), address=ADDRESS
-        )
+def show(trusting: Authenticator, token: str) -> Caller:
+    return trusting.authenticate(token, address=ADDRESS)
+
+
+def refusal(trusting: Authenticator, token: str) -> str:
+    with pytest.raises(CredentialsRefused) as refused:
+        show(trusting, token)
+    return refused.value.cause
+
+
+def passes(trusting: Authenticator, token: str) -> bool:
+    try:
+        show(trusting, token)
+    except CredentialsRefused:
+        return True
+    except RateLimited:
+        return False
+    return True
+
+
+def counted(result: str) -> float:
+    return AUTHENTICATIONS.labels(result)._value.get()
+
+
+# Whose token it is
+
+
+def test_the_first_token_makes_its_client(issuer: Issuer, trusting: Authenticator) -> None:
+    token = issuer.token("reporting", "task:read openid")
+    caller = show(trusting, token)
     client = Client.objects.get()
-    assert (caller.client_id, caller.name, caller.scopes) == (
+    assert (client.name, client.issuer, client.subject) == (
+        "token:reporting",
+        issuer.url,
+        "reporting",
+    )
+    assert (caller.client_id, caller.name, caller.scopes, caller.max_pending, caller.usage) == (
         client.pk,
         "token:reporting",
         {"task:read"},
+        None,
+        None,
     )
-    assert (client.issuer, client.subject) == (issuer.url, "reporting")
+    assert caller.expires_at is not None
+    assert abs(caller.expires_at - datetime.now(UTC) - timedelta(hours=1)) < timedelta(minutes=1)
+    event = ClientEvent.objects.get()
+    assert (event.client, event.kind, event.actor, event.data) == (
+        client,
+        "added",
+        "",
+        {"issuer": issuer.url},
+    )
+    assert current_client.get() == "token:reporting"
+
+
+def test_further_tokens_of_a_subject_are_of_the_same_client(
+    issuer: Issuer, trusting: Authenticator
+) -> None:
+    first = show(trusting, issuer.token("reporting", "task:read"))
+    issuer.rotate("ES256")
+    second = show(authenticator(issuer), issuer.token("reporting", "task:submit"))
+    assert first.client_id == second.client_id
+    assert (first.scopes, second.scopes) == ({"task:read"}, {"task:submit"})
+    assert ClientEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", ["Reporting", "reporting ", "report", "reporting2"])
+def test_subjects_that_differ_are_different_clients(
+    issuer: Issuer, trusting: Authenticator, other: str
+) -> None:
+    clients = [show(trusting, issuer.sign(sub=sub)).client_id for sub in ("reporting", other)]
+    assert len({*clients}) == 2
+
+
+def test_the_same_subject_of_another_issuer_is_another_client(issuer: Issuer) -> None:
+    with Issuer() as other:
+        clients = [show(authenticator(each), each.token()).client_id for each in (issuer, other)]
+    assert len({*clients}) == 2
+
+
+@pytest.mark.parametrize("name", ["reporting", "token:reporting"])
+def test_a_client_with_keys_is_never_that_of_a_token(
+    issuer: Issuer, trusting: Authenticator, name: str
+) -> None:
+    ClientFactory(name=name)
+    show(trusting, issuer.token("reporting"))
+    assert Client.objects.count() == 2
+    assert Client.objects.named(name).issuer == ""
+
+
+def test_staff_cannot_take_the_name_of_a_client_with_tokens() -> None:
+    with pytest.raises(ValidationError):
+        Client.objects.add("token:reporting")
+
+
+def test_a_client_with_tokens_gets_no_keys(issuer: Issuer, trusting: Authenticator) -> None:
+    show(trusting, issuer.token())
+    client = Client.objects.get()
+    with pytest.raises(ClientHasTokens):
+        client.make_key([Scope.READ])
+    assert not client.keys.exists()
+
+
+@pytest.mark.parametrize("sub", ["x" * 255, "東" * 255, "auth0|5f7c", "id@clients", "a, b"])
+def test_any_subject_has_a_client(issuer: Issuer, trusting: Authenticator, sub: str) -> None:
+    assert show(trusting, issuer.sign(sub=sub)).name == f"token:{sub}"
+    assert Client.objects.get().subject == sub
+
+
+@pytest.mark.parametrize(("issuer_name", "subject"), [("https://a", ""), ("", "a")])
+def test_a_subject_belongs_to_an_issuer(issuer_name: str, subject: str) -> None:
+    with pytest.raises(IntegrityError):
+        ClientFactory(issuer=issuer_name, subject=subject)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_first_tokens_at_once_make_one_client(issuer: Issuer) -> None:
+    trusting = authenticator(issuer)
+    token = issuer.token()
+
+    def first(_: int) -> Any:
+        try:
+            return show(trusting, token).client_id
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as executor:
+        assert len({*executor.map(first, range(32))}) == 1
+    assert (Client.objects.count(), ClientEvent.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"aud": "https://other.example"}, {"exp": 1}, {"sub": ""}], ids=str
+)
+def test_a_token_that_is_not_good_makes_no_client(
+    issuer: Issuer, trusting: Authenticator, changes: dict[str, Any], django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        refusal(trusting, issuer.sign(**changes))
+    assert not Client.objects.exists()
+
+
+# Statements
+
+
+def test_a_token_costs_the_one_statement_that_a_key_costs(
+    issuer: Issuer, django_assert_num_queries: Any
+) -> None:
+    trusting, token, key = authenticator(issuer, rate_limit=1_000), issuer.token(), key_of()
+    for credential in (token, key):
+        show(trusting, credential)
+        with django_assert_num_queries(1):
+            show(trusting, credential)
+
+
+def test_the_use_of_a_token_is_noted_once_a_minute(
+    issuer: Issuer, trusting: Authenticator, django_assert_num_queries: Any
+) -> None:
+    token = issuer.token()
+    before = timezone.now() - timedelta(minutes=1)
+    show(trusting, token)
+    client = Client.objects.get()
+    assert client.token_used_at is not None
+    assert client.token_used_at > before
+    long_ago = timezone.now() - timedelta(minutes=2)
+    Client.objects.update(token_used_at=long_ago)
+    with django_assert_num_queries(2):
+        show(trusting, token)
+    client.refresh_from_db()
+    assert client.token_used_at > long_ago
+
+
+def test_the_client_of_a_token_is_found_by_an_index(issuer: Issuer) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            "EXPLAIN SELECT id FROM clients WHERE issuer <> '' AND issuer = %s AND subject = %s",
+            [issuer.url, "reporting"],
+        )
+        plan = "\n".join(line for [line] in cursor.fetchall())
+    assert "clients_subject_once" in plan
+
+
+# Limits, and the end
+
+
+def test_a_client_with_tokens_is_limited(issuer: Issuer) -> None:
+    trusting, token = authenticator(issuer, rate_limit=3), issuer.token()
+    assert [passes(trusting, token) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert passes(trusting, issuer.token("other"))
+
+
+def test_a_client_with_tokens_may_have_limits_of_its_own(
+    issuer: Issuer, trusting: Authenticator
+) -> None:
+    token = issuer.token()
+    show(trusting, token)
+    Client.objects.get().change_limits(Limits(rate_limit=2, max_pending=7))
+    caller = show(trusting, token)
+    assert (caller.max_pending, caller.usage and caller.usage.remaining) == (7, 1)
+    assert [passes(trusting, token) for _ in range(2)] == [True, False]
+
+
+def test_a_disabled_client_is_refused_at_once_with_all_tokens(
+    issuer: Issuer, trusting: Authenticator
+) -> None:
+    tokens = [issuer.token(), issuer.token()]
+    show(trusting, tokens[0])
+    client = Client.objects.get()
+    client.disable(reason="left")
+    assert [refusal(trusting, token) for token in tokens] == ["disabled", "disabled"]
+    client.enable()
+    assert show(trusting, tokens[1]).client_id == client.pk
+
+
+def test_refused_tokens_are_limited_by_address(issuer: Issuer) -> None:
+    trusting = authenticator(issuer, rate_limit=2)
+    forged = [issuer.sign(exp=1), "a.b.c", issuer.sign(headers={"kid": "other"})]
+    assert [passes(trusting, token) for token in forged] == [True, True, False]
+    assert RateLimit.objects.get().key == f"address:{ADDRESS}"
+
+
+def test_tokens_that_cannot_be_checked_are_limited_by_address(issuer: Issuer) -> None:
+    issuer.go_down()
+    trusting = authenticator(issuer, rate_limit=2)
+    outcomes: list[type[Exception]] = []
+    for _ in range(3):
+        try:
+            show(trusting, issuer.sign())
+        except (KeysUnavailable, RateLimited) as error:
+            outcomes.append(type(error))
+    assert outcomes == [KeysUnavailable, KeysUnavailable, RateLimited]
+
+
+# Counts
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers", "result"),
+    [
+        ({}, {}, "accepted"),
+        ({}, {"crit": []}, "malformed"),
+        ({}, {"alg": "none"}, "algorithm"),
+        ({"iss": "https://other.example"}, {}, "issuer"),
+        ({}, {"kid": "other"}, "unknown_key"),
+        ({"exp": 1}, {}, "expired"),
+        ({"nbf": 2_000_000_000_000}, {}, "not_yet_valid"),
+        ({"aud": "other"}, {}, "audience"),
+        ({"sub": ""}, {}, "claims"),
+    ],
+)
+def test_each_outcome_is_counted(
+    issuer: Issuer,
+    trusting: Authenticator,
+    changes: dict[str, Any],
+    headers: dict[str, Any],
+    result: str,
+) -> None:
+    before = counted(result)
+    with contextlib.suppress(CredentialsRefused):
+        show(trusting, issuer.sign(headers=headers, **changes))
+    assert counted(result) == before + 1
+
+
+def test_a_forged_signature_is_counted(issuer: Issuer, trusting: Authenticator) -> None:
+    before = counted("signature")
+    refusal(trusting, issuer.sign(secret=b"other"))
+    assert counted("signature") == before + 1
+
+
+def test_a_token_that_cannot_be_checked_is_counted(issuer: Issuer, trusting: Authenticator) -> None:
+    issuer.go_down()
+    before = counted("keys_unavailable")
+    with pytest.raises(KeysUnavailable):
+        show(trusting, issuer.sign())
+    assert counted("keys_unavailable") == before + 1
+
+
+# Keys beside tokens, and the settings
+
+
+def test_keys_work_beside_tokens(trusting: Authenticator, issuer: Issuer) -> None:
+    client = ClientFactory()
+    issuer.go_down()
+    assert show(trusting, key_of(client)).client_id == client.pk
+    assert refusal(trusting, new_key()) == "unknown"
+    assert refusal(trusting, "mistyped") == "malformed"
+    assert issuer.requests == []
+
+
+def test_without_an_issuer_a_token_is_a_mistyped_key(issuer: Issuer) -> None:
+    keys_only = Authenticator(is_anonymous_allowed=True, rate_limit=None)
+    keys_only.prepare()
+    assert refusal(keys_only, issuer.token()) == "malformed"
+    assert issuer.requests == [("POST", "/token")]
+
+
+@pytest.mark.parametrize("has_address", [False, True])
+def test_the_settings_name_the_issuer(issuer: Issuer, has_address: bool) -> None:
+    authenticator_of_settings.cache_clear()
+    address = issuer.keys_url if has_address else ""
+    with override_settings(
+        JWT_ISSUER=issuer.url, JWT_AUDIENCE=AUDIENCE, JWT_JWKS_URL=address, RATE_LIMIT=None
+    ):
+        built = authenticator_of_settings()
+    authenticator_of_settings.cache_clear()
+    assert show(built, issuer.sign()).name == "token:reporting"
+    assert len(issuer.requests) == (1 if has_address else 2)
