@@ -170,12 +170,12 @@ def _refused(error: Refused) -> Problem | None:
                 400, "Send one API key or token, in one Authorization or X-API-Key header."
             )
         case CredentialsRefused():
-            logger.info("Nobody is let in", extra={"cause": error.cause})
+            logger.info("Authentication failed", extra={"reason": error.cause})
             return _UNAUTHENTICATED
         case KeysUnavailable():
             return _unavailable(
-                "The token cannot be checked now, because its issuer cannot be reached. Try again "
-                "later.",
+                "The token cannot be checked now, because the keys of its issuer are not "
+                "available. Try again later.",
                 "issuer_unavailable",
                 error.retry_after_seconds,
             )

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
@@ -40,7 +41,7 @@ CLIENT_SECRET = "the-secret-of-every-client"
 # Paths below that of the issuer.
 DISCOVERY, KEYS, TOKEN = "/.well-known/openid-configuration", "/jwks", "/token"
 # Removes a claim or a header; None makes it null.
-ABSENT = object()
+ABSENT = Enum("Claim", "ABSENT").ABSENT
 _WAIT_SECONDS = 60
 SigningKey = RSAKey | ECKey | OKPKey
 _KINDS: Any = {"RS256": (RSAKey, 2048), "ES256": (ECKey, "P-256"), "EdDSA": (OKPKey, "Ed25519")}

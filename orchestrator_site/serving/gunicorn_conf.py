@@ -93,6 +93,8 @@ graceful_timeout = 30
 control_socket_disable = True
 # By default, gunicorn lets any process of this machine set SCRIPT_NAME and PATH_INFO by headers.
 forwarder_headers = ""
+# As many bytes as a header may have, which may hold a token.
+limit_request_line = 8190
 if Path("/dev/shm").is_dir():  # noqa: S108
     # Workers touch a file here as a heartbeat. On a busy disk, a live worker could look dead.
     worker_tmp_dir = "/dev/shm"  # noqa: S108
@@ -136,7 +138,7 @@ def _tell_what_is_open() -> None:
             "The Reflex Layer integration is switched off: tasks are accepted unscreened"
         )
     if settings.ANONYMOUS_ACCESS:
-        logger.info("Anonymous access is on: no API key is needed to submit tasks")
+        logger.info("Anonymous access is on: no API key or token is needed to submit tasks")
 
 
 def _bound_receiving(listener: socket.socket) -> None:

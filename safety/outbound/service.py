@@ -6,6 +6,7 @@ followed.
 """
 
 import http.client
+import ssl
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
@@ -166,7 +167,7 @@ class Service:
                 # The end of an answer without a length may be the end of its connection.
                 raise Interrupted
         except _TRANSPORT_ERRORS as error:
-            raise _failure(deadline) from error
+            raise _failure(deadline, error) from error
         return taken
 
     def _body(self, response: BaseHTTPResponse) -> bytes:
@@ -209,14 +210,23 @@ class Service:
         return bytes(body)
 
 
-def _failure(deadline: Deadline) -> CallFailed:
+def _failure(deadline: Deadline, error: BaseException) -> CallFailed:
     """Return why there is no complete answer."""
     was_sent = deadline.was_sent
     if deadline.is_cancelled:
         return Cancelled("call cancelled", was_sent=was_sent)
     if deadline.is_over:
         return DeadlineExceeded("deadline exceeded", was_sent=was_sent)
-    return Unreachable("connection failed", was_sent=was_sent)
+    reason = "certificate not trusted" if _is_about_trust(error) else "connection failed"
+    return Unreachable(reason, was_sent=was_sent)
+
+
+def _is_about_trust(error: BaseException | None) -> bool:
+    """Return whether the peer's certificate is not trusted, or that of another host."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        # urllib3 wraps exceptions without a cause.
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _retry_after(response: BaseHTTPResponse) -> int | None:

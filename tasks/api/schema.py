@@ -217,8 +217,8 @@ FILTERS: Final = [
 
 _LACKS: Final = {
     "No database": "The database cannot be reached now. Try again later.",
-    "No issuer": "The token cannot be checked now, because its issuer cannot be reached. Try again "
-    "later.",
+    "No keys": "The token cannot be checked now, because the keys of its issuer are not available. "
+    "Try again later.",
     "Overloaded": "Too many requests are under way. Try again in a moment.",
 }
 NOT_FOUND: Final = error("There is no such task for this caller.", {"Unknown": "Task not found"})
@@ -241,8 +241,8 @@ COMMON: Final = {
     ),
     500: error("A fault of the service."),
     503: error(
-        "Temporarily unavailable: the database or the issuer of the token cannot be reached, or "
-        "there are too many requests. Try again after `Retry-After` seconds.",
+        "Temporarily unavailable: the database cannot be reached, the keys of the token's issuer "
+        "are not available, or there are too many requests. Try again after `Retry-After` seconds.",
         _LACKS,
     ),
 }
@@ -285,9 +285,9 @@ SUBMIT: Final[dict[str, Any]] = {
         415: _MEDIA_TYPE,
         422: error("The idempotency key came before with another body."),
         503: error(
-            "Temporarily unavailable: there is no verdict, the database or the issuer of the token "
-            "cannot be reached, or there are too many requests. Nothing was stored. Try again after `Retry-After` "
-            "seconds.",
+            "Temporarily unavailable: there is no verdict, the database cannot be reached, the "
+            "keys of the token's issuer are not available, or there are too many requests. Nothing "
+            "was stored. Try again after `Retry-After` seconds.",
             {
                 "No verdict": "The safety of the task cannot be checked now. Nothing was stored; "
                 "try again later.",

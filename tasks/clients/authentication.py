@@ -8,7 +8,6 @@ from prometheus_client import Counter
 
 from tasks.clients import rate_limits
 from tasks.clients.caller import ANONYMOUS, Caller
-from tasks.clients.current import current_client
 from tasks.clients.exceptions import CredentialsRefused, KeysUnavailable
 from tasks.clients.finding import DISABLED, REVOKED, UNKNOWN, find_by_key, find_by_token
 from tasks.clients.keys import is_well_formed
@@ -22,6 +21,8 @@ AUTHENTICATIONS: Final = Counter(
     ["result"],
 )
 ACCEPTED: Final = "accepted"
+# A token, where clients have keys only.
+NO_ISSUER: Final = "no_issuer"
 _RESULTS: Final = {
     result: AUTHENTICATIONS.labels(result)
     for result in (
@@ -30,6 +31,7 @@ _RESULTS: Final = {
         UNKNOWN,
         REVOKED,
         DISABLED,
+        NO_ISSUER,
         *CAUSES,
         KeysUnavailable.cause,
     )
@@ -90,14 +92,15 @@ class Authenticator:
             _RESULTS[refused.cause].inc()
             self._count_address(address)
             raise
-        current_client.set(caller.name)
         _RESULTS[ACCEPTED].inc()
         if caller.usage is not None:
             caller.usage.check()
         return caller
 
     def _find(self, credential: str) -> Caller:
-        if self._verifier is not None and _DOT in credential:
+        if _DOT in credential:
+            if self._verifier is None:
+                raise CredentialsRefused(NO_ISSUER)
             claims = self._verifier.verify(credential)
             return find_by_token(self._verifier.issuer, claims, self._rate_limit)
         if not is_well_formed(credential):

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from tasks.clients.caller import Caller
+from tasks.clients.current import current_client
 from tasks.clients.exceptions import CredentialsRefused
 from tasks.clients.keys import digest_of
 from tasks.clients.rate_limits import COUNT, SPACING, Usage
@@ -132,6 +133,8 @@ def _execute(statement: str, parameter: Any) -> None:
 
 def _admitted(columns: Iterable[Any]) -> _Found:
     found = _Found(*columns)
+    # Also of a request that is refused: the log tells staff whom they have turned away.
+    current_client.set(found.name)
     if found.refused_for is not None:
         raise CredentialsRefused(found.refused_for)
     return found

@@ -1,5 +1,6 @@
-"""Requests with a key compared with anonymous ones, and the lists of a client with many tasks."""
+"""Requests with a key compared with anonymous ones and with a token; the lists of a client."""
 
+import contextlib
 import re
 import time
 from collections import defaultdict
@@ -8,8 +9,9 @@ from typing import Any, Final
 
 import requests
 
+from tests.issuer import AUDIENCE, Issuer
 from tests.load.options import Options
-from tests.load.parts import Parts
+from tests.load.parts import Parts, Subject
 from tests.load.progress import tell
 from tests.load.scale import CONNECTIONS, Pair, compare, rows
 from tests.load.tables import circumstances, median, table
@@ -21,8 +23,16 @@ from tests.service import ANSWER_SECONDS
 TASKS = 10_000
 # So high that no request is refused, so that each is counted.
 RATE_LIMIT = 1_000_000
-# All tasks are those of this client, in the measurement of lists.
-OWNED = "UPDATE tasks SET client_id = (SELECT id FROM clients)"
+# What most issuers use.
+ALGORITHM = "RS256"
+SCOPES = "task:submit task:read"
+# A third of the tasks is anonymous.
+SHARE = """
+UPDATE tasks SET client_id = clients.id
+FROM (SELECT id, row_number() OVER (ORDER BY name) AS number FROM clients) AS clients
+WHERE clients.number = abs(mod(hashtext(tasks.id::text), 3))
+"""
+OF_CLIENT = "client_id = (SELECT id FROM clients WHERE name = '{}')"
 # A few tasks that have changed lately, and of a rare status and priority.
 RARE = """
 UPDATE tasks SET status = 'cancelled', priority = 'critical', updated_at = now()
@@ -55,39 +65,67 @@ LISTS: Final = {
 
 
 def measure(parts: Parts, options: Options) -> str:
-    """Compare both callers, and measure each list; return the section of the document."""
+    """Compare the callers, and measure each list; return the section of the document."""
     return f"{measure_requests(parts, options)}\n\n{measure_lists(parts, options)}"
 
 
 def measure_requests(parts: Parts, options: Options) -> str:
     database = parts.new_database("clients")
     database.fill(TASKS)
-    pairs: dict[Kind, list[Pair]] = defaultdict(list)
-    with database, parts.subject(database, options.workers, options.threads) as anonymous:
-        key = create_key(database.url, "load-test")
-        client = anonymous.client.with_key(key)
+    of_key: dict[Kind, list[Pair]] = defaultdict(list)
+    of_token: dict[Kind, list[Pair]] = defaultdict(list)
+    with contextlib.ExitStack() as opened:
+        issuer = opened.enter_context(Issuer(algorithm=ALGORITHM))
+        opened.enter_context(database)
+        anonymous = opened.enter_context(
+            parts.subject(
+                database,
+                options.workers,
+                options.threads,
+                JWT_ISSUER=issuer.url,
+                JWT_AUDIENCE=AUDIENCE,
+            )
+        )
+        key, token = create_key(database.url, "load-test"), issuer.token("load-test", SCOPES)
+        # The first request makes its client.
+        anonymous.service.get("/client", headers={"Authorization": f"Bearer {token}"})
         database.execute("UPDATE clients SET rate_limit = %s", RATE_LIMIT)
-        database.execute(f"{OWNED} WHERE mod(hashtext(id::text), 2) = 0")
+        database.execute(SHARE)
         anonymous.client.read(database.random_task_ids("client_id IS NULL"))
-        client.read(database.random_task_ids("client_id IS NOT NULL"))
+        with_key = showing(anonymous, key, "load-test")
+        with_token = showing(anonymous, token, "token:load-test")
         # Otherwise PostgreSQL would clean up after the statement above at some moment.
         database.execute("VACUUM ANALYZE tasks")
         database.settle()
-        with_key = replace(anonymous, client=client)
         for turn in range(options.rounds):
-            tell(f"Anonymous and with a key, round {turn + 1} of {options.rounds}")
+            tell(f"Anonymous, with a key, with a token: round {turn + 1} of {options.rounds}")
             for kind in REQUESTS:
-                pairs[kind].append(compare(anonymous, with_key, kind, options.seconds))
+                of_key[kind].append(compare(anonymous, with_key, kind, options.seconds))
+                of_token[kind].append(compare(with_key, with_token, kind, options.seconds))
         version = database.server_version
     return (
         f"{circumstances(options, version)} {CONNECTIONS} connections. Rounds: {options.rounds}, "
-        f"each anonymous, with a key, with a key, anonymous for {options.seconds} s. The client "
-        "has a limit of requests, and the tasks that it reads are its own. Medians; minimum and "
-        "maximum in brackets.\n\n"
-        + table(
-            ("request", "measure", "anonymous", "with a key", "ratio"),
-            [row for kind, taken in pairs.items() for row in rows(kind, taken)],
-        )
+        f"each anonymous, with a key, with a key, anonymous for {options.seconds} s, and the same "
+        f"with a key and with a token ({ALGORITHM}, {len(token)} characters). Each client has a "
+        "limit of requests, and the tasks that it reads are its own. Medians; minimum and maximum "
+        "in brackets.\n\n"
+        + compared("anonymous", "with a key", of_key)
+        + "\n\n"
+        + compared("with a key", "with a token", of_token)
+    )
+
+
+def showing(subject: Subject, credential: str, name: str) -> Subject:
+    """Return the same service with a client that shows a key or token, and reads its own tasks."""
+    client = subject.client.showing(credential)
+    client.read(subject.database.random_task_ids(OF_CLIENT.format(name)))
+    return replace(subject, client=client)
+
+
+def compared(first: str, second: str, pairs: dict[Kind, list[Pair]]) -> str:
+    return table(
+        ("request", "measure", first, second, "ratio"),
+        [row for kind, taken in pairs.items() for row in rows(kind, taken)],
     )
 
 

@@ -74,7 +74,9 @@ class Parts:
         return Database(new_database(self._server.url, name))
 
     @contextlib.contextmanager
-    def subject(self, database: Database, workers: int, threads: int) -> Iterator[Subject]:
+    def subject(
+        self, database: Database, workers: int, threads: int, **variables: str
+    ) -> Iterator[Subject]:
         """Start a service on `database`, and warm it up by reading and submitting tasks."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         with Service(
@@ -83,6 +85,7 @@ class Parts:
             REFLEX_URL=self.stand_in_url,
             WORKERS=workers,
             THREADS=threads,
+            **variables,
         ) as service:
             if not is_ready(service):
                 raise SystemExit(f"The service is not ready:\n{service.log.read_text()}")

@@ -2,7 +2,7 @@
 --
 -- Arguments: "submit", "read" or "mixed" (both alternately); a file with the body of a submission,
 -- in which NUMBER is replaced by a new number each time; a file with one task id per line;
--- an API key, or nothing.
+-- an API key or a token, or nothing.
 
 local threads = {}
 

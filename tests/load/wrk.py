@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,19 +58,19 @@ class Client:
     Args:
         folder: for the files that wrk reads.
         url: of the service.
-        key: sent with each request; empty for anonymous requests.
+        credential: a key or token, sent with each request; empty for anonymous requests.
     """
 
-    def __init__(self, folder: Path, url: str, key: str = "") -> None:
+    def __init__(self, folder: Path, url: str, credential: str = "") -> None:
         self._folder = folder
         self._url = url
-        self._key = key
+        self._credential = credential
         self._body = folder / "body.json"
         self._body.write_text(json.dumps(BODY))
-        self._ids = folder / f"ids{'-with-key' if key else ''}"
+        self._ids = folder / f"ids-{zlib.crc32(credential.encode())}"
 
-    def with_key(self, key: str) -> "Client":
-        return Client(self._folder, self._url, key)
+    def showing(self, credential: str) -> "Client":
+        return Client(self._folder, self._url, credential)
 
     def read(self, task_ids: list[str]) -> None:
         """Read these tasks from now on."""
@@ -83,7 +84,7 @@ class Client:
         """
         command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
         command += [f"--timeout={TIMEOUT_SECONDS}s", f"--script={SCRIPT}", self._url]
-        command += [kind, str(self._body), str(self._ids), self._key]
+        command += [kind, str(self._body), str(self._ids), self._credential]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")

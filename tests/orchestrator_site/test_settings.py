@@ -314,6 +314,58 @@ def test_a_variable_of_workers_is_checked_at_the_start(
         assert fault.startswith(f"ORCHESTRATOR_{name}: ")
 
 
+ISSUER, AUDIENCE = "https://login.example/realms/company", "https://orchestrator.example"
+
+
+@pytest.mark.parametrize(
+    ("given", "missing", "named"),
+    [
+        ({"JWT_ISSUER": ISSUER}, ["JWT_AUDIENCE"], "JWT_ISSUER"),
+        ({"JWT_AUDIENCE": AUDIENCE}, ["JWT_ISSUER"], "JWT_AUDIENCE"),
+        ({"JWT_JWKS_URL": f"{ISSUER}/keys"}, ["JWT_AUDIENCE", "JWT_ISSUER"], "JWT_JWKS_URL"),
+        ({"JWT_ISSUER": ISSUER, "JWT_JWKS_URL": ISSUER}, ["JWT_AUDIENCE"], "JWT_ISSUER"),
+    ],
+    ids=["issuer", "audience", "keys", "issuer and keys"],
+)
+def test_an_issuer_and_its_audience_need_each_other(
+    given: dict[str, str], missing: list[str], named: str
+) -> None:
+    assert faults(**given) == [
+        f"ORCHESTRATOR_{name}: is needed with ORCHESTRATOR_{named}" for name in missing
+    ]
+
+
+@pytest.mark.parametrize("issuer", [ISSUER, f"{ISSUER}/", "http://127.0.0.1:9000", "http://[::1]"])
+def test_an_issuer_is_taken_as_it_is(issuer: str) -> None:
+    assert read("JWT_ISSUER", JWT_ISSUER=issuer, JWT_AUDIENCE=AUDIENCE) == {"JWT_ISSUER": issuer}
+
+
+SAFE = "must be an https address such as https://login.example/realms/company; http is for "
+SAFE += "addresses of this machine only"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("JWT_ISSUER", "http://login.example", SAFE),
+        ("JWT_ISSUER", "login.example", SAFE),
+        ("JWT_ISSUER", "https://user:s3cret@login.example", SAFE),
+        ("JWT_ISSUER", f"{ISSUER}?a=b", "must have at most 255 characters and no question mark"),
+        ("JWT_ISSUER", ISSUER + "x" * 255, "must have at most 255 characters and no question mark"),
+        ("JWT_JWKS_URL", "http://10.0.0.7/keys", SAFE),
+        (
+            "JWT_AUDIENCE",
+            f"{AUDIENCE} ",
+            "must be the audience that tokens name, without spaces around it",
+        ),
+    ],
+    ids=range(7),
+)
+def test_an_issuer_that_cannot_be_trusted_is_a_fault(name: str, value: str, fault: str) -> None:
+    good = {"JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}
+    assert faults(**good | {name: value}) == [f"ORCHESTRATOR_{name}: {fault}"]
+
+
 # Variables that Kubernetes sets for services named `orchestrator` and `orchestrator-web`.
 KUBERNETES = {
     "PORT": "tcp://10.0.0.1:8000",

@@ -176,11 +176,11 @@ def test_each_answer_has_examples_of_its_own_under_short_names(schema: dict[str,
         found: dict[str, Any] = answer["content"]["application/json"]["examples"]
         return found
 
-    assert {*examples("/tasks/{task_id}", "get", "503")} == {"NoDatabase", "NoIssuer", "Overloaded"}
+    assert {*examples("/tasks/{task_id}", "get", "503")} == {"NoDatabase", "NoKeys", "Overloaded"}
     assert {*examples("/submit", "post", "503")} == {
         "NoVerdict",
         "NoDatabase",
-        "NoIssuer",
+        "NoKeys",
         "Overloaded",
     }
     assert {*examples("/submit", "post", "403")} == {

@@ -1,5 +1,5 @@
-// Sends the form, with the API key in a header, and shows the response above it without reloading
-// the page. The key stays in its field, and goes nowhere else.
+// Sends the form, with the API key or token in a header, and shows the response above it without reloading
+// the page. It stays in its field, and goes nowhere else.
 
 const form = document.getElementById("request");
 const key = document.getElementById("key");

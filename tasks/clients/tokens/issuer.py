@@ -4,10 +4,11 @@ The discovery document is that of OpenID Connect Discovery 1.0.
 """
 
 import json
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from safety.outbound.exceptions import CallFailed, RateLimited
+from safety.outbound.exceptions import MAX_RETRY_AFTER_SECONDS, CallFailed
 from safety.outbound.service import Service
 from safety.outbound.transport import Deadline
 from tasks.clients.tokens.addresses import is_safe_address
@@ -25,7 +26,7 @@ class FetchFailed(Exception):
     """The keys of the issuer could not be fetched.
 
     Attributes:
-        reason: a short constant phrase, never text of the issuer.
+        reason: a short phrase, never text of the issuer.
         wait_seconds: how long the issuer wants to be left alone; 0 if it says nothing.
     """
 
@@ -58,7 +59,7 @@ class Issuer:
         try:
             return usable_keys(_fetch(address, "key set", deadline))
         except NoKeySet as error:
-            raise FetchFailed("key set: the answer is not one") from error
+            raise FetchFailed("key set: it is not a JSON document with keys") from error
 
     def _discover(self, deadline: Deadline) -> str:
         """Return the address of the key set."""
@@ -68,7 +69,9 @@ class Issuer:
             document = json.loads(body)
             issuer, address = document["issuer"], document["jwks_uri"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise FetchFailed(f"{what}: the answer is not one") from error
+            raise FetchFailed(
+                f"{what}: it is not a JSON document with issuer and jwks_uri"
+            ) from error
         # Even a slash at the end makes it another issuer.
         if issuer != self._name:
             raise FetchFailed(f"{what}: it names another issuer")
@@ -91,7 +94,17 @@ def _fetch(address: str, what: str, deadline: Deadline) -> bytes:
     )
     endpoint = service.endpoint("GET", parts._replace(scheme="", netloc="").geturl())
     try:
-        return service.call(endpoint, deadline=deadline, headers={"Connection": "close"})
+        reply = service.ask(endpoint, deadline=deadline, headers={"Connection": "close"})
     except CallFailed as failure:
-        wait_seconds = failure.retry_after_seconds if isinstance(failure, RateLimited) else 0
-        raise FetchFailed(f"{what}: {failure.reason}", wait_seconds=wait_seconds) from failure
+        raise FetchFailed(f"{what}: {failure.reason}") from failure
+    if reply.status != HTTPStatus.OK:
+        wait_seconds = 0
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait_seconds = reply.retry_after_seconds or RATE_LIMIT_SECONDS
+        raise FetchFailed(
+            f"{what}: answered {reply.status}",
+            wait_seconds=min(wait_seconds, MAX_RETRY_AFTER_SECONDS),
+        )
+    if reply.body is None:
+        raise FetchFailed(f"{what}: it has more than {MAX_DOCUMENT_BYTES} bytes")
+    return reply.body

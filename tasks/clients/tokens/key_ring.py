@@ -151,5 +151,7 @@ class KeyRing:
     def _tell_changes(self, keys: Mapping[tuple[str, str], PyJWK]) -> None:
         if not keys:
             logger.warning("The key set of the issuer has no key that can be used")
+        elif not self._held.keys:
+            logger.info("Fetched the keys of the issuer", extra={"keys": len(keys)})
         elif keys.keys() != self._held.keys.keys():
-            logger.info("The issuer has other keys than before", extra={"keys": len(keys)})
+            logger.info("The keys of the issuer have changed", extra={"keys": len(keys)})

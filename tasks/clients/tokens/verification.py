@@ -9,6 +9,7 @@ from jwt.exceptions import (
     ImmatureSignatureError,
     InvalidAudienceError,
     InvalidSignatureError,
+    MissingRequiredClaimError,
     PyJWTError,
 )
 from jwt.types import Options
@@ -18,7 +19,7 @@ from tasks.clients.scopes import Scope
 from tasks.clients.tokens.key_ring import UNKNOWN_KEY, KeyRing
 from tasks.clients.tokens.key_set import ALGORITHMS
 
-# As many as gunicorn takes in a header.
+# Longer ones do not arrive: gunicorn takes no header of more than 8,190 bytes.
 MAX_TOKEN_CHARACTERS: Final = 8_190
 MAX_SUBJECT_CHARACTERS: Final = 255
 # How far the clock of the issuer may be off.
@@ -100,7 +101,7 @@ class Verifier:
                 options=_OPTIONS,
             )
         except PyJWTError as error:
-            raise CredentialsRefused(_CAUSES.get(type(error), CLAIMS)) from error
+            raise CredentialsRefused(_cause(error)) from error
         return Claims(_subject(claims), _scopes(claims), _expiry(claims))
 
     def _announced(self, token: str) -> tuple[str, str]:
@@ -124,6 +125,12 @@ class Verifier:
         if "kid" not in header:
             raise CredentialsRefused(UNKNOWN_KEY)
         return header["kid"], header["alg"]
+
+
+def _cause(error: PyJWTError) -> str:
+    if isinstance(error, MissingRequiredClaimError) and error.claim == "aud":
+        return AUDIENCE
+    return _CAUSES.get(type(error), CLAIMS)
 
 
 def _subject(claims: dict[str, Any]) -> str:

@@ -9,7 +9,10 @@ from tests.service import Service
 from tests.tasks.clients.keys import bearer
 
 AUTHENTICATIONS = 'octollm_orchestrator_authentications_total{{result="{}"}}'
-RESULTS = ("accepted", "anonymous", "malformed", "unknown", "revoked", "expired", "disabled")
+RESULTS = (
+    "accepted anonymous unknown revoked disabled no_issuer malformed algorithm issuer unknown_key "
+    "signature expired not_yet_valid audience claims keys_unavailable"
+).split()
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_log_lines_name_the_client_of_their_request_and_no_other(
 
 
 def test_anonymous_access_is_logged_at_the_start(start_service: StartService) -> None:
-    message = "Anonymous access is on: no API key is needed to submit tasks"
+    message = "Anonymous access is on: no API key or token is needed to submit tasks"
     for is_on in (True, False):
         service = start_service(ANONYMOUS_ACCESS=is_on, WORKERS=1)
         service.get("/health")

@@ -79,7 +79,7 @@ def test_development_log_has_short_lines(start_service: StartService) -> None:
     lines = [re.sub(r"\d+ ms$", "_ ms", line) for line in running.log.read_text().splitlines()]
     assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines] == [
         "WARNING The Reflex Layer integration is switched off: tasks are accepted unscreened",
-        "Anonymous access is on: no API key is needed to submit tasks",
+        "Anonymous access is on: no API key or token is needed to submit tasks",
         "GET /tasks/{task_id} 404, _ ms",
         f"Task submitted successfully task_id={task_id} priority=medium verdict=unscreened",
         "POST /submit 200, _ ms",

@@ -16,8 +16,8 @@ from tests.waiting import wait_until
 
 WORKERS = 2
 UNCHECKED = {
-    "detail": "The token cannot be checked now, because its issuer cannot be reached. Try again "
-    "later."
+    "detail": "The token cannot be checked now, because the keys of its issuer are not available. "
+    "Try again later."
 }
 FETCHES = 'octollm_orchestrator_issuer_fetches_total{{result="{}"}}'
 
@@ -141,8 +141,8 @@ def test_the_log_says_why_a_token_is_refused_and_nothing_of_the_token(
     token = issuer.sign(aud="https://s3cret.example", sub="s3cret")
     answer = client_of(trusting, token)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    [line] = [line for line in trusting.log_lines() if "cause" in line]
-    assert (line["level"], line["cause"]) == ("INFO", "audience")
+    [line] = [line for line in trusting.log_lines() if line["message"] == "Authentication failed"]
+    assert (line["level"], line["reason"]) == ("INFO", "audience")
     logged = trusting.log.read_text()
     assert not any(part in logged for part in ("s3cret", *token.split(".")))
 

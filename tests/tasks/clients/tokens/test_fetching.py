@@ -54,37 +54,36 @@ def test_the_keys_may_be_on_another_host(issuer: Issuer) -> None:
 # Answers that are of no use
 
 
+NO_JSON = "it is not a JSON document with {}"
 ANSWERS: dict[str, tuple[Answer, str]] = {
-    "not found": (Answer(404), "request rejected"),
-    "forbidden": (Answer(403), "request rejected"),
-    "broken": (Answer(500), "server error"),
-    "moved": (Answer(302, {"Location": "https://other.example/"}), "unexpected status code"),
-    "moved for good": (
-        Answer(308, {"Location": "https://other.example/"}),
-        "unexpected status code",
-    ),
-    "empty": (Answer(204), "unexpected status code"),
-    "compressed": (Answer(200, {"Content-Encoding": "gzip"}, b"x"), "answer is compressed"),
-    "too long": (Answer(body=b"[" + b" " * MAX_DOCUMENT_BYTES), "answer is too long"),
-    "a page": (Answer(200, {"Content-Type": "text/html"}, b"<html>"), "the answer is not one"),
-    "a list": (Answer(body=[]), "the answer is not one"),
-    "deep": (Answer(body=b"[" * 100_000), "the answer is not one"),
-    "another object": (Answer(body={"error": "not_found"}), "the answer is not one"),
+    "not found": (Answer(404), "answered 404"),
+    "forbidden": (Answer(403), "answered 403"),
+    "broken": (Answer(500), "answered 500"),
+    "moved": (Answer(302, {"Location": "https://other.example/"}), "answered 302"),
+    "moved for good": (Answer(308, {"Location": "https://other.example/"}), "answered 308"),
+    "empty": (Answer(204), "answered 204"),
+    "compressed": (Answer(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08"), NO_JSON),
+    "too long": (Answer(body=b"[" + b" " * MAX_DOCUMENT_BYTES), "it has more than 262144 bytes"),
+    "a page": (Answer(200, {"Content-Type": "text/html"}, b"<html>"), NO_JSON),
+    "a list": (Answer(body=[]), NO_JSON),
+    "deep": (Answer(body=b"[" * 100_000), NO_JSON),
+    "another object": (Answer(body={"error": "not_found"}), NO_JSON),
 }
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_discovery_document_that_is_of_no_use(issuer: Issuer, name: str) -> None:
     issuer.answers[DISCOVERY], reason = ANSWERS[name]
-    assert failure(issuer).reason == f"discovery document: {reason}"
+    assert failure(issuer).reason == "discovery document: " + reason.format("issuer and jwks_uri")
     assert issuer.fetches == 0
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_key_set_that_is_of_no_use(issuer: Issuer, name: str) -> None:
     issuer.answers[KEYS], reason = ANSWERS[name]
-    assert failure(issuer).reason == f"key set: {reason}"
-    assert failure(issuer, issuer.keys_url).reason == f"key set: {reason}"
+    told = "key set: " + reason.format("keys")
+    assert failure(issuer).reason == told
+    assert failure(issuer, issuer.keys_url).reason == told
 
 
 @pytest.mark.parametrize("name", [OTHER, "{url}/", "{url}/realms/company", None, 7, ["{url}"]])
@@ -121,7 +120,7 @@ def test_an_issuer_that_limits_our_rate_says_for_how_long(
 ) -> None:
     issuer.answers[KEYS] = Answer(429, headers)
     failed = failure(issuer)
-    assert (failed.reason, failed.wait_seconds) == ("key set: rate limited", seconds)
+    assert (failed.reason, failed.wait_seconds) == ("key set: answered 429", seconds)
     issuer.answers[KEYS] = Answer(503, {"Retry-After": "120"})
     assert failure(issuer).wait_seconds == 0
 

@@ -373,7 +373,7 @@ def test_fetches_are_counted_and_failures_logged(
     assert (fetches("worked"), fetches("failed")) == (before[0] + 1, before[1] + 1)
     ours = [record for record in caplog.records if record.name.startswith("tasks.")]
     assert [(record.levelname, record.getMessage()) for record in ours] == [
-        ("INFO", "The issuer has other keys than before"),
+        ("INFO", "Fetched the keys of the issuer"),
         ("WARNING", "The keys of the issuer cannot be fetched"),
     ]
     assert ours[1].__dict__["reason"] == "discovery document: connection failed"
@@ -388,3 +388,16 @@ def test_keys_that_stay_the_same_are_not_worth_a_line(
     clock.advance(TEN_MINUTES)
     ask(ring, issuer.kid)
     assert [record for record in caplog.records if record.name.startswith("tasks.")] == []
+
+
+def test_changed_keys_are_worth_a_line(
+    ring: KeyRing, issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(ring, issuer.kid)
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    issuer.rotate()
+    clock.advance(TEN_MINUTES)
+    ask(ring, issuer.kid)
+    [line] = [record for record in caplog.records if record.name.startswith("tasks.")]
+    assert (line.getMessage(), line.__dict__["keys"]) == ("The keys of the issuer have changed", 2)

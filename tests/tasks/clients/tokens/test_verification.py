@@ -79,18 +79,15 @@ def test_a_subject_may_have_any_printable_characters(issuer: Issuer, subject: st
 @pytest.mark.parametrize(
     "claims",
     [
-        # A clock may be off by 30 s.
-        {"exp": int(time.time()) + 3},
         {"nbf": ABSENT, "iat": ABSENT},
-        {"jti": ABSENT, "client_id": ABSENT},
+        {"iat": ABSENT, "jti": ABSENT, "client_id": ABSENT, "scope": ABSENT},
     ],
-    ids=["soon over", "without times", "with what is needed only"],
+    ids=["no times", "nothing else"],
 )
 def test_a_token_needs_no_more_than_the_required_claims(
     issuer: Issuer, claims: dict[str, Any]
 ) -> None:
-    now = int(time.time())
-    assert accepted(issuer, **{"exp": now + 60} | claims).subject == "reporting"
+    assert accepted(issuer, **claims).subject == "reporting"
 
 
 @pytest.mark.parametrize(
@@ -126,12 +123,13 @@ def test_clocks_may_differ_by_half_a_minute(
         ({"iss": [OTHER]}, "issuer"),
         ({"aud": OTHER}, "audience"),
         ({"aud": [OTHER]}, "audience"),
-        ({"aud": []}, "claims"),
+        ({"aud": []}, "audience"),
         ({"aud": [AUDIENCE, 7]}, "audience"),
         ({"aud": {AUDIENCE: True}}, "audience"),
         ({"aud": AUDIENCE + "/"}, "audience"),
         ({"aud": AUDIENCE.upper()}, "audience"),
-        ({"aud": ABSENT}, "claims"),
+        ({"aud": ABSENT}, "audience"),
+        ({"aud": None}, "audience"),
         ({"sub": ABSENT}, "claims"),
         ({"sub": None}, "claims"),
         ({"sub": ""}, "claims"),
