@@ -10,6 +10,13 @@ class ClientFactory(factory.django.DjangoModelFactory[Client]):
     class Meta:
         model = Client
 
+    class Params:
+        with_tokens = factory.Trait(
+            name=factory.LazyAttribute(lambda client: f"token:{client.subject}"),
+            issuer="https://id.example",
+            subject=factory.Sequence(lambda number: f"subject-{number}"),
+        )
+
     name = factory.Sequence(lambda number: f"client-{number}")
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.utils.html import format_html
 
 from tasks.execution.failures import FailureCode
+from tasks.models.client import MAX_NAME_CHARACTERS
 from tasks.states import Priority, Status, StepState, TaskVerdict
 
 GOAL_CHARACTERS: Final = 80
@@ -85,6 +86,15 @@ def shortened(goal: str) -> str:
         line = f"{line[: GOAL_CHARACTERS - 1]}…"
     # Right-to-left text would otherwise reorder the text beside it.
     return format_html("<bdi>{}</bdi>", line)
+
+
+def short_name(name: str) -> str:
+    """Return the name of a client, without its middle if no staff could have given one so long."""
+    if len(name) <= MAX_NAME_CHARACTERS:
+        return name
+    # Subjects of one issuer often differ only at the end.
+    half = MAX_NAME_CHARACTERS // 2
+    return f"{name[:half]}…{name[1 - half :]}"
 
 
 def as_list(value: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from orchestrator_site.console.formats import short_name
 from orchestrator_site.console.lists.filters import ClientFilter, DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.receipt_words import sentence
@@ -72,7 +73,7 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
             "occasion",
             "verdict_and_why",
             _task_column(request),
-            "client",
+            "client_name",
             "client_address",
             "request_id",
             "duration_ms",
@@ -148,6 +149,10 @@ class ReceiptAdmin(ReadOnlyModelAdmin):
     @admin.display(description="client")
     def client(self, receipt: Any) -> str:
         return receipt.client_name or "anonymous"
+
+    @admin.display(description="client")
+    def client_name(self, receipt: Any) -> str:
+        return short_name(self.client(receipt))
 
     @admin.display(description="duration (ms)")
     def duration_ms(self, receipt: Receipt) -> str:

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from safety.reflex_layer.matching.folding import fold
 
 # The names of actors in timelines that are not accounts.
-RESERVED: Final = frozenset({"service", "client", "staff", "gate"})
+RESERVED: Final = frozenset({"service", "client", "staff", "gate", "issuer"})
 # Characters that look alike in many fonts, after case folding.
 _SAME: Final = str.maketrans("0i1", "oll")
 

@@ -1,7 +1,9 @@
 """Clients and their keys in a browser."""
 
 from itertools import count
+from typing import NamedTuple
 
+import psycopg
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -24,6 +26,33 @@ def client(console: Console) -> str:
     console.press("Add client")
     console.wait_for(".messagelist", f"Added {name}. Now make its first key.")
     return name
+
+
+class WithTokens(NamedTuple):
+    """A client that an issuer made, with the longest subject, and the paths that show its name."""
+
+    name: str
+    paths: list[str]
+
+
+@pytest.fixture
+def with_tokens(database: "psycopg.Connection[tuple[object]]") -> WithTokens:
+    subject = f"{next(NUMBERS):W<255}"
+    name = f"token:{subject}"
+    [ids] = database.execute(
+        "WITH client AS ("
+        " INSERT INTO clients (id, name, issuer, subject)"
+        " VALUES (gen_random_uuid(), %s, 'https://id.example', %s) RETURNING id"
+        "), receipt AS ("
+        " INSERT INTO receipts (verdict, client_id) SELECT 'blocked', id FROM client RETURNING id"
+        "), task AS ("
+        " INSERT INTO tasks (goal, client_id) SELECT 'Fit', id FROM client RETURNING id"
+        ") SELECT client.id, task.id, receipt.id FROM client, task, receipt",
+        [name, subject],
+    ).fetchall()
+    lists = [CLIENTS, "/admin/tasks/task/", "/admin/safety/receipt/"]
+    pages = [f"{path}{of_row}/change/" for path, of_row in zip(lists, ids, strict=True)]
+    return WithTokens(name, [*lists, *pages])
 
 
 def make_key(console: Console) -> str:
@@ -100,3 +129,37 @@ def test_staff_filter_tasks_by_client(client: str, console: Console) -> None:
     console.open("/admin/tasks/task/")
     console.link(client).click()
     console.wait_for(".paginator", "0 tasks")
+
+
+def test_admin_disables_and_enables_a_client_with_tokens(
+    with_tokens: WithTokens, console: Console
+) -> None:
+    name = with_tokens.name
+    console.sign_in("admin")
+    console.open(CLIENTS)
+    console.link(name).click()
+    for verb, told in [
+        ("Disable", f"Disabled {name}, with all its tokens."),
+        ("Enable", f"Enabled {name}."),
+    ]:
+        console.labelled("Reason:").send_keys("as agreed")
+        console.press(f"{verb} {name[:32]}…{name[-31:]}")
+        console.wait_for(".messagelist", told)
+
+
+@pytest.mark.parametrize("width", [320, 1366])
+def test_longest_name_stays_within_every_page(
+    width: int, with_tokens: WithTokens, console: Console
+) -> None:
+    console.of_width(width, 900)
+    console.sign_in("admin")
+    wider = (
+        "return [...document.querySelectorAll('html, .results, .module, .form-row')]"
+        ".filter(part => part.scrollWidth > part.clientWidth).map(part => part.className)"
+    )
+    found = {}
+    for path in with_tokens.paths:
+        console.open(path)
+        assert with_tokens.name[-31:] in console.driver.page_source
+        found[path] = console.driver.execute_script(wider)
+    assert {path: parts for path, parts in found.items() if parts} == {}

@@ -34,6 +34,7 @@ PAGES = {
     "a new client": "/admin/tasks/client/add/",
     "a client": "/admin/tasks/client/{client}/change/",
     "a disabled client": "/admin/tasks/client/{disabled}/change/",
+    "a client with tokens": "/admin/tasks/client/{tokens}/change/",
     "sign-ins": "/admin/tasks/signin/",
     "a sign-in": "/admin/tasks/signin/{sign_in}/change/",
     "staff": "/admin/auth/",
@@ -67,6 +68,19 @@ WITH client AS (
     INSERT INTO client_events (client_id, kind, actor, reason, data)
     SELECT id, kind, 'admin', 'as agreed', '{{}}' FROM client, (VALUES ('added'), ('disabled'))
         AS kinds (kind)
+)
+SELECT id FROM client
+"""
+# A client as a token with a long subject makes it.
+TOKENS = """
+WITH client AS (
+    INSERT INTO clients (id, name, issuer, subject, token_used_at)
+    SELECT gen_random_uuid(), 'token:' || subject, 'https://id.example/realms/company', subject,
+        now()
+    FROM (SELECT repeat(md5(random()::text), 7)) AS made (subject) RETURNING id, issuer
+), events AS (
+    INSERT INTO client_events (client_id, kind, actor, reason, data)
+    SELECT id, 'added', '', '', jsonb_build_object('issuer', issuer) FROM client
 )
 SELECT id FROM client
 """
@@ -178,6 +192,7 @@ def ids(database: "psycopg.Connection[tuple[object]]") -> dict[str, object]:
         " FROM tasks RETURNING id",
         "client": CLIENT.format(name="reporting", disabled_at="NULL"),
         "disabled": CLIENT.format(name="former", disabled_at="now()"),
+        "tokens": TOKENS,
         "arm": ARM,
         "waiting": WAITING,
         "run": RUN,
@@ -270,6 +285,7 @@ def test_narrow_screen_does_not_scroll_sideways(console: Console, ids: dict[str,
         "dry run",
         "clients",
         "a client",
+        "a client with tokens",
         "sign-ins",
     ):
         console.open(PAGES[name].format(**ids))

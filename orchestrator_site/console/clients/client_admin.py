@@ -21,10 +21,10 @@ from orchestrator_site.console.clients.forms import (
     ReasonForm,
     RevokeForm,
 )
-from orchestrator_site.console.formats import age
+from orchestrator_site.console.formats import age, short_name
 from orchestrator_site.console.lists.read_only import BoundedChangeList, ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_manage_clients
-from tasks.clients.exceptions import ClientDisabled
+from tasks.clients.exceptions import ClientDisabled, ClientHasTokens
 from tasks.clients.keys import BEGINNING
 from tasks.models import Client, ClientEvent
 from tasks.models.client import ClientEventKind
@@ -56,7 +56,10 @@ class ClientAdmin(ReadOnlyModelAdmin):
         "working_keys",
     )
     list_per_page = 25
-    ordering = ("name",)
+    search_fields = ("name",)
+    search_help_text = "A part of a client's name."
+    # Those that staff made come first: an issuer may make thousands.
+    ordering = ("issuer", "name")
     sortable_by = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ClientList]:
@@ -98,9 +101,10 @@ class ClientAdmin(ReadOnlyModelAdmin):
         return f"{client.figures.pending} ({_pending_at_most(client)})"
 
     @admin.display(description="working keys")
-    def working_keys(self, client: Any) -> int:
-        keys: int = 0 if client.is_disabled else client.figures.keys
-        return keys
+    def working_keys(self, client: Any) -> str:
+        if client.has_tokens:
+            return "tokens"
+        return str(0 if client.is_disabled else client.figures.keys)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -151,6 +155,9 @@ class ClientAdmin(ReadOnlyModelAdmin):
         except ClientDisabled:
             text = f"{client} is disabled: enable it before it gets a key."
             return self._told(request, client, text, messages.WARNING)
+        except ClientHasTokens:
+            text = f"{client} has tokens of its issuer, and gets no key."
+            return self._told(request, client, text, messages.WARNING)
         context = {
             **self.admin_site.each_context(request),
             "title": f"New key of {client}",
@@ -180,7 +187,9 @@ class ClientAdmin(ReadOnlyModelAdmin):
                 key = form.cleaned_data["key"]
                 is_done, done = client.revoke_key(key, **because), f"Revoked {_shown(key.prefix)}."
             case "disable":
-                is_done, done = client.disable(**because), f"Disabled {client}, with all its keys."
+                is_done = client.disable(**because)
+                shown = "tokens" if client.has_tokens else "keys"
+                done = f"Disabled {client}, with all its {shown}."
             case _:
                 is_done, done = client.enable(**because), f"Enabled {client}."
         if not is_done:
@@ -207,11 +216,12 @@ class ClientAdmin(ReadOnlyModelAdmin):
             "title": client.name,
             "opts": self.opts,
             "client": client,
+            "short_name": short_name(client.name),
             "figures": figures([client.pk])[client.pk],
             "requests_a_minute": _requests_a_minute(client),
             "pending_at_most": _pending_at_most(client),
             "keys": client.keys.order_by("-created_at"),
-            "changes": [(event, _in_words(event)) for event in events[:MAX_EVENTS]],
+            "changes": [(event, _in_words(event), _by(event)) for event in events[:MAX_EVENTS]],
             "are_changes_left_out": len(events) > MAX_EVENTS,
             "key_form": key_form or KeyForm(),
             "limits_form": limits_form or LimitsForm(initial=client.limits._asdict()),
@@ -235,6 +245,8 @@ def _added(form: NewClientForm, *, actor: str) -> Client | None:
 def _in_words(event: ClientEvent) -> str:
     data = event.data
     match ClientEventKind(event.kind):
+        case ClientEventKind.ADDED if issuer := data.get("issuer"):
+            return f"Added by a token of {issuer}"
         case ClientEventKind.KEY_MADE:
             until = f"until {data['expires_at'][:10]}" if data["expires_at"] else "without an end"
             return f"Key {_shown(data['key'])} made {until}: {', '.join(data['scopes'])}"
@@ -243,6 +255,10 @@ def _in_words(event: ClientEvent) -> str:
         case ClientEventKind.LIMITS:
             return f"Limits: {_limits(data['from'])} → {_limits(data['to'])}"
     return event.get_kind_display().capitalize()
+
+
+def _by(event: ClientEvent) -> str:
+    return event.actor or ("issuer" if "issuer" in event.data else "command line")
 
 
 def _shown(prefix: str) -> str:

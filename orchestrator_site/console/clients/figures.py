@@ -19,7 +19,7 @@ class Figures(NamedTuple):
         pending: its pending tasks.
         refused: submissions that the gate refused in the last 24 hours.
         keys: keys that work.
-        last_seen: when one of its keys was last used.
+        last_seen: when one of its keys or tokens was last used.
     """
 
     recent: Count
@@ -50,14 +50,15 @@ def figures(client_ids: Collection[UUID]) -> dict[UUID, Figures]:
                     WHERE client_id = client.id AND created_at >= now() - interval '1 day'
                         AND verdict = 'blocked' AND occasion = 'submission'
                     LIMIT %(most)s) AS refused),
-                keys.valid, keys.last_used_at
-            FROM unnest(%(ids)s::uuid[]) AS client (id), LATERAL (
+                keys.valid, greatest(keys.last_used_at, client.token_used_at)
+            FROM clients AS client, LATERAL (
                 SELECT count(*) FILTER (
                         WHERE revoked_at IS NULL AND expires_at > now() IS NOT FALSE
                     ) AS valid,
                     max(last_used_at) AS last_used_at
                 FROM api_keys WHERE client_id = client.id
             ) AS keys
+            WHERE client.id = ANY(%(ids)s)
             """,
             {"ids": [*client_ids], "most": COUNT_LIMIT + 1},
         )

@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from orchestrator_site.console.formats import short_name
 from tasks.models import Client
 
 # Beside the list; the page of each client links to its tasks and receipts, too.
@@ -108,8 +109,9 @@ class ClientFilter(admin.SimpleListFilter):
     parameter_name = "client"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        clients = Client.objects.order_by("name").values_list("pk", "name")[:MAX_CLIENTS]
-        return [("anonymous", "Anonymous"), *((str(pk), name) for pk, name in clients)]
+        # Those that staff made come first: an issuer may make thousands.
+        clients = Client.objects.order_by("issuer", "name").values_list("pk", "name")[:MAX_CLIENTS]
+        return [("anonymous", "Anonymous"), *((str(pk), short_name(name)) for pk, name in clients)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -121,5 +123,5 @@ class ClientFilter(admin.SimpleListFilter):
         if value not in dict(self.lookup_choices):
             # Staff must see whose rows these are.
             chosen = Client.objects.filter(pk=client_id).values_list("name", flat=True)
-            self.lookup_choices += [(value, name) for name in chosen]
+            self.lookup_choices += [(value, short_name(name)) for name in chosen]
         return queryset.filter(client_id=client_id)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from orchestrator_site.console.formats import age, label, shortened
+from orchestrator_site.console.formats import age, label, short_name, shortened
 from orchestrator_site.console.lists.filters import ClientFilter, DayFilter
 from orchestrator_site.console.lists.read_only import ReadOnlyModelAdmin
 from orchestrator_site.console.permissions import may_view_content, may_view_receipt
@@ -150,7 +150,7 @@ class TaskAdmin(OffersActions, ReadOnlyModelAdmin):
 
     @admin.display(description="client")
     def client_name(self, task: Task) -> str:
-        return task.client.name if task.client else "anonymous"
+        return short_name(task.client.name) if task.client else "anonymous"
 
     @admin.display(description="age", ordering="created_at")
     def age(self, task: Task) -> str:

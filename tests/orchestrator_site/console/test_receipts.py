@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
 from safety.models import Receipt
-from tests.factories import TaskFactory
+from tests.factories import ClientFactory, TaskFactory
 from tests.staff import staff
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +114,11 @@ def test_list_shows_the_columns_of_a_receipt(console: Client) -> None:
         "request_id": ["request-1"],
     }
     assert "2025-11-15 12:30:05" in column(content, "time")[0]
+
+
+def test_page_names_the_client_in_full(console: Client) -> None:
+    client = ClientFactory(with_tokens=True, subject="W" * 255)
+    assert f"{client}</div>" in page(console, receipt(client_id=client.pk))
 
 
 def test_list_shows_the_newest_first(console: Client) -> None:

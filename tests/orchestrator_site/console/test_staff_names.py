@@ -30,6 +30,7 @@ def fault(name: str) -> str:
         "gate",
         "client",
         "staff",
+        "issuer",
         "Service",
         "GATE",
         # A Cyrillic letter, full-width letters, a zero-width space, a Hangul filler, a soft hyphen.

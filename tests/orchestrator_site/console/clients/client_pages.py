@@ -69,6 +69,15 @@ def changes(client: Client) -> list[tuple[str, str, str]]:
     return list(ClientEvent.objects.filter(client=client).values_list("kind", "actor", "reason"))
 
 
+def changes_on(page: str) -> list[tuple[str, str, str]]:
+    """Return the text, actor and reason of each change that the page of a client shows."""
+    return re.findall(
+        r"<td>([^<]*)</td><td><bdi>(.*?)</bdi></td><td class=\"whole\">"
+        r"<div class=\"client-text\">(.*?)</div>",
+        page,
+    )
+
+
 def column(text: str, name: str) -> list[str]:
     cells = re.findall(rf'<t[dh] class="[^"]*field-{name}[^"]*">(.*?)</t[dh]>', text)
     return [strip_tags(cell) for cell in cells]

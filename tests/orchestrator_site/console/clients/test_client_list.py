@@ -111,3 +111,16 @@ def test_list_takes_the_same_queries_for_many_clients(
     # Session, user, permissions (2), count, clients, figures, pause.
     with django_assert_num_queries(8):
         console.get(CLIENTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("port", ["reporting"]), ("REPORT", ["reporting"]), ("%", []), ("_", []), ("", None)],
+)
+def test_list_can_be_searched_for_a_part_of_a_name(
+    console: Browser, text: str, found: list[str] | None
+) -> None:
+    for name in ("reporting", "zebra"):
+        ClientFactory(name=name)
+    page = content(console.get(CLIENTS, {"q": text}))
+    assert column(page, "name") == (["reporting", "zebra"] if found is None else found)

@@ -88,6 +88,19 @@ def test_filter_offers_each_client(kind: tuple[str, Make], console: Browser) -> 
     assert offered == ["Anonymous", "aardvark", "zebra"]
 
 
+def test_filter_offers_clients_of_staff_first_and_cuts_long_names(
+    kind: tuple[str, Make], console: Browser
+) -> None:
+    path, make = kind
+    make(ClientFactory(with_tokens=True, subject="a" * 200 + "b" * 55))
+    ClientFactory(name="zebra")
+    content = console.get(path).content.decode()
+    offered = re.findall(r'<a href="\?client=[^"]+">([^<]+)</a>', content)
+    cut = f"token:{'a' * 26}…{'b' * 31}"
+    assert offered == ["Anonymous", "zebra", cut]
+    assert re.findall(r'<td class="field-client_name">([^<]+)</td>', content) == [cut]
+
+
 def test_chosen_client_is_offered_beyond_the_first_ones(
     kind: tuple[str, Make], console: Browser
 ) -> None:
