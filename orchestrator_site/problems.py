@@ -27,7 +27,7 @@ from tasks.clients.exceptions import (
     CredentialsRefused,
     IdempotencyKeyReused,
     IdempotencyKeyUnusable,
-    KeysUnavailable,
+    IssuerKeysUnavailable,
     LimitReached,
     Refused,
     ScopeMissing,
@@ -163,7 +163,7 @@ def problem_of(error: BaseException) -> Problem | None:
 
 
 def _refused(error: Refused) -> Problem | None:
-    """Return the response to a request that is refused for its key, its scopes or its limits."""
+    """Return the response to a request that its key or token, its scopes or its limits forbid."""
     match error:
         case CredentialsAmbiguous():
             return Problem(
@@ -172,11 +172,11 @@ def _refused(error: Refused) -> Problem | None:
         case CredentialsRefused():
             logger.info("Authentication failed", extra={"reason": error.cause})
             return _UNAUTHENTICATED
-        case KeysUnavailable():
+        case IssuerKeysUnavailable():
             return _unavailable(
                 "The token cannot be checked now, because the keys of its issuer are not "
                 "available. Try again later.",
-                "issuer_unavailable",
+                error.cause,
                 error.retry_after_seconds,
             )
         case IdempotencyKeyUnusable():

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import uuid
@@ -20,7 +21,9 @@ from django.db.models.signals import post_migrate
 from django.test import override_settings
 
 from safety.gate import gate
+from tests.certificate import CERTIFICATE
 from tests.environment import ROOT
+from tests.issuer import Issuer
 from tests.postgresql import as_service, create_key, new_database
 from tests.reflex_layer import ScriptedReflexLayer, answer, says
 from tests.service import ANSWER_SECONDS, Service
@@ -95,6 +98,33 @@ def reflex_layer(settings: Any) -> Iterator[ScriptedReflexLayer]:
         scripted.behaviour = says(answer())
         wait_for_probes()
     gate.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The TLS certificate of the tests' own servers."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_text(CERTIFICATE)
+    return path
+
+
+@pytest.fixture
+def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+@pytest.fixture
+def tls_context(certificate: Path) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(certificate)
+    return made
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """A real issuer of tokens."""
+    with Issuer() as issuer:
+        yield issuer
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ graceful_timeout = 30
 control_socket_disable = True
 # By default, gunicorn lets any process of this machine set SCRIPT_NAME and PATH_INFO by headers.
 forwarder_headers = ""
-# As many bytes as a header may have, which may hold a token.
+# As long as a header may be, so that a URL with a token in it gets our answer and not gunicorn's.
 limit_request_line = 8190
 if Path("/dev/shm").is_dir():  # noqa: S108
     # Workers touch a file here as a heartbeat. On a busy disk, a live worker could look dead.
@@ -171,7 +171,7 @@ def post_worker_init(worker: Any) -> None:
     from tasks.clients.authentication import authenticator  # noqa: PLC0415
 
     gate()
-    authenticator().prepare()
+    authenticator().begin_fetch()
     if worker.age == 1:
         report_database()
 

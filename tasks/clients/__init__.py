@@ -1,1 +1,1 @@
-"""Clients: their keys, what each key may do, and their limits."""
+"""Clients: their keys and tokens, what each may do, and their limits."""

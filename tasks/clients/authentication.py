@@ -1,4 +1,4 @@
-"""Who sends a request: which client by its key or token, or somebody anonymous."""
+"""The caller of a request: a client, known by its key or token, or an anonymous one."""
 
 import functools
 from typing import Final
@@ -8,8 +8,8 @@ from prometheus_client import Counter
 
 from tasks.clients import rate_limits
 from tasks.clients.caller import ANONYMOUS, Caller
-from tasks.clients.exceptions import CredentialsRefused, KeysUnavailable
-from tasks.clients.finding import DISABLED, REVOKED, UNKNOWN, find_by_key, find_by_token
+from tasks.clients.credentials import DISABLED, REVOKED, UNKNOWN, admit_by_key, admit_by_token
+from tasks.clients.exceptions import CredentialsRefused, IssuerKeysUnavailable
 from tasks.clients.keys import is_well_formed
 from tasks.clients.tokens.issuer import Issuer
 from tasks.clients.tokens.key_ring import KeyRing
@@ -33,11 +33,11 @@ _RESULTS: Final = {
         DISABLED,
         NO_ISSUER,
         *CAUSES,
-        KeysUnavailable.cause,
+        IssuerKeysUnavailable.cause,
     )
 }
 # Separates the parts of a token. No key contains it.
-_DOT: Final = "."
+_SEPARATOR: Final = "."
 _ANONYMOUS_CALLER: Final = Caller()
 
 
@@ -62,13 +62,13 @@ class Authenticator:
         self._rate_limit = rate_limit
         self._verifier = verifier
 
-    def prepare(self) -> None:
+    def begin_fetch(self) -> None:
         """Begin to fetch the keys of the issuer, so that the first token need not wait for them."""
         if self._verifier is not None:
-            self._verifier.keys.begin_fetch()
+            self._verifier.begin_fetch()
 
     def authenticate(self, credential: str | None, *, address: str) -> Caller:
-        """Return who sends a request, and count the request.
+        """Return the caller of a request, and count the request.
 
         Args:
             credential: the key or token that the request shows; None if it shows none.
@@ -77,7 +77,7 @@ class Authenticator:
         Raises:
             CredentialsRefused: the key or token is not good, or there is none and there has to be
                 one.
-            KeysUnavailable: whether the token is good cannot be found out now.
+            IssuerKeysUnavailable: whether the token is good cannot be found out now.
             RateLimited: the caller sends too many requests.
         """
         if credential is None:
@@ -88,7 +88,7 @@ class Authenticator:
             return _ANONYMOUS_CALLER
         try:
             caller = self._find(credential)
-        except (CredentialsRefused, KeysUnavailable) as refused:
+        except (CredentialsRefused, IssuerKeysUnavailable) as refused:
             _RESULTS[refused.cause].inc()
             self._count_address(address)
             raise
@@ -98,14 +98,14 @@ class Authenticator:
         return caller
 
     def _find(self, credential: str) -> Caller:
-        if _DOT in credential:
+        if _SEPARATOR in credential:
             if self._verifier is None:
                 raise CredentialsRefused(NO_ISSUER)
             claims = self._verifier.verify(credential)
-            return find_by_token(self._verifier.issuer, claims, self._rate_limit)
+            return admit_by_token(self._verifier.issuer, claims, self._rate_limit)
         if not is_well_formed(credential):
             raise CredentialsRefused(MALFORMED)
-        return find_by_key(credential, self._rate_limit)
+        return admit_by_key(credential, self._rate_limit)
 
     def _count_address(self, address: str) -> None:
         if self._rate_limit is not None:

@@ -1,4 +1,4 @@
-"""Who sends a request, once that is known."""
+"""The caller of a request."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,7 +3,7 @@
 Refused
 ├── CredentialsAmbiguous    the request shows two keys or tokens
 ├── CredentialsRefused      its key or token is not good, or it has none and needs one
-├── KeysUnavailable         whether its token is good cannot be found out now
+├── IssuerKeysUnavailable         whether its token is good cannot be found out now
 ├── ScopeMissing            its key or token does not allow this
 ├── LimitReached            not now
 │   ├── RateLimited         too many requests in a minute
@@ -40,14 +40,14 @@ class CredentialsRefused(Refused):
         self.cause = cause
 
 
-class KeysUnavailable(Refused):
+class IssuerKeysUnavailable(Refused):
     """The key of a token is unknown, and the keys of its issuer cannot be fetched now.
 
     Attributes:
-        retry_after_seconds: when they will be fetched again, at least 1.
+        retry_after_seconds: until another try is worth it, at least 1.
     """
 
-    cause: Final = "keys_unavailable"
+    cause: Final = "issuer_unavailable"
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"wait {retry_after_seconds} s")

@@ -24,8 +24,9 @@ _PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _KEY: Final = re.compile(
     rf"{BEGINNING}[0-9A-Za-z]{{{PREFIX_CHARACTERS + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS}}}"
 )
-# A JSON object in base64, and two more parts (RFC 7515).
-_TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]*\.")
+# A JSON object in base64, and two more parts (RFC 7515). The pattern never goes back, because a
+# name in a body may have a million characters.
+_TOKEN: Final = re.compile(r"(?<![\w-])(?>[\w-]*?eyJ)[\w-]++\.[\w-]*+\.")
 
 
 def new_key() -> str:

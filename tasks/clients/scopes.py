@@ -1,10 +1,10 @@
-"""What a key may do."""
+"""What a key or token may do."""
 
 from django.db import models
 
 
 class Scope(models.TextChoices):
-    """One operation, or a group of them, that a key may allow."""
+    """One operation, or a group of them, that a key or token may allow."""
 
     SUBMIT = "task:submit", "submit tasks"
     READ = "task:read", "list tasks and read them"

@@ -155,7 +155,7 @@ class Client(models.Model):
         return self.disabled_at is not None
 
     @property
-    def has_tokens(self) -> bool:
+    def is_of_issuer(self) -> bool:
         """Whether an issuer made it, so that it has tokens and no keys."""
         return self.issuer != ""
 
@@ -181,7 +181,7 @@ class Client(models.Model):
             ClientDisabled: the key would not work.
             IntegrityError: there is a key with this id already.
         """
-        if self.has_tokens:
+        if self.is_of_issuer:
             # Its issuer decides what it may do, and until when.
             raise ClientHasTokens(self.name)
         key = new_key()

@@ -102,7 +102,7 @@ class ClientAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description="working keys")
     def working_keys(self, client: Any) -> str:
-        if client.has_tokens:
+        if client.is_of_issuer:
             return "tokens"
         return str(0 if client.is_disabled else client.figures.keys)
 
@@ -188,7 +188,7 @@ class ClientAdmin(ReadOnlyModelAdmin):
                 is_done, done = client.revoke_key(key, **because), f"Revoked {_shown(key.prefix)}."
             case "disable":
                 is_done = client.disable(**because)
-                shown = "tokens" if client.has_tokens else "keys"
+                shown = "tokens" if client.is_of_issuer else "keys"
                 done = f"Disabled {client}, with all its {shown}."
             case _:
                 is_done, done = client.enable(**because), f"Enabled {client}."

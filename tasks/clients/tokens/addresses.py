@@ -1,27 +1,28 @@
 """Which addresses of an issuer may be fetched."""
 
+import re
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+# A name or an address, and a port. `urlsplit` finds an address in brackets beside other text, too.
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w-]+(\.[\w-]+)*)(:\d+)?", re.ASCII)
 
 
 def is_safe_address(url: str) -> bool:
     """Return whether `url` is an https address, or an http address of this machine.
 
-    Whoever can change an answer on its way could put a key of their own into the key set.
+    Over plain http, an attacker on the way could add a key of their own to the key set.
     """
     try:
         parts = urlsplit(url)
         # Reading the port checks it.
-        is_whole = bool(parts.hostname) and parts.port != 0
+        is_whole = _AUTHORITY.fullmatch(parts.netloc) and parts.port != 0 and not parts.fragment
     except ValueError:
         return False
-    if not is_whole or parts.username is not None or parts.fragment or not _is_plain(url):
+    if not is_whole or not url.isascii() or not url.isprintable() or " " in url:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_of_this_machine(parts))
-
-
-def _is_plain(url: str) -> bool:
-    return url.isascii() and url.isprintable() and " " not in url
 
 
 def _is_of_this_machine(parts: SplitResult) -> bool:

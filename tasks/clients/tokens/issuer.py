@@ -27,13 +27,13 @@ class FetchFailed(Exception):
 
     Attributes:
         reason: a short phrase, never text of the issuer.
-        wait_seconds: how long the issuer wants to be left alone; 0 if it says nothing.
+        retry_after_seconds: how long the issuer wants no further fetch; 0 if it says nothing.
     """
 
-    def __init__(self, reason: str, *, wait_seconds: int = 0) -> None:
+    def __init__(self, reason: str, *, retry_after_seconds: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.wait_seconds = wait_seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Issuer:
@@ -75,10 +75,13 @@ class Issuer:
         # Even a slash at the end makes it another issuer.
         if issuer != self._name:
             raise FetchFailed(f"{what}: it names another issuer")
-        if not isinstance(address, str) or not is_safe_address(address):
-            raise FetchFailed(f"{what}: its key set is not at an https address")
-        if address.startswith("http:") and not self._name.startswith("http:"):
-            # No issuer may make us call our own machine.
+        # An issuer with https must not send us to plain http on our own machine.
+        schemes = ("https", urlsplit(self._name).scheme)
+        if (
+            not isinstance(address, str)
+            or not is_safe_address(address)
+            or urlsplit(address).scheme not in schemes
+        ):
             raise FetchFailed(f"{what}: its key set is not at an https address")
         return address
 
@@ -97,14 +100,14 @@ def _fetch(address: str, what: str, deadline: Deadline) -> bytes:
         reply = service.ask(endpoint, deadline=deadline, headers={"Connection": "close"})
     except CallFailed as failure:
         raise FetchFailed(f"{what}: {failure.reason}") from failure
-    if reply.status != HTTPStatus.OK:
-        wait_seconds = 0
-        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait_seconds = reply.retry_after_seconds or RATE_LIMIT_SECONDS
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = reply.retry_after_seconds or RATE_LIMIT_SECONDS
         raise FetchFailed(
             f"{what}: answered {reply.status}",
-            wait_seconds=min(wait_seconds, MAX_RETRY_AFTER_SECONDS),
+            retry_after_seconds=min(wait, MAX_RETRY_AFTER_SECONDS),
         )
+    if reply.status != HTTPStatus.OK:
+        raise FetchFailed(f"{what}: answered {reply.status}")
     if reply.body is None:
         raise FetchFailed(f"{what}: it has more than {MAX_DOCUMENT_BYTES} bytes")
     return reply.body

@@ -25,6 +25,8 @@ class NoKeySet(Exception):
 def usable_keys(document: bytes) -> Keys:
     """Return the keys of a set; those of other algorithms and for other uses are left out.
 
+    Of several keys with the same id and algorithm, the last one counts.
+
     Raises:
         NoKeySet
     """

@@ -1,4 +1,4 @@
-"""What makes a token good: its form, its signature and its claims. No statement is needed."""
+"""What makes a token good: its form, its signature and its claims. Nothing asks the database."""
 
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,7 @@ from tasks.clients.scopes import Scope
 from tasks.clients.tokens.key_ring import UNKNOWN_KEY, KeyRing
 from tasks.clients.tokens.key_set import ALGORITHMS
 
-# Longer ones do not arrive: gunicorn takes no header of more than 8,190 bytes.
+# gunicorn refuses longer headers.
 MAX_TOKEN_CHARACTERS: Final = 8_190
 MAX_SUBJECT_CHARACTERS: Final = 255
 # How far the clock of the issuer may be off.
@@ -46,7 +46,7 @@ CAUSES: Final = (
     AUDIENCE,
     CLAIMS,
 )
-_CAUSES: Final[dict[type[PyJWTError], str]] = {
+_CAUSE_OF_ERROR: Final[dict[type[PyJWTError], str]] = {
     InvalidSignatureError: SIGNATURE,
     ExpiredSignatureError: EXPIRED,
     ImmatureSignatureError: NOT_YET_VALID,
@@ -58,7 +58,7 @@ class Claims(NamedTuple):
     """What a good token says.
 
     Attributes:
-        subject: who shows it; unique only together with the issuer.
+        subject: the client's name at its issuer, unique only there.
         scopes: values of `Scope`; others that the issuer granted are left out.
     """
 
@@ -78,18 +78,21 @@ class Verifier:
 
     def __init__(self, *, issuer: str, audience: str, keys: KeyRing) -> None:
         self.issuer = issuer
-        self.keys = keys
+        self._keys = keys
         self._audience = audience
+
+    def begin_fetch(self) -> None:
+        """Begin to fetch the keys of the issuer."""
+        self._keys.begin_fetch()
 
     def verify(self, token: str) -> Claims:
         """Return what the token says.
 
         Raises:
             CredentialsRefused: the token is not good.
-            KeysUnavailable: whether it is good cannot be found out now.
+            IssuerKeysUnavailable: whether it is good cannot be found out now.
         """
-        kid, algorithm = self._announced(token)
-        key = self.keys.find(kid, algorithm)
+        key = self._keys.find(*self._key_named_by(token))
         try:
             claims = jwt.decode(
                 token,
@@ -104,8 +107,8 @@ class Verifier:
             raise CredentialsRefused(_cause(error)) from error
         return Claims(_subject(claims), _scopes(claims), _expiry(claims))
 
-    def _announced(self, token: str) -> tuple[str, str]:
-        """Return the key's id and the algorithm that the token names, of which nothing is proved.
+    def _key_named_by(self, token: str) -> tuple[str, str]:
+        """Return the id of the key and the algorithm that the token names, unverified.
 
         Raises:
             CredentialsRefused: the token is of no use, whatever its signature is.
@@ -113,10 +116,10 @@ class Verifier:
         if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise CredentialsRefused(MALFORMED)
         try:
-            unproved = jwt.decode_complete(token, options={"verify_signature": False})
+            unverified = jwt.decode_complete(token, options={"verify_signature": False})
         except PyJWTError as error:
             raise CredentialsRefused(MALFORMED) from error
-        header, claims = unproved["header"], unproved["payload"]
+        header, claims = unverified["header"], unverified["payload"]
         if header.get("alg") not in ALGORITHMS:
             raise CredentialsRefused(ALGORITHM)
         # A token of another issuer must not cause a fetch of this one's keys.
@@ -130,12 +133,13 @@ class Verifier:
 def _cause(error: PyJWTError) -> str:
     if isinstance(error, MissingRequiredClaimError) and error.claim == "aud":
         return AUDIENCE
-    return _CAUSES.get(type(error), CLAIMS)
+    return _CAUSE_OF_ERROR.get(type(error), CLAIMS)
 
 
 def _subject(claims: dict[str, Any]) -> str:
     subject: str = claims["sub"]
-    # Characters that cannot be printed could make a log line or a page show another name.
+    # A line break or a mark of direction could make a log line show another name. Letters that look
+    # alike remain.
     if not 1 <= len(subject) <= MAX_SUBJECT_CHARACTERS or not subject.isprintable():
         raise CredentialsRefused(CLAIMS)
     return subject
@@ -152,7 +156,11 @@ def _scopes(claims: dict[str, Any]) -> frozenset[str]:
 
 
 def _expiry(claims: dict[str, Any]) -> datetime:
+    expiry = claims["exp"]
+    # PyJWT also takes numbers in texts.
+    if not isinstance(expiry, int | float):
+        raise CredentialsRefused(CLAIMS)
     try:
-        return datetime.fromtimestamp(int(claims["exp"]), UTC)
+        return datetime.fromtimestamp(expiry, UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise CredentialsRefused(CLAIMS) from error

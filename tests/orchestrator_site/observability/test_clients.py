@@ -11,7 +11,7 @@ from tests.tasks.clients.keys import bearer
 AUTHENTICATIONS = 'octollm_orchestrator_authentications_total{{result="{}"}}'
 RESULTS = (
     "accepted anonymous unknown revoked disabled no_issuer malformed algorithm issuer unknown_key "
-    "signature expired not_yet_valid audience claims keys_unavailable"
+    "signature expired not_yet_valid audience claims issuer_unavailable"
 ).split()
 
 

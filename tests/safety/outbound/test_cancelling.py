@@ -75,10 +75,10 @@ def peer() -> Iterator[ScriptedReflexLayer]:
 
 
 @pytest.fixture
-def tls_peer(context: ssl.SSLContext, trust: None) -> Iterator[ScriptedReflexLayer]:
+def tls_peer(tls_context: ssl.SSLContext, trust: None) -> Iterator[ScriptedReflexLayer]:
     with ScriptedReflexLayer() as scripted:
         scripted.url = scripted.url.replace("http", "https")
-        scripted.welcome = lambda connection: context.wrap_socket(connection, server_side=True)
+        scripted.welcome = lambda connection: tls_context.wrap_socket(connection, server_side=True)
         yield scripted
 
 
@@ -218,10 +218,10 @@ def test_sending_is_cancelled(peer: ScriptedReflexLayer) -> None:
 
 
 def test_sending_over_tls_is_cancelled(
-    tls_peer: ScriptedReflexLayer, context: ssl.SSLContext
+    tls_peer: ScriptedReflexLayer, tls_context: ssl.SSLContext
 ) -> None:
     tls_peer.welcome = lambda connection: reads_nothing(
-        context.wrap_socket(connection, server_side=True)
+        tls_context.wrap_socket(connection, server_side=True)
     )
     call = Call(service_at(tls_peer.url), body=b"x" * 50_000_000)
     wait_until(lambda: call.deadline.was_sent)

@@ -138,9 +138,9 @@ def test_a_name_that_does_not_resolve_sent_nothing() -> None:
 
 
 def test_an_untrusted_certificate_sent_nothing(
-    peer: ScriptedReflexLayer, context: ssl.SSLContext
+    peer: ScriptedReflexLayer, tls_context: ssl.SSLContext
 ) -> None:
-    peer.welcome = lambda connection: context.wrap_socket(connection, server_side=True)
+    peer.welcome = lambda connection: tls_context.wrap_socket(connection, server_side=True)
 
     service = service_at(peer.url.replace("http", "https"))
 

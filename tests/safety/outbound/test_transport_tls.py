@@ -37,10 +37,10 @@ SLOW_HANDSHAKES = {
 
 
 @pytest.fixture
-def peer(context: ssl.SSLContext) -> Iterator[ScriptedReflexLayer]:
+def peer(tls_context: ssl.SSLContext) -> Iterator[ScriptedReflexLayer]:
     with ScriptedReflexLayer() as scripted:
         scripted.url = scripted.url.replace("http", "https")
-        scripted.welcome = lambda connection: context.wrap_socket(connection, server_side=True)
+        scripted.welcome = lambda connection: tls_context.wrap_socket(connection, server_side=True)
         yield scripted
 
 
@@ -82,9 +82,9 @@ def test_a_certificate_for_another_host_is_refused(peer: ScriptedReflexLayer) ->
 @pytest.mark.parametrize("behaviour", SLOW_PEERS.values(), ids=SLOW_PEERS.keys())
 @pytest.mark.usefixtures("trust")
 def test_a_slow_peer_ends_at_the_deadline(
-    peer: ScriptedReflexLayer, context: ssl.SSLContext, behaviour: Behaviour, version: str
+    peer: ScriptedReflexLayer, tls_context: ssl.SSLContext, behaviour: Behaviour, version: str
 ) -> None:
-    context.maximum_version = ssl.TLSVersion[version]
+    tls_context.maximum_version = ssl.TLSVersion[version]
     peer.behaviour = behaviour
 
     kind, seconds = refusal(client_of(peer.url))
@@ -144,11 +144,11 @@ def test_a_slow_connection_leaves_the_handshake_only_the_rest_of_the_time() -> N
 
 @pytest.mark.usefixtures("trust")
 def test_a_slow_handshake_leaves_the_request_only_the_rest_of_the_time(
-    peer: ScriptedReflexLayer, context: ssl.SSLContext
+    peer: ScriptedReflexLayer, tls_context: ssl.SSLContext
 ) -> None:
     def welcome(connection: socket.socket) -> socket.socket:
         threading.Event().wait(0.8)
-        secure = context.wrap_socket(connection, server_side=True)
+        secure = tls_context.wrap_socket(connection, server_side=True)
         # The peer reads nothing, so the request fills the buffers and the client blocks.
         threading.Event().wait(2)
         return secure
@@ -163,10 +163,10 @@ def test_a_slow_handshake_leaves_the_request_only_the_rest_of_the_time(
 
 @pytest.mark.usefixtures("trust")
 def test_a_peer_that_takes_the_request_slowly_ends_at_the_deadline(
-    peer: ScriptedReflexLayer, context: ssl.SSLContext
+    peer: ScriptedReflexLayer, tls_context: ssl.SSLContext
 ) -> None:
     def sips(connection: socket.socket) -> socket.socket:
-        secure = context.wrap_socket(connection, server_side=True)
+        secure = tls_context.wrap_socket(connection, server_side=True)
         # Each single write makes progress in time, but all of them together take too long.
         while secure.recv(16384):
             threading.Event().wait(0.02)

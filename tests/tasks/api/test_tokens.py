@@ -1,7 +1,6 @@
 """Tokens of an issuer, against the running service."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,12 +19,6 @@ UNCHECKED = {
     "Try again later."
 }
 FETCHES = 'octollm_orchestrator_issuer_fetches_total{{result="{}"}}'
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as issuer:
-        yield issuer
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The form of an API key."""
 
 import re
+import time
 import zlib
 
 import pytest
@@ -75,3 +76,28 @@ def test_the_digest_is_the_sha_256_of_the_whole_key() -> None:
     assert digest_of("abc").hex() == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+@pytest.mark.parametrize("text", ["eyJ" * 333_333, "eyJa" + "." * 999_996, "eyJa.b" * 166_666])
+def test_a_long_name_is_looked_at_in_no_time(text: str) -> None:
+    """Names of unknown fields may be as long as a body, and anybody may send them."""
+    started = time.process_time()
+    contains_credential(text)
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", True),
+        ("token=eyJhbGciOiJub25lIn0.e30.", True),
+        ("-eyJhbGciOiJSUzI1NiJ9..c2ln", True),
+        ("eyJhbGciOiJSUzI1NiJ9", False),
+        ("eyJhbGciOiJSUzI1NiJ9.e30", False),
+        ("eyJ.e30.e30", False),
+        ("e30.e30.e30", False),
+        ("1.2.3", False),
+    ],
+)
+def test_a_token_in_a_text_is_found(*, text: str, is_one: bool) -> None:
+    assert contains_credential(text) == is_one

@@ -18,6 +18,8 @@ from tasks.clients.tokens.addresses import is_safe_address
         "http://127.0.0.1",
         "http://127.9.9.9:1/keys",
         "http://[::1]:9000/keys",
+        "HTTP://LOCALHOST:9000/keys",
+        "https://key_cloak:8443/",
     ],
 )
 def test_an_address_is_https_or_of_this_machine(url: str) -> None:
@@ -48,6 +50,12 @@ def test_an_address_is_https_or_of_this_machine(url: str) -> None:
         "https://login.example/a b",
         "https://login.example/\r\nX-Header: 1",
         "https://login.exämple",
+        "https://*.example",
+        "https://.example",
+        "https://a%00b/",
+        "http://[::1]evil.example/",
+        "http://evil.example[::1]/",
+        "http://[::1%25x]/",
         "ftp://localhost",
         "file:///etc/passwd",
     ],

@@ -1,5 +1,6 @@
 """Fetching the keys of an issuer: where they are looked for, and what can go wrong."""
 
+import ssl
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ from tasks.clients.tokens.issuer import (
 )
 from tasks.clients.tokens.issuer import Issuer as TrustedIssuer
 from tests.issuer import DISCOVERY, KEYS, Answer, Issuer
-from tests.reflex_layer import ScriptedReflexLayer, hangs, sends, trickles
+from tests.reflex_layer import ScriptedReflexLayer, hangs, says, sends, trickles
 
 OTHER = "https://other.example"
 
@@ -96,11 +97,44 @@ def test_the_discovery_document_must_name_our_issuer(issuer: Issuer, name: Any) 
 
 @pytest.mark.parametrize(
     "address",
-    ["http://other.example/keys", "file:///etc/passwd", "", None, 7, "https://a@b/", "keys"],
+    [
+        "http://other.example/keys",
+        "http://[::1]other.example/",
+        "file:///etc/passwd",
+        "",
+        None,
+        7,
+        "https://a@b/",
+        "keys",
+    ],
 )
 def test_the_keys_must_be_at_a_safe_address(issuer: Issuer, address: Any) -> None:
     issuer.answers[DISCOVERY] = Answer(body={"issuer": issuer.url, "jwks_uri": address})
     assert failure(issuer).reason == "discovery document: its key set is not at an https address"
+
+
+@pytest.mark.usefixtures("trust")
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+def test_an_issuer_with_https_does_not_send_us_to_our_own_machine(
+    issuer: Issuer, scheme: str, tls_context: ssl.SSLContext
+) -> None:
+    with ScriptedReflexLayer() as secure:
+        secure.welcome = lambda connection: tls_context.wrap_socket(connection, server_side=True)
+        name = secure.url.replace("http", "https")
+        keys_url = issuer.keys_url.replace("http", scheme)
+        secure.behaviour = says({"issuer": name, "jwks_uri": keys_url})
+        with pytest.raises(FetchFailed, match="its key set is not at an https address"):
+            TrustedIssuer(name).fetch_keys()
+        assert issuer.requests == []
+
+
+def test_a_certificate_has_to_be_trusted(tls_context: ssl.SSLContext) -> None:
+    with ScriptedReflexLayer() as secure:
+        secure.welcome = lambda connection: tls_context.wrap_socket(connection, server_side=True)
+        name = secure.url.replace("http", "https")
+        with pytest.raises(FetchFailed, match="discovery document: certificate not trusted"):
+            TrustedIssuer(name).fetch_keys()
+        assert secure.requests == []
 
 
 def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
@@ -120,9 +154,9 @@ def test_an_issuer_that_limits_our_rate_says_for_how_long(
 ) -> None:
     issuer.answers[KEYS] = Answer(429, headers)
     failed = failure(issuer)
-    assert (failed.reason, failed.wait_seconds) == ("key set: answered 429", seconds)
+    assert (failed.reason, failed.retry_after_seconds) == ("key set: answered 429", seconds)
     issuer.answers[KEYS] = Answer(503, {"Retry-After": "120"})
-    assert failure(issuer).wait_seconds == 0
+    assert failure(issuer).retry_after_seconds == 0
 
 
 # Issuers that do not answer

@@ -1,5 +1,6 @@
 """When the keys of an issuer are fetched anew, and how long they are good. A clock is set ahead."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -9,14 +10,14 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from tasks.clients.exceptions import CredentialsRefused, KeysUnavailable
-from tasks.clients.tokens.issuer import FETCH_SECONDS
-from tasks.clients.tokens.key_ring import FETCH_THREAD, KeyRing
+from tasks.clients.exceptions import CredentialsRefused, IssuerKeysUnavailable
+from tasks.clients.tokens.issuer import FETCH_SECONDS, FetchFailed
+from tasks.clients.tokens.key_ring import FETCH_THREAD, MAX_WAITING, KeyRing
 from tests.issuer import DISCOVERY, KEYS, Answer, Issuer
 from tests.tasks.clients.tokens.trusting import Clock, key_ring, verifier
 from tests.waiting import wait_until
 
-TEN_MINUTES = 600
+NINE_MINUTES, TEN_MINUTES = 540, 600
 A_DAY = 86_400
 DOWN = "unavailable"
 UNKNOWN = "unknown_key"
@@ -44,7 +45,7 @@ def ask(ring: KeyRing, kid: str, algorithm: str = "RS256") -> str:
         ring.find(kid, algorithm)
     except CredentialsRefused as refused:
         return refused.cause
-    except KeysUnavailable:
+    except IssuerKeysUnavailable:
         return DOWN
     else:
         return FOUND
@@ -70,10 +71,25 @@ def test_keys_are_fetched_anew_after_ten_minutes(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     ask(ring, issuer.kid)
-    clock.advance(TEN_MINUTES - 5)
+    clock.advance(NINE_MINUTES - 5)
     assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 1)
-    clock.advance(5)
+    clock.advance(TEN_MINUTES - NINE_MINUTES + 5)
     assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
+    assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
+
+
+def test_a_busy_process_fetches_a_minute_sooner_and_waits_for_nothing(
+    ring: KeyRing, issuer: Issuer, clock: Clock
+) -> None:
+    ask(ring, issuer.kid)
+    issuer.hold()
+    clock.advance(NINE_MINUTES)
+    started = time.monotonic()
+    ring.find(issuer.kid, "RS256")
+    assert time.monotonic() - started < 0.5
+    issuer.release()
+    settle()
+    clock.advance(TEN_MINUTES - NINE_MINUTES)
     assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
 
 
@@ -124,9 +140,9 @@ def test_a_key_that_is_withdrawn_is_refused_after_the_next_fetch(
     issuer.rotate()
     assert [ask(ring, kid) for kid in (before, issuer.kid)] == [FOUND, FOUND]
     issuer.withdraw(before)
-    clock.advance(TEN_MINUTES - 5)
+    clock.advance(NINE_MINUTES - 5)
     assert ask(ring, before) == FOUND
-    clock.advance(5)
+    clock.advance(TEN_MINUTES - NINE_MINUTES + 5)
     # The one that comes first after ten minutes is refused already.
     assert [ask(ring, kid) for kid in (before, issuer.kid)] == [UNKNOWN, FOUND]
 
@@ -207,11 +223,11 @@ def test_the_first_token_of_an_issuer_that_is_down(
 
 def test_a_client_is_told_when_to_come_again(ring: KeyRing, issuer: Issuer, clock: Clock) -> None:
     issuer.go_down()
-    with pytest.raises(KeysUnavailable) as first:
+    with pytest.raises(IssuerKeysUnavailable) as first:
         ring.find("other", "RS256")
     assert first.value.retry_after_seconds == 10
     clock.advance(7)
-    with pytest.raises(KeysUnavailable) as second:
+    with pytest.raises(IssuerKeysUnavailable) as second:
         ring.find("other", "RS256")
     assert second.value.retry_after_seconds == 3
 
@@ -223,7 +239,7 @@ def test_an_issuer_that_limits_our_rate_is_left_alone(
     issuer.answers[KEYS] = Answer(429, {"Retry-After": "120"})
     clock.advance(TEN_MINUTES)
     assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
-    with pytest.raises(KeysUnavailable) as told:
+    with pytest.raises(IssuerKeysUnavailable) as told:
         ring.find("other", "RS256")
     assert 118 <= told.value.retry_after_seconds <= 120
     clock.advance(115)
@@ -260,7 +276,7 @@ def test_a_known_key_waits_for_no_fetch(ring: KeyRing, issuer: Issuer, clock: Cl
     settle()
 
 
-def test_a_slow_issuer_holds_back_one_token_for_each_outage(
+def test_a_slow_issuer_holds_tokens_back_once_for_each_outage(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     ask(ring, issuer.kid)
@@ -275,7 +291,7 @@ def test_a_slow_issuer_holds_back_one_token_for_each_outage(
         started = time.monotonic()
         try:
             ring.find(kid, "RS256")
-        except KeysUnavailable:
+        except IssuerKeysUnavailable:
             assert kid == "other"
         assert time.monotonic() - started < 0.5
     issuer.release()
@@ -303,27 +319,84 @@ def test_a_fetch_that_never_ends_is_waited_for_once(clock: Clock) -> None:
 
 
 def waited(ring: KeyRing) -> str:
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(IssuerKeysUnavailable):
         ring.find("other", "RS256")
     return DOWN
 
 
-def test_a_fault_of_our_own_is_logged_and_does_not_end_the_fetches(
-    clock: Clock, caplog: pytest.LogCaptureFixture
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("fault", [ZeroDivisionError, SystemExit])
+def test_a_fault_of_our_own_does_not_end_the_fetches(
+    clock: Clock, fault: type[BaseException]
 ) -> None:
-    answers: list[Any] = [ZeroDivisionError("a fault"), {}]
+    answers: list[Any] = [fault(), {}]
 
     def fetch() -> Any:
         answer = answers.pop(0)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
     ring = KeyRing(fetch, clock=clock)
     assert ask(ring, "other") == DOWN
-    assert caplog.records[0].exc_info is not None
     clock.advance(10)
     assert [ask(ring, "other") for _ in range(2)] == [DOWN, UNKNOWN]
+
+
+def test_a_fault_of_our_own_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    def fetch() -> Any:
+        raise ZeroDivisionError
+
+    assert ask(KeyRing(fetch), "other") == DOWN
+    [line] = caplog.records
+    assert (line.levelname, line.exc_info is not None) == ("ERROR", True)
+
+
+def test_without_a_thread_known_keys_go_on_working(
+    ring: KeyRing, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may limit the number of threads."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ask(ring, issuer.kid)
+    clock.advance(TEN_MINUTES)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        assert [ask(ring, kid) for kid in (issuer.kid, "other")] == [FOUND, DOWN]
+    clock.advance(10)
+    assert [ask(ring, kid) for kid in (issuer.kid, "other")] == [FOUND, UNKNOWN]
+
+
+def test_no_published_key_is_refused_while_fetches_come_and_go(issuer: Issuer) -> None:
+    """A fetch may end, and bring the key, between any two steps of a look-up."""
+    keys = key_ring(issuer)._fetch_keys()
+    wrong = []
+    for _ in range(300):
+        failures = [FetchFailed("down")]
+
+        def fetch(failures: list[FetchFailed] = failures) -> Any:
+            if failures:
+                raise failures.pop()
+            return keys
+
+        clock = Clock()
+        ring = KeyRing(fetch, clock=clock)
+        assert ask(ring, issuer.kid) == DOWN
+        clock.advance(10)
+
+        def look(_: int, ring: KeyRing = ring) -> None:
+            with contextlib.suppress(IssuerKeysUnavailable):
+                ring.find(issuer.kid, "RS256")
+
+        with ThreadPoolExecutor(8) as executor:
+            wrong += [
+                future.exception()
+                for future in [executor.submit(look, number) for number in range(32)]
+                if future.exception()
+            ]
+    assert wrong == []
 
 
 # Attackers
@@ -346,16 +419,29 @@ def test_ten_thousand_unknown_keys_cause_one_fetch(issuer: Issuer) -> None:
     assert 1 <= issuer.fetches <= 1 + allowed
 
 
-def test_unknown_keys_at_the_same_time_share_one_fetch(
+def test_the_first_tokens_share_one_fetch(ring: KeyRing, issuer: Issuer) -> None:
+    with ThreadPoolExecutor(8) as executor:
+        found = [*executor.map(lambda _: ring.find(issuer.kid, "RS256"), range(64))]
+    assert (len(found), issuer.fetches) == (64, 1)
+
+
+def test_a_few_tokens_wait_for_a_new_key_and_others_are_told_to_come_again(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
     ask(ring, issuer.kid)
     issuer.rotate()
+    issuer.hold()
     clock.advance(10)
-    with ThreadPoolExecutor(8) as executor:
-        found = [*executor.map(lambda _: ring.find(issuer.kid, "RS256"), range(64))]
-    assert (len(found), issuer.fetches) == (64, 2)
+    with ThreadPoolExecutor(MAX_WAITING) as executor:
+        waiting = [executor.submit(ring.find, issuer.kid, "RS256") for _ in range(MAX_WAITING)]
+        wait_until(lambda: not ring._places.acquire(blocking=False) or ring._places.release())
+        with pytest.raises(IssuerKeysUnavailable) as told:
+            ring.find(issuer.kid, "RS256")
+        assert told.value.retry_after_seconds == 1
+        issuer.release()
+        assert all(future.result() for future in waiting)
     settle()
+    assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
 
 
 # What operators see

@@ -143,6 +143,8 @@ def test_clocks_may_differ_by_half_a_minute(
         ({"exp": ABSENT}, "claims"),
         ({"exp": None}, "claims"),
         ({"exp": "tomorrow"}, "claims"),
+        ({"exp": "4000000000"}, "claims"),
+        ({"exp": True}, "expired"),
         ({"exp": math.inf}, "claims"),
         ({"exp": math.nan}, "claims"),
         # After the last day of all calendars, and of all clocks.

@@ -1,6 +1,7 @@
-"""The client of a key or token: one statement finds it, and counts the request.
+"""The client of a key or token: one statement finds it and, if it has a limit, counts the request.
 
-It counts if the client has a limit, and otherwise writes nothing.
+Once a minute, a second statement notes that the key or token was used. The first token of a subject
+adds its client.
 """
 
 from collections.abc import Iterable
@@ -80,7 +81,7 @@ class _Found(NamedTuple):
     name: str
 
 
-def find_by_key(key: str, rate_limit: int | None) -> Caller:
+def admit_by_key(key: str, rate_limit: int | None) -> Caller:
     """Return who shows a key, which has the form of one.
 
     Args:
@@ -94,14 +95,14 @@ def find_by_key(key: str, rate_limit: int | None) -> Caller:
     if row is None:
         raise CredentialsRefused(UNKNOWN)
     *columns, scopes, expires_at = row
-    found = _admitted(columns)
+    found = _checked(columns)
     if not found.is_use_noted:
         _execute(_NOTE_USE_OF_KEY, digest)
     return _caller(found, scopes, expires_at)
 
 
-def find_by_token(issuer: str, claims: Claims, rate_limit: int | None) -> Caller:
-    """Return who shows a good token. Its client is made if this is its first one.
+def admit_by_token(issuer: str, claims: Claims, rate_limit: int | None) -> Caller:
+    """Return who shows a good token, and add its client if this is its first one.
 
     Args:
         rate_limit: requests a minute of clients without a limit of their own; None for no limit.
@@ -114,7 +115,7 @@ def find_by_token(issuer: str, claims: Claims, rate_limit: int | None) -> Caller
     if row is None:
         Client.objects.add_of_issuer(issuer, claims.subject)
         row = _row(_FIND_BY_SUBJECT, *known_by)
-    found = _admitted(row)
+    found = _checked(row)
     if not found.is_use_noted:
         _execute(_NOTE_USE_OF_TOKEN, found.client_id)
     return _caller(found, claims.scopes, claims.expires_at)
@@ -131,7 +132,7 @@ def _execute(statement: str, parameter: Any) -> None:
         cursor.execute(statement, [parameter])
 
 
-def _admitted(columns: Iterable[Any]) -> _Found:
+def _checked(columns: Iterable[Any]) -> _Found:
     found = _Found(*columns)
     # Also of a request that is refused: the log tells staff whom they have turned away.
     current_client.set(found.name)
