@@ -87,7 +87,7 @@ def incomplete(needed: Mapping[str, str], needed_by: Mapping[str, str]) -> dict[
     """Return a fault for each variable that another one needs, if that one is given without it."""
     faults = {}
     for name, value in needed.items():
-        others = [other for other, given in needed_by.items() if given and other != name]
+        others = [other for other, given in needed_by.items() if given]
         if others and not value:
             faults[PREFIX + name] = [f"is needed with {PREFIX}{others[0]}"]
     return faults

@@ -155,3 +155,9 @@ def test_a_forbidden_transition_names_the_wanted_status() -> None:
 
     assert problem is not None
     assert problem.detail == "The task has another status by now: it cannot become cancelled."
+
+
+def test_a_client_is_told_when_the_keys_of_an_issuer_may_be_there() -> None:
+    problem = problem_of(IssuerKeysUnavailable(7))
+    assert problem is not None
+    assert problem.headers == {"Retry-After": "7"}

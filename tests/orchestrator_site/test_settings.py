@@ -335,7 +335,17 @@ def test_an_issuer_and_its_audience_need_each_other(
     ]
 
 
-@pytest.mark.parametrize("issuer", [ISSUER, f"{ISSUER}/", "http://127.0.0.1:9000", "http://[::1]"])
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        ISSUER,
+        f"{ISSUER}/",
+        ISSUER + "x" * (255 - len(ISSUER)),
+        "http://127.0.0.1:9000",
+        "http://[::1]",
+    ],
+    ids=range(5),
+)
 def test_an_issuer_is_taken_as_it_is(issuer: str) -> None:
     assert read("JWT_ISSUER", JWT_ISSUER=issuer, JWT_AUDIENCE=AUDIENCE) == {"JWT_ISSUER": issuer}
 
@@ -358,8 +368,13 @@ SAFE += "addresses of this machine only"
             f"{AUDIENCE} ",
             "must be the audience that tokens name, without spaces around it",
         ),
+        (
+            "JWT_AUDIENCE",
+            "a\x07b",
+            "must be the audience that tokens name, without spaces around it",
+        ),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_an_issuer_that_cannot_be_trusted_is_a_fault(name: str, value: str, fault: str) -> None:
     good = {"JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}

@@ -332,3 +332,17 @@ def test_the_way_back_keeps_tasks_and_their_events(database: Database) -> None:
     submit(database)
     migrate()
     assert Step.objects.count() == 2
+
+
+def test_a_long_query_stops_requests_with_a_key_for_a_short_time_only(
+    database: Database, migrate_aside: Migrate
+) -> None:
+    with connect() as reader, reader.transaction():
+        reader.execute("SELECT FROM clients")
+        migration = migrate_aside()
+        until_requests_wait(database)
+        # Fails after `SECONDS`.
+        database.execute("SELECT FROM clients")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migration.result()
+    migrate()

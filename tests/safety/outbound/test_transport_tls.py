@@ -68,6 +68,18 @@ def test_an_untrusted_certificate_is_refused(peer: ScriptedReflexLayer) -> None:
     assert (len(peer.requests), peer.connections) == (0, 1)
 
 
+def test_a_peer_without_tls_is_no_matter_of_trust() -> None:
+    def welcome(connection: socket.socket) -> socket.socket:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        return connection
+
+    with ScriptedReflexLayer() as plain:
+        plain.welcome = welcome
+        with pytest.raises(Unreachable, match="connection failed"):
+            process(client_of(plain.url.replace("http", "https"), deadline_seconds=5))
+
+
 @pytest.mark.usefixtures("trust")
 def test_a_certificate_for_another_host_is_refused(peer: ScriptedReflexLayer) -> None:
     url = peer.url.replace("127.0.0.1", "localhost")

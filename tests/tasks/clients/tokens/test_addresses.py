@@ -49,6 +49,8 @@ def test_an_address_is_https_or_of_this_machine(url: str) -> None:
         "https://[::1",
         "https://login.example/a b",
         "https://login.example/\r\nX-Header: 1",
+        "https://login.example/\r\nX-Header:1",
+        "https://login.example/\x7f",
         "https://login.exämple",
         "https://*.example",
         "https://.example",

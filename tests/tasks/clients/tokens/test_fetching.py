@@ -1,13 +1,13 @@
 """Fetching the keys of an issuer: where they are looked for, and what can go wrong."""
 
 import ssl
+import threading
 import time
 from typing import Any
 
 import pytest
 
 from tasks.clients.tokens.issuer import (
-    FETCH_SECONDS,
     MAX_DOCUMENT_BYTES,
     FetchFailed,
 )
@@ -34,15 +34,17 @@ def test_the_discovery_document_tells_where_the_keys_are(path: str) -> None:
 
 
 def test_with_an_address_of_the_keys_there_is_nothing_to_discover(issuer: Issuer) -> None:
-    keys = TrustedIssuer(issuer.url, jwks_url=f"{issuer.keys_url}?policy=b2c_1").fetch_keys()
+    keys = TrustedIssuer(issuer.url, jwks_url=issuer.keys_url).fetch_keys()
     assert issuer.requests == [("GET", KEYS)]
     assert {*keys} == {(issuer.kid, "RS256")}
 
 
-def test_an_address_keeps_its_slash_and_its_query(issuer: Issuer) -> None:
-    issuer.answers["/keys/"] = Answer(body=issuer.key_set)
-    assert TrustedIssuer(issuer.url, jwks_url=f"{issuer.url}/keys/").fetch_keys()
-    assert issuer.requests == [("GET", "/keys/")]
+@pytest.mark.parametrize("address", ["/keys", "/keys/", "/keys?policy=b2c_1", "/?a=b&c=%20"])
+def test_an_address_is_asked_for_as_it_is(address: str) -> None:
+    with ScriptedReflexLayer() as other:
+        other.behaviour = says({"keys": []})
+        TrustedIssuer(other.url, jwks_url=f"{other.url}{address}").fetch_keys()
+        assert [path for _, path, _, _ in other.requests] == [address]
 
 
 def test_the_keys_may_be_on_another_host(issuer: Issuer) -> None:
@@ -187,7 +189,7 @@ def test_a_fetch_ends_after_three_seconds(behaviour: Any) -> None:
         started = time.monotonic()
         with pytest.raises(FetchFailed, match="deadline exceeded"):
             TrustedIssuer(slow.url, jwks_url=f"{slow.url}/keys").fetch_keys()
-        assert FETCH_SECONDS - 0.1 <= time.monotonic() - started <= FETCH_SECONDS + 1
+        assert 2.9 <= time.monotonic() - started <= 4
 
 
 def test_both_documents_share_the_three_seconds(issuer: Issuer) -> None:
@@ -196,9 +198,13 @@ def test_both_documents_share_the_three_seconds(issuer: Issuer) -> None:
         issuer.answers[DISCOVERY] = Answer(
             body={"issuer": issuer.url, "jwks_uri": f"{slow.url}/keys"}
         )
+        issuer.hold()
+        timer = threading.Timer(2, issuer.release)
+        timer.start()
         started = time.monotonic()
         assert failure(issuer).reason == "key set: deadline exceeded"
-        assert time.monotonic() - started <= FETCH_SECONDS + 1
+        assert 2.9 <= time.monotonic() - started <= 4
+        timer.join()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from tasks.clients.exceptions import CredentialsRefused, IssuerKeysUnavailable
 from tasks.clients.tokens.issuer import FETCH_SECONDS, FetchFailed
+from tasks.clients.tokens.issuer import Issuer as TrustedIssuer
 from tasks.clients.tokens.key_ring import FETCH_THREAD, MAX_WAITING, KeyRing
 from tests.issuer import DISCOVERY, KEYS, Answer, Issuer
 from tests.tasks.clients.tokens.trusting import Clock, key_ring, verifier
@@ -107,6 +108,17 @@ def test_keys_can_be_fetched_before_the_first_token(ring: KeyRing, issuer: Issue
     ring.begin_fetch()
     settle()
     assert issuer.fetches == 1
+
+
+def test_keys_are_as_old_as_the_start_of_their_fetch(issuer: Issuer, clock: Clock) -> None:
+    def fetch() -> Any:
+        clock.advance(2)
+        return TrustedIssuer(issuer.url).fetch_keys()
+
+    ring = KeyRing(fetch, clock=clock)
+    ask(ring, issuer.kid)
+    clock.advance(NINE_MINUTES - 1)
+    assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
 
 
 # Rotation
@@ -399,6 +411,32 @@ def test_no_published_key_is_refused_while_fetches_come_and_go(issuer: Issuer) -
     assert wrong == []
 
 
+def test_during_a_long_fetch_a_client_is_told_to_come_again_after_a_second(clock: Clock) -> None:
+    released = threading.Event()
+
+    def fetch() -> Any:
+        released.wait()
+        return {}
+
+    ring = KeyRing(fetch, clock=clock)
+    ring.begin_fetch()
+    clock.advance(20)
+    with pytest.raises(IssuerKeysUnavailable) as told:
+        ring.find("other", "RS256")
+    released.set()
+    settle()
+    assert told.value.retry_after_seconds == 1
+
+
+def test_a_fetch_does_not_hold_back_the_end_of_the_process(ring: KeyRing, issuer: Issuer) -> None:
+    issuer.hold()
+    ring.begin_fetch()
+    [thread] = [thread for thread in threading.enumerate() if thread.name == FETCH_THREAD]
+    assert thread.daemon
+    issuer.release()
+    settle()
+
+
 # Attackers
 
 
@@ -442,6 +480,14 @@ def test_a_few_tokens_wait_for_a_new_key_and_others_are_told_to_come_again(
         assert all(future.result() for future in waiting)
     settle()
     assert (ask(ring, issuer.kid), issuer.fetches) == (FOUND, 2)
+
+
+def test_a_place_to_wait_is_given_back(ring: KeyRing, issuer: Issuer, clock: Clock) -> None:
+    ask(ring, issuer.kid)
+    for _ in range(MAX_WAITING + 1):
+        issuer.rotate("EdDSA")
+        clock.advance(10)
+        assert ask(ring, issuer.kid, "EdDSA") == FOUND
 
 
 # What operators see

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
@@ -31,6 +31,7 @@ from tests.factories import ClientFactory
 from tests.issuer import AUDIENCE, Issuer
 from tests.tasks.clients.keys import key_of
 from tests.tasks.clients.tokens.trusting import authenticator
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -164,6 +165,22 @@ def test_a_subject_belongs_to_an_issuer(issuer_name: str, subject: str) -> None:
         ClientFactory(issuer=issuer_name, subject=subject)
 
 
+def test_a_subject_has_one_client() -> None:
+    ClientFactory(issuer="https://a", subject="a")
+    with pytest.raises(IntegrityError, match="clients_subject_once"):
+        ClientFactory(issuer="https://a", subject="a")
+
+
+def test_a_client_and_its_event_are_stored_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ClientEvent.objects, "create", fail)
+    with pytest.raises(ZeroDivisionError):
+        Client.objects.add_of_issuer("https://login.example", "reporting")
+    assert not Client.objects.exists()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_many_first_tokens_at_once_make_one_client(issuer: Issuer) -> None:
     trusting = authenticator(issuer)
@@ -221,6 +238,32 @@ def test_the_use_of_a_token_is_noted_once_a_minute(
     assert client.token_used_at > long_ago
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_requests_at_the_same_time_one_notes_the_use(issuer: Issuer) -> None:
+    trusting, token = authenticator(issuer), issuer.token()
+    Client.objects.add_of_issuer(issuer.url, "reporting")
+    noted = timezone.now()
+
+    def second() -> None:
+        try:
+            show(trusting, token)
+        finally:
+            connection.close()
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_locks WHERE NOT granted")
+            return cursor.fetchone() is not None
+
+    with ThreadPoolExecutor(1) as executor:
+        with transaction.atomic():
+            Client.objects.update(token_used_at=noted)
+            request = executor.submit(second)
+            wait_until(waits)
+        request.result()
+    assert Client.objects.get().token_used_at == noted
+
+
 @pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
 def test_the_client_of_a_token_is_found_by_an_index(plan: str) -> None:
     """Statements are prepared after some executions, and then planned for any value."""
@@ -253,6 +296,15 @@ def test_a_client_with_tokens_may_have_limits_of_its_own(
     caller = show(trusting, token)
     assert (caller.max_pending, caller.usage and caller.usage.remaining) == (7, 1)
     assert [is_within_limit(trusting, token) for _ in range(2)] == [True, False]
+
+
+def test_the_limit_of_a_client_wins_over_the_general_one(issuer: Issuer) -> None:
+    token = issuer.token()
+    show(authenticator(issuer), token)
+    Client.objects.get().change_limits(Limits(rate_limit=1_000, max_pending=None))
+    caller = show(authenticator(issuer, rate_limit=1), token)
+    assert caller.usage is not None
+    assert caller.usage.limit == 1_000
 
 
 def test_a_disabled_client_is_refused_at_once_with_all_tokens(

@@ -299,6 +299,14 @@ def test_a_token_that_is_too_long_is_refused_unread(issuer: Issuer, characters: 
     assert time.process_time() - started < 0.05
 
 
+def test_a_good_token_that_is_too_long_is_refused(issuer: Issuer) -> None:
+    missing = MAX_TOKEN_CHARACTERS - len(issuer.sign(padding=""))
+    token = issuer.sign(padding="x" * (missing * 3 // 4 + 3))
+    assert MAX_TOKEN_CHARACTERS < len(token) <= MAX_TOKEN_CHARACTERS + 8
+    assert refusal(issuer, token) == "malformed"
+    assert issuer.requests == []
+
+
 def test_a_long_token_is_good_if_it_fits(issuer: Issuer) -> None:
     missing = MAX_TOKEN_CHARACTERS - len(issuer.sign(padding=""))
     token = issuer.sign(padding="x" * (missing * 3 // 4))
