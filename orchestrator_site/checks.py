@@ -84,13 +84,13 @@ def is_audience(value: str) -> None:
 
 
 def incomplete(needed: Mapping[str, str], needed_by: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return a fault for each variable that another one needs, if that one is given without it."""
-    faults = {}
-    for name, value in needed.items():
-        others = [other for other, given in needed_by.items() if given]
-        if others and not value:
-            faults[PREFIX + name] = [f"is needed with {PREFIX}{others[0]}"]
-    return faults
+    """Return a fault for each needed variable without a value, if one that needs it has a value."""
+    given = [name for name, value in needed_by.items() if value]
+    return {
+        PREFIX + name: [f"is needed with {PREFIX}{given[0]}"]
+        for name, value in needed.items()
+        if given and not value
+    }
 
 
 def is_rate_limit(value: str) -> None:
