@@ -463,6 +463,25 @@ def test_the_first_tokens_share_one_fetch(ring: KeyRing, issuer: Issuer) -> None
     assert (len(found), issuer.fetches) == (64, 1)
 
 
+def test_tokens_at_the_same_time_begin_one_fetch(
+    ring: KeyRing, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    meeting = threading.Barrier(2)
+
+    def start_together(thread: threading.Thread) -> None:
+        if thread.name == FETCH_THREAD:
+            # Nobody comes, unless two fetches begin at the same time.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                meeting.wait(0.3)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_together)
+    with ThreadPoolExecutor(8) as executor:
+        found = [*executor.map(lambda _: ring.find(issuer.kid, "RS256"), range(8))]
+    assert (len(found), issuer.fetches) == (8, 1)
+
+
 def test_a_few_tokens_wait_for_a_new_key_and_others_are_told_to_come_again(
     ring: KeyRing, issuer: Issuer, clock: Clock
 ) -> None:
