@@ -11,10 +11,15 @@ import pytest
 from tests.arms import ScriptedArm
 from tests.postgresql import as_service, new_database
 from tests.reflex_layer import ScriptedReflexLayer
+from tests.waiting import wait_until
 from tests.workers import WorkerProcess, declared
 
 StartWorker = Callable[..., WorkerProcess]
 Database = psycopg.Connection[Any]
+OTHERS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +33,9 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def database(database_url: str) -> Iterator[Database]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
-        # Nothing is left for the worker of the next test.
+        # Nothing is left for the worker of the next test. A killed worker's last statement may go
+        # on for a moment, and its locks and those of TRUNCATE could wait for each other.
+        wait_until(lambda: not connection.execute(OTHERS).fetchall())
         connection.execute(
             "TRUNCATE procrastinate_jobs, budgets, calls, attempts, steps, runs, task_results, arms"
             " CASCADE"
@@ -43,8 +50,10 @@ def arm() -> Iterator[ScriptedArm]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, database_url: str, arm: ScriptedArm) -> Iterator[StartWorker]:
-    """Start workers with settings of the test; they are killed after the test."""
+def start(
+    tmp_path: Path, database: Database, database_url: str, arm: ScriptedArm
+) -> Iterator[StartWorker]:
+    """Start workers with settings of the test; they are killed before its database is emptied."""
     started: list[WorkerProcess] = []
     with ScriptedReflexLayer() as reflex_layer:
 
