@@ -1,4 +1,4 @@
-"""What the value of each setting must look like; environs reports faults by the variable's name."""
+"""What the value of each setting must look like. Each fault names its variable."""
 
 import re
 from collections.abc import Iterable, Mapping

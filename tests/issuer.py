@@ -30,7 +30,7 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
-from authlib.oidc.discovery import OpenIDProviderMetadata, get_well_known_url
+from authlib.oidc.discovery import OpenIDProviderMetadata
 from flask import Flask, Response, request
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -133,7 +133,6 @@ class Issuer:
         self._listener = socket.create_server(("127.0.0.1", port))
         self._root = path.rstrip("/")
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{path}"
-        self.discovery_url = get_well_known_url(self.url, external=True)
         self.keys_url = self.url.rstrip("/") + KEYS
         self.token_url = self.url.rstrip("/") + TOKEN
         self._app = self._make_app()

@@ -96,9 +96,9 @@ class Operation(APIView):
 
 
 def presented_credential(meta: Mapping[str, Any]) -> str | None:
-    """Return the key or token in the headers of a request; None if there is none.
+    """Return the key or token that a request shows in its headers.
 
-    It is empty if `Authorization` has another scheme than Bearer.
+    It is None without these headers, and empty if `Authorization` has another scheme than Bearer.
 
     Servers join headers of the same name by commas, which no key and no token contains.
 

@@ -75,8 +75,7 @@ class Authenticator:
             address: where the request comes from.
 
         Raises:
-            CredentialsRefused: the key or token is not good, or there is none and there has to be
-                one.
+            CredentialsRefused: the key or token is not good; or it is needed and there is none.
             IssuerKeysUnavailable: whether the token is good cannot be found out now.
             RateLimited: the caller sends too many requests.
         """
@@ -101,8 +100,7 @@ class Authenticator:
         if _SEPARATOR in credential:
             if self._verifier is None:
                 raise CredentialsRefused(NO_ISSUER)
-            claims = self._verifier.verify(credential)
-            return admit_by_token(self._verifier.issuer, claims, self._rate_limit)
+            return admit_by_token(self._verifier.verify(credential), self._rate_limit)
         if not is_well_formed(credential):
             raise CredentialsRefused(MALFORMED)
         return admit_by_key(credential, self._rate_limit)

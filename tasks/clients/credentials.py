@@ -101,7 +101,7 @@ def admit_by_key(key: str, rate_limit: int | None) -> Caller:
     return _caller(found, scopes, expires_at)
 
 
-def admit_by_token(issuer: str, claims: Claims, rate_limit: int | None) -> Caller:
+def admit_by_token(claims: Claims, rate_limit: int | None) -> Caller:
     """Return who shows a good token, and add its client if this is its first one.
 
     Args:
@@ -110,10 +110,10 @@ def admit_by_token(issuer: str, claims: Claims, rate_limit: int | None) -> Calle
     Raises:
         CredentialsRefused: the client is disabled.
     """
-    known_by = rate_limit, issuer, claims.subject
+    known_by = rate_limit, claims.issuer, claims.subject
     row = _row(_FIND_BY_SUBJECT, *known_by)
     if row is None:
-        Client.objects.add_of_issuer(issuer, claims.subject)
+        Client.objects.add_of_issuer(claims.issuer, claims.subject)
         row = _row(_FIND_BY_SUBJECT, *known_by)
     found = _checked(row)
     if not found.is_use_noted:

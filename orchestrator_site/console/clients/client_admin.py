@@ -188,8 +188,7 @@ class ClientAdmin(ReadOnlyModelAdmin):
                 is_done, done = client.revoke_key(key, **because), f"Revoked {_shown(key.prefix)}."
             case "disable":
                 is_done = client.disable(**because)
-                shown = "tokens" if client.is_of_issuer else "keys"
-                done = f"Disabled {client}, with all its {shown}."
+                done = f"Disabled {client}, with all its {_credentials(client)}."
             case _:
                 is_done, done = client.enable(**because), f"Enabled {client}."
         if not is_done:
@@ -217,6 +216,7 @@ class ClientAdmin(ReadOnlyModelAdmin):
             "opts": self.opts,
             "client": client,
             "short_name": short_name(client.name),
+            "credentials": _credentials(client),
             "figures": figures([client.pk])[client.pk],
             "requests_a_minute": _requests_a_minute(client),
             "pending_at_most": _pending_at_most(client),
@@ -259,6 +259,10 @@ def _in_words(event: ClientEvent) -> str:
 
 def _by(event: ClientEvent) -> str:
     return event.actor or ("issuer" if "issuer" in event.data else "command line")
+
+
+def _credentials(client: Client) -> str:
+    return "tokens" if client.is_of_issuer else "keys"
 
 
 def _shown(prefix: str) -> str:

@@ -58,10 +58,11 @@ class Claims(NamedTuple):
     """What a good token says.
 
     Attributes:
-        subject: the client's name at its issuer, unique only there.
+        issuer, subject: name the client together.
         scopes: values of `Scope`; others that the issuer granted are left out.
     """
 
+    issuer: str
     subject: str
     scopes: frozenset[str]
     expires_at: datetime
@@ -77,7 +78,7 @@ class Verifier:
     """
 
     def __init__(self, *, issuer: str, audience: str, keys: KeyRing) -> None:
-        self.issuer = issuer
+        self._issuer = issuer
         self._keys = keys
         self._audience = audience
 
@@ -98,14 +99,14 @@ class Verifier:
                 token,
                 key,
                 algorithms=ALGORITHMS,
-                issuer=self.issuer,
+                issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY_SECONDS,
                 options=_OPTIONS,
             )
         except PyJWTError as error:
             raise CredentialsRefused(_cause(error)) from error
-        return Claims(_subject(claims), _scopes(claims), _expiry(claims))
+        return Claims(self._issuer, _subject(claims), _scopes(claims), _expiry(claims))
 
     def _key_named_by(self, token: str) -> tuple[str, str]:
         """Return the id of the key and the algorithm that the token names, unverified.
@@ -123,7 +124,7 @@ class Verifier:
         if header.get("alg") not in ALGORITHMS:
             raise CredentialsRefused(ALGORITHM)
         # A token of another issuer must not cause a fetch of this one's keys.
-        if claims.get("iss") != self.issuer:
+        if claims.get("iss") != self._issuer:
             raise CredentialsRefused(ISSUER)
         if "kid" not in header:
             raise CredentialsRefused(UNKNOWN_KEY)

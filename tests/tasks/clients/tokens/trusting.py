@@ -22,10 +22,8 @@ class Clock:
         self.ahead_seconds += seconds
 
 
-def key_ring(issuer: Issuer, clock: Clock | None = None, *, jwks_url: str = "") -> KeyRing:
-    return KeyRing(
-        TrustedIssuer(issuer.url, jwks_url=jwks_url).fetch_keys, clock=clock or time.monotonic
-    )
+def key_ring(issuer: Issuer, clock: Clock | None = None) -> KeyRing:
+    return KeyRing(TrustedIssuer(issuer.url).fetch_keys, clock=clock or time.monotonic)
 
 
 def verifier(issuer: Issuer, clock: Clock | None = None) -> Verifier:
