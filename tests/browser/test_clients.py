@@ -115,14 +115,18 @@ def test_reloaded_page_of_a_key_makes_no_second_one(client: str, console: Consol
     assert len(console.all("td summary")) == 1
 
 
-def test_admin_disables_and_enables_a_client(client: str, console: Console) -> None:
+def disable_and_enable(console: Console, name: str, credentials: str, short_name: str) -> None:
     for verb, told in [
-        ("Disable", f"Disabled {client}, with all its keys."),
-        ("Enable", f"Enabled {client}."),
+        ("Disable", f"Disabled {name}, with all its {credentials}."),
+        ("Enable", f"Enabled {name}."),
     ]:
         console.labelled("Reason:").send_keys("as agreed")
-        console.press(f"{verb} {client}")
+        console.press(f"{verb} {short_name}")
         console.wait_for(".messagelist", told)
+
+
+def test_admin_disables_and_enables_a_client(client: str, console: Console) -> None:
+    disable_and_enable(console, client, "keys", client)
 
 
 def test_staff_filter_tasks_by_client(client: str, console: Console) -> None:
@@ -138,13 +142,7 @@ def test_admin_disables_and_enables_a_client_with_tokens(
     console.sign_in("admin")
     console.open(CLIENTS)
     console.link(name).click()
-    for verb, told in [
-        ("Disable", f"Disabled {name}, with all its tokens."),
-        ("Enable", f"Enabled {name}."),
-    ]:
-        console.labelled("Reason:").send_keys("as agreed")
-        console.press(f"{verb} {name[:32]}…{name[-31:]}")
-        console.wait_for(".messagelist", told)
+    disable_and_enable(console, name, "tokens", f"{name[:32]}…{name[-31:]}")
 
 
 @pytest.mark.parametrize("width", [320, 1366])

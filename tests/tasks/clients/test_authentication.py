@@ -1,7 +1,6 @@
 """Who sends a request."""
 
 import contextlib
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,7 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from django.utils import timezone
 
-from tasks.clients.authentication import AUTHENTICATIONS, Authenticator, authenticator
+from tasks.clients.authentication import Authenticator, authenticator
 from tasks.clients.caller import Caller
 from tasks.clients.current import current_client
 from tasks.clients.exceptions import CredentialsRefused, RateLimited, ScopeMissing
@@ -19,6 +18,7 @@ from tasks.clients.keys import new_key
 from tasks.clients.scopes import Scope
 from tasks.models import ApiKey, Client, RateLimit
 from tests.factories import ClientFactory
+from tests.tasks.clients.counts import counted
 from tests.tasks.clients.keys import key_of
 
 pytestmark = pytest.mark.django_db
@@ -26,17 +26,6 @@ pytestmark = pytest.mark.django_db
 OPEN = Authenticator(is_anonymous_allowed=True, rate_limit=None)
 CLOSED = Authenticator(is_anonymous_allowed=False, rate_limit=None)
 ADDRESS = "192.0.2.7"
-
-
-@pytest.fixture(autouse=True)
-def _no_client_stays_behind() -> Iterator[None]:
-    token = current_client.set("")
-    yield
-    current_client.reset(token)
-
-
-def counted(result: str) -> float:
-    return AUTHENTICATIONS.labels(result)._value.get()
 
 
 def refusal(key: str | None, authenticator: Authenticator = OPEN) -> str:

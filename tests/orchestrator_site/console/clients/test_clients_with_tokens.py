@@ -1,6 +1,5 @@
 """What staff see and do on the console's pages of clients that an issuer made."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from tasks.clients.authentication import AUTHENTICATIONS
 from tasks.clients.caller import Caller
 from tasks.clients.exceptions import CredentialsRefused, RateLimited
 from tasks.models import ApiKey, Client
@@ -25,6 +23,7 @@ from tests.orchestrator_site.console.clients.client_pages import (
     page_of,
     said,
 )
+from tests.tasks.clients.counts import counted
 from tests.tasks.clients.tokens.trusting import authenticator
 
 pytestmark = pytest.mark.django_db
@@ -37,12 +36,6 @@ def made() -> Client:
     """A client as its first token makes it."""
     Client.objects.add_of_issuer(ISSUER, "reporting")
     return Client.objects.get()
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with Issuer(algorithm="ES256") as issuer:
-        yield issuer
 
 
 def authenticate(issuer: Issuer) -> Caller:
@@ -155,11 +148,10 @@ def test_token_of_a_disabled_client_is_refused_and_counted(
 ) -> None:
     authenticate(issuer)
     act(console, Client.objects.get(), "disable", reason="misuse")
-    counter = AUTHENTICATIONS.labels("disabled")._value
-    before = counter.get()
+    before = counted("disabled")
     with pytest.raises(CredentialsRefused, match="disabled"):
         authenticate(issuer)
-    assert counter.get() == before + 1
+    assert counted("disabled") == before + 1
 
 
 def test_token_of_an_enabled_client_is_let_in_again(issuer: Issuer, console: Browser) -> None:

@@ -1,7 +1,6 @@
 """Requests with a token: whose client they find, and what is counted."""
 
 import contextlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from tasks.clients.authentication import AUTHENTICATIONS, Authenticator
+from tasks.clients.authentication import Authenticator
 from tasks.clients.authentication import authenticator as authenticator_of_settings
 from tasks.clients.caller import Caller
 from tasks.clients.credentials import _FIND_BY_SUBJECT
@@ -29,6 +28,7 @@ from tasks.models import Client, ClientEvent, RateLimit
 from tasks.models.client import Limits
 from tests.factories import ClientFactory
 from tests.issuer import AUDIENCE, Issuer
+from tests.tasks.clients.counts import counted
 from tests.tasks.clients.keys import key_of
 from tests.tasks.clients.tokens.trusting import authenticator
 from tests.waiting import wait_until
@@ -36,13 +36,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.django_db
 
 ADDRESS = "192.0.2.7"
-
-
-@pytest.fixture(autouse=True)
-def _no_client_stays_behind() -> Iterator[None]:
-    token = current_client.set("")
-    yield
-    current_client.reset(token)
 
 
 @pytest.fixture
@@ -68,10 +61,6 @@ def is_within_limit(trusting: Authenticator, token: str) -> bool:
     except RateLimited:
         return False
     return True
-
-
-def counted(result: str) -> float:
-    return AUTHENTICATIONS.labels(result)._value.get()
 
 
 # Whose token it is

@@ -1,12 +1,17 @@
-"""What trusts an issuer, with a clock that tests move."""
+"""What trusts an issuer, with a clock that tests move, and what it finds."""
 
+import threading
 import time
 
 from tasks.clients.authentication import Authenticator
+from tasks.clients.exceptions import CredentialsRefused, IssuerKeysUnavailable
 from tasks.clients.tokens.issuer import Issuer as TrustedIssuer
-from tasks.clients.tokens.key_ring import KeyRing
+from tasks.clients.tokens.key_ring import FETCH_THREAD, KeyRing
 from tasks.clients.tokens.verification import Verifier
 from tests.issuer import AUDIENCE, Issuer
+from tests.waiting import wait_until
+
+FOUND, UNKNOWN, DOWN = "found", "unknown_key", "unavailable"
 
 
 class Clock:
@@ -34,3 +39,22 @@ def authenticator(issuer: Issuer, *, rate_limit: int | None = None) -> Authentic
     return Authenticator(
         is_anonymous_allowed=True, rate_limit=rate_limit, verifier=verifier(issuer)
     )
+
+
+def settle() -> None:
+    """Wait until no fetch runs."""
+    wait_until(lambda: FETCH_THREAD not in {thread.name for thread in threading.enumerate()})
+
+
+def ask(ring: KeyRing, kid: str, algorithm: str = "RS256") -> str:
+    """Look for a key, and let the fetch end that this may begin."""
+    try:
+        ring.find(kid, algorithm)
+    except CredentialsRefused as refused:
+        return refused.cause
+    except IssuerKeysUnavailable:
+        return DOWN
+    else:
+        return FOUND
+    finally:
+        settle()
